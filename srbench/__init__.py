@@ -1,0 +1,43 @@
+"""srbench: single-image super-resolution models under one protocol.
+
+The tree is the data flow: datasets → models → training → zoo/ → evaluation → results/ → reports/.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_PUBLIC = {
+    "list_models": "srbench.models",
+    "create_model": "srbench.models",
+    "list_checkpoints": "srbench.zoo",
+    "load_checkpoint": "srbench.zoo",
+    "evaluate": "srbench.evaluation",
+    "score": "srbench.evaluation",
+    "load_results": "srbench.results",
+    "Result": "srbench.results",
+    "Protocol": "srbench.protocol",
+}
+
+__all__ = ["__version__", *_PUBLIC]
+
+if TYPE_CHECKING:
+    from srbench.evaluation import evaluate, score
+    from srbench.models import create_model, list_models
+    from srbench.protocol import Protocol
+    from srbench.results import Result, load_results
+    from srbench.zoo import list_checkpoints, load_checkpoint
+
+
+def __getattr__(name: str) -> Any:
+    """Public names are imported when first used, so that ``import srbench`` needs no torch."""
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'srbench' has no attribute {name!r}")
+    return getattr(importlib.import_module(_PUBLIC[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

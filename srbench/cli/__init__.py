@@ -1,0 +1,73 @@
+"""The command line: one short file a command, each with a click command named ``command``; heavy imports inside it.
+
+SrbenchError becomes one line on standard error and exit code 1 here and nowhere else; a usage error is exit code 2.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import sys
+from typing import Any
+
+import click
+
+from srbench import __version__
+from srbench.errors import SrbenchError, nearest
+
+
+class Commands(click.Group):
+    """A group whose commands are the modules of this package; a module is imported when its command is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        names = [m.name for m in pkgutil.iter_modules(__path__) if not m.name.startswith("_")]
+        return sorted(name.rstrip("_").replace("_", "-") for name in names)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in self.list_commands(ctx):
+            return None
+        stem = cmd_name.replace("-", "_")
+        module = importlib.import_module(f"{__name__}.{stem}")
+        command: click.Command = module.command
+        return command
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError:
+            guess = nearest(args[0], self.list_commands(ctx))
+            hint = f" Did you mean {guess!r}?" if guess else ""
+            raise click.UsageError(f"No such command {args[0]!r}.{hint}", ctx) from None
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except SrbenchError as error:
+            if ctx.obj and ctx.obj.get("debug"):
+                raise
+            click.echo(f"Error: {' '.join(str(error).split())}", err=True)
+            ctx.exit(1)
+        except BrokenPipeError:
+            sys.stderr.close()
+            ctx.exit(1)
+        except OSError as error:
+            if ctx.obj and ctx.obj.get("debug"):
+                raise
+            click.echo(f"Error: {error.strerror or error}: {error.filename or '(no file)'}", err=True)
+            ctx.exit(1)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="srbench")
+@click.option("--debug", is_flag=True, help="Show the whole traceback of an error.")
+@click.pass_context
+def main(ctx: click.Context, debug: bool) -> None:
+    """Single-image super-resolution models, trained, measured and compared under one protocol.
+
+    \b
+    srbench selftest                                 bicubic and the metrics against known values
+    srbench eval --all --datasets set5,set14         measure the zoo; then read reports/leaderboard.md
+    srbench train fsrcnn                             train a model into zoo/
+    srbench score --sr DIR --hr DIR --scale 4        measure pictures that another program made
+    """
+    ctx.obj = {"debug": debug}

@@ -1,0 +1,44 @@
+"""What several commands share: options, tables and JSON output."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import click
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+data_root_option = click.option(
+    "--data-root",
+    type=click.Path(file_okay=False),
+    envvar="SRBENCH_DATA",
+    help="Folder with the datasets (SRBENCH_DATA); without it, the download cache.",
+)
+device_option = click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
+
+
+def split(value: str | None) -> list[str]:
+    """The names in a comma-separated option, without blanks, each once and in order."""
+    return list(dict.fromkeys(part.strip() for part in (value or "").split(",") if part.strip()))
+
+
+def print_json(value: Any) -> None:
+    """One JSON document on standard output; infinity is the string ``inf``."""
+    click.echo(json.dumps(value, indent=2, default=str, allow_nan=False))
+
+
+def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """A table as wide as its content; piped output is not wrapped at 80 columns."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=240)
+    table = Table(title=title, title_justify="left", box=None, header_style="bold", pad_edge=False)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*("" if cell is None else str(cell) for cell in row))
+    console.print(table)

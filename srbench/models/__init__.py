@@ -1,0 +1,112 @@
+"""Networks and interpolators: one paper, one file.
+
+A network maps LR pictures ``(N, C, H, W)``, float in [0, 1], to SR pictures ``(N, C, scale·H, scale·W)``, not clamped.
+C is 1 (luma) or 3 (RGB). A pre-upsampled network takes the picture already enlarged and keeps its size. Networks never
+pad, crop or convert colours; ``srbench.inference`` does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from torch import nn
+
+from srbench.errors import InputError, UnavailableError
+from srbench.registry import Registry
+
+Channels = Literal["y", "rgb"]
+
+
+@dataclass(frozen=True)
+class Paper:
+    """Where an architecture was published. ``url`` is its arXiv or DOI address."""
+
+    title: str
+    year: int
+    url: str
+
+
+@dataclass(frozen=True)
+class Model:
+    """What a caller must know of an architecture.
+
+    Attributes:
+        name: the field's name in lower case.
+        build: ``build(scale, **options)`` → a freshly initialised network. Each option has a default that is the paper's.
+        paper: its source.
+        channels: what it was published on; a recipe may choose the other through the ``channels`` option.
+        scales: the scales that it can be built for.
+        parameters: exact number of trainable parameters per scale, of the default options.
+        receptive_radius: pixels of its input, on each side, that can change one output pixel (a safe upper bound);
+            tiles overlap by as much.
+        multiple_of: its input's height and width must be multiples of this.
+        pre_upsampled: its input is the bicubic enlargement, at the output's size.
+        has_skip: the published network already adds its output to an enlarged input.
+        interpolator: it has no weights and works at any scale in ``scales``.
+        options: names of build options besides ``channels`` and ``skip``, with their defaults.
+    """
+
+    name: str
+    build: Callable[..., nn.Module]
+    paper: Paper
+    channels: Channels
+    scales: tuple[int, ...]
+    parameters: Mapping[int, int]
+    receptive_radius: int
+    multiple_of: int = 1
+    pre_upsampled: bool = False
+    has_skip: bool = False
+    interpolator: bool = False
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+MODELS: Registry[Model] = Registry("model", "srbench.models", "srbench.models")
+
+
+def list_models(pattern: str = "*") -> list[str]:
+    """Names of the registered models that match a shell pattern.
+
+    >>> list_models("*srcnn")
+    ['fsrcnn', 'srcnn']
+    """
+    return MODELS.names(pattern)
+
+
+def get_model(name: str) -> Model:
+    """The description of a model; raises UnknownNameError with the nearest name."""
+    return MODELS.get(name)
+
+
+def create_model(name: str, scale: int, **options: Any) -> nn.Module:
+    """A freshly initialised network.
+
+    Args:
+        name: a registered model.
+        scale: one of the model's scales.
+        options: the model's own options, ``channels="y"|"rgb"``, and ``skip="bicubic"`` which adds the network's output
+            to the bicubic enlargement of its input.
+
+    Raises:
+        UnknownNameError: no such model. InputError: no such option. UnavailableError: not at this scale.
+    """
+    from srbench.models._skip import BicubicSkip
+
+    model = get_model(name)
+    if scale not in model.scales:
+        scales = ", ".join(f"x{s}" for s in model.scales)
+        raise UnavailableError("unsupported_scale", f"{name} cannot be built at x{scale}; it has {scales}")
+    skip = options.pop("skip", None)
+    allowed = {"channels", *model.options}
+    for option in options:
+        if option not in allowed:
+            raise InputError(f"{name} has no option {option!r}; it has {', '.join(sorted(allowed | {'skip'}))}")
+    network = model.build(scale, **options)
+    if skip in (None, "none"):
+        return network
+    if skip != "bicubic":
+        raise InputError(f"skip must be 'bicubic' or 'none', not {skip!r}")
+    if model.has_skip or model.interpolator:
+        raise InputError(f"{name} already adds its output to the enlarged input: leave out skip={skip!r}")
+    return BicubicSkip(network, 1 if model.pre_upsampled else scale)

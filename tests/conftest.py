@@ -1,0 +1,34 @@
+"""Fixtures over real pictures (skipped with a reason where they are not) and folders that a test may fill."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+def _folder(variable: str) -> Path:
+    named = os.environ.get(variable)
+    if not named or not Path(named).is_dir():
+        pytest.skip(f"{variable} names no folder")
+    return Path(named)
+
+
+@pytest.fixture
+def data_root() -> Path:
+    """The folder with Set5, Set14, T91 and BSDS200."""
+    return _folder("SRBENCH_DATA")
+
+
+@pytest.fixture
+def weights_root() -> Path:
+    """The folder with the AlexNet and VGG16 convolutions."""
+    return _folder("SRBENCH_WEIGHTS")
+
+
+@pytest.fixture
+def srbench_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder in the place of zoo/, results/ and reports/."""
+    monkeypatch.setenv("SRBENCH_HOME", str(tmp_path))
+    return tmp_path
