@@ -1,0 +1,217 @@
+"""Pictures: files, 8-bit ↔ float, BT.601 luma, crops; ``resize.py``'s MATLAB-exact ``imresize`` is part of this module.
+
+At a file's edge a picture is a NumPy uint8 array, ``(H, W, 3)`` RGB or ``(H, W)`` gray. Inside networks and metrics it is a
+torch tensor ``(N, C, H, W)``. torch is imported by the functions that need it, so that reports run without it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from srbench.errors import InputError
+from srbench.resize import imresize, resize_weights
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = [
+    "SUFFIXES", "as_rgb", "crop_to_multiple", "imresize", "list_images", "luma", "read_image", "resize_weights", "rgb",
+    "shave", "to_array", "to_tensor", "write_image", "ycbcr",
+]  # fmt: skip
+
+U8 = npt.NDArray[np.uint8]
+Picture = TypeVar("Picture", bound=Any)
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
+
+# BT.601 studio range: rows give Y, Cb, Cr of RGB in [0, 1] on the 0–255 scale (Y 16–235). MATLAB's rgb2ycbcr.
+_YCBCR = (
+    (65.481, 128.553, 24.966),
+    (-37.797, -74.203, 112.0),
+    (112.0, -93.786, -18.214),
+)
+_OFFSET = (16.0, 128.0, 128.0)
+
+
+def list_images(folder: Path | str) -> list[Path]:
+    """The pictures of a folder in natural order (img_2 before img_10); hidden files are passed over."""
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder")
+    try:
+        found = [p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith(".")]
+    except PermissionError:
+        raise InputError(f"{folder}: the folder cannot be read (permission denied)") from None
+    return sorted(found, key=lambda p: [int(t) if t.isdigit() else t for t in re.split(r"(\d+)", p.name.lower())])
+
+
+def read_image(path: Path | str) -> U8:
+    """A picture file as uint8 ``(H, W, 3)`` RGB or ``(H, W)`` gray.
+
+    Palettes become RGB, 1-bit becomes gray 0/255, an alpha channel that is opaque everywhere is dropped, EXIF orientation is
+    applied. 16-bit, CMYK, transparent and animated pictures are refused: any conversion of them would change the numbers.
+
+    Raises:
+        InputError: with the file's name and what was expected.
+    """
+    from PIL import Image, ImageOps, UnidentifiedImageError
+
+    path = Path(path)
+    try:
+        with Image.open(path) as file:
+            _refuse(path, file)
+            picture = ImageOps.exif_transpose(file)
+            picture.load()
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except UnidentifiedImageError:
+        raise InputError(f"{path}: not a picture (expected one of {', '.join(s[1:] for s in SUFFIXES)})") from None
+    except Image.DecompressionBombError as error:
+        raise InputError(f"{path}: too large to be a test picture ({error})") from None
+    except (OSError, SyntaxError, ValueError, EOFError) as error:
+        raise InputError(f"{path}: cannot be decoded, the file is damaged or cut off ({error})") from None
+    if picture.mode in ("P", "PA"):
+        picture = picture.convert("RGBA" if "transparency" in picture.info or picture.mode == "PA" else "RGB")
+    if picture.mode in ("RGBA", "LA"):
+        if picture.getchannel("A").getextrema() != (255, 255):
+            raise InputError(f"{path}: has transparent pixels; expected an opaque picture (flatten it first)")
+        picture = picture.convert(picture.mode[:-1])
+    if picture.mode == "1":
+        picture = picture.convert("L")
+    return np.array(picture, dtype=np.uint8)
+
+
+def _refuse(path: Path, file: Any) -> None:
+    """Raise InputError for pictures with no exact 8-bit form."""
+    head = path.open("rb").read(26)
+    png_depth = head[24] if head[:4] == b"\x89PNG" and len(head) > 24 else 8
+    bits = getattr(file, "tag_v2", {}).get(258, (png_depth,))
+    depth = max(bits) if isinstance(bits, tuple) else bits
+    if depth > 8 or file.mode not in ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK"):
+        found = f"{depth}-bit" if depth > 8 else f"of mode {file.mode}"
+        raise InputError(f"{path}: is {found}; expected 8 bits a channel (convert it first)")
+    if file.mode == "CMYK":
+        raise InputError(f"{path}: is CMYK; expected RGB or gray (convert it with a colour profile first)")
+    if getattr(file, "n_frames", 1) > 1:
+        raise InputError(f"{path}: has {file.n_frames} frames; expected one picture")
+
+
+def write_image(path: Path | str, picture: U8) -> None:
+    """Write uint8 ``(H, W, 3)`` or ``(H, W)``; the suffix gives the format (WebP lossless, JPEG at quality 95).
+
+    The file appears whole or not at all.
+    """
+    from PIL import Image
+
+    path = Path(path)
+    if path.suffix.lower() not in SUFFIXES:
+        raise InputError(f"{path}: cannot write {path.suffix or 'a file without suffix'}; expected {', '.join(SUFFIXES)}")
+    options: dict[str, Any] = {}
+    if path.suffix.lower() in (".jpg", ".jpeg"):
+        options = {"quality": 95, "subsampling": 0}
+    elif path.suffix.lower() == ".webp":
+        options = {"lossless": True}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            Image.fromarray(np.ascontiguousarray(picture)).save(file, format=Image.registered_extensions()[path.suffix.lower()], **options)
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def as_rgb(picture: U8) -> U8:
+    """``(H, W, 3)``: a gray picture has its channel three times."""
+    return np.repeat(picture[..., None], 3, axis=2) if picture.ndim == 2 else picture
+
+
+def to_tensor(picture: U8) -> Tensor:
+    """uint8 ``(H, W, C)`` or ``(H, W)`` → float32 ``(1, C, H, W)`` in [0, 1]."""
+    import torch
+
+    planar = torch.from_numpy(np.ascontiguousarray(picture if picture.ndim == 3 else picture[..., None])).permute(2, 0, 1)
+    return planar[None].to(torch.float32).div_(255.0).contiguous()
+
+
+def to_array(tensor: Tensor) -> U8:
+    """Float ``(C, H, W)`` or ``(1, C, H, W)`` in [0, 1] → uint8 ``(H, W, 3)`` or ``(H, W)``; clipped, halves rounded up."""
+    planar = tensor.detach()
+    planar = planar[0] if planar.ndim == 4 else planar
+    array: U8 = round_u8(planar * 255.0).permute(1, 2, 0).contiguous().cpu().numpy()
+    return array[..., 0] if array.shape[2] == 1 else array
+
+
+def round_u8(tensor: Tensor) -> Tensor:
+    """Float on the 0–255 scale → uint8; clipped, halves rounded up as MATLAB's uint8()."""
+    import torch
+
+    wide = tensor if tensor.dtype == torch.float64 else tensor.to(torch.float32)
+    return wide.clamp(0.0, 255.0).add_(0.5).to(torch.uint8)
+
+
+def luma(picture: Any) -> Any:
+    """BT.601 studio luma (16–235) of RGB on the 0–255 scale, not rounded.
+
+    Args:
+        picture: NumPy ``(…, 3)`` → ``(…)``, or Tensor ``(N, 3, H, W)`` → ``(N, 1, H, W)``. uint8 gives float64, a float type
+            is kept.
+    """
+    import torch
+
+    array = isinstance(picture, np.ndarray)
+    planes = (torch.from_numpy(picture) if array else picture).unbind(-1 if array else 1)
+    dtype = planes[0].dtype if planes[0].is_floating_point() else torch.float64
+    r, g, b = (weight / 255.0 for weight in _YCBCR[0])
+    y = planes[0].to(dtype, copy=True).mul_(r).add_(planes[1], alpha=g).add_(planes[2], alpha=b).add_(_OFFSET[0])
+    return y.numpy() if array else y[:, None]
+
+
+def ycbcr(picture: Tensor) -> Tensor:
+    """RGB ``(N, 3, H, W)`` in [0, 1] → BT.601 studio Y, Cb, Cr on the same scale (Y 16/255–235/255)."""
+    return _mix(picture, np.array(_YCBCR) / 255.0, np.zeros(3), np.array(_OFFSET) / 255.0)
+
+
+def rgb(picture: Tensor) -> Tensor:
+    """BT.601 studio YCbCr ``(N, 3, H, W)`` → RGB, both in [0, 1]; the inverse of ``ycbcr``, not clipped."""
+    return _mix(picture, np.linalg.inv(np.array(_YCBCR) / 255.0), np.array(_OFFSET) / 255.0, np.zeros(3))
+
+
+def _mix(picture: Tensor, matrix: npt.NDArray[np.float64], before: npt.NDArray[np.float64], after: npt.NDArray[np.float64]) -> Tensor:
+    """``matrix @ (picture − before) + after`` over the channels, as three sums in place (no matrix product: no BLAS)."""
+    import torch
+
+    constant = after - matrix @ before
+    out = torch.empty_like(picture)
+    for row in range(3):
+        w = [float(v) for v in matrix[row]]
+        plane = torch.mul(picture[:, 0], w[0], out=out[:, row])
+        plane.add_(picture[:, 1], alpha=w[1]).add_(picture[:, 2], alpha=w[2]).add_(float(constant[row]))
+    return out
+
+
+def crop_to_multiple(picture: Picture, multiple: int) -> Picture:
+    """An array ``(H, W, …)`` without the rows and columns at the bottom and right past a multiple; InputError if none is left."""
+    height, width = picture.shape[0] // multiple * multiple, picture.shape[1] // multiple * multiple
+    if not height or not width:
+        raise InputError(f"a {picture.shape[1]}×{picture.shape[0]} picture is smaller than {multiple}×{multiple}")
+    return picture[:height, :width]
+
+
+def shave(picture: Picture, border: int) -> Picture:
+    """An array ``(H, W, …)`` or Tensor ``(…, H, W)`` without ``border`` pixels on each side; InputError if none is left."""
+    array = isinstance(picture, np.ndarray)
+    height, width = (picture.shape[0], picture.shape[1]) if array else (picture.shape[-2], picture.shape[-1])
+    if min(height, width) <= 2 * border:
+        raise InputError(f"a {width}×{height} picture has nothing left inside a border of {border} pixels")
+    rows, columns = slice(border, height - border), slice(border, width - border)
+    return picture[rows, columns] if array else picture[..., rows, columns]

@@ -1,0 +1,206 @@
+"""MATLAB's ``imresize`` (antialiased cubic, a = −0.5), bit for bit on 8-bit pictures, for arrays and tensors.
+
+Each pass is a product with a banded matrix, done block by block so that the strip in work stays in cache: 2.9 GFLOP of a
+dense product become 0.3. On uint8 the vertical pass comes first and is rounded (half up) and clipped before the horizontal
+one, as MATLAB does; float input is never rounded.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from srbench.errors import InputError
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+Edges = Literal["mirror", "clamp"]
+F64 = npt.NDArray[np.float64]
+
+_BLOCK = 16  # output rows a product makes at once: best of 8–64 on two cores
+
+
+def _cubic(x: F64) -> F64:
+    """Keys' cubic convolution kernel, a = −0.5 (IEEE TASSP 29(6), 1981)."""
+    x = np.abs(x)
+    near = (1.5 * x - 2.5) * x * x + 1.0
+    far = ((-0.5 * x + 2.5) * x - 4.0) * x + 2.0
+    return np.where(x <= 1, near, np.where(x <= 2, far, 0.0))
+
+
+def _lanczos3(x: F64) -> F64:
+    return np.where(np.abs(x) < 3, np.sinc(x) * np.sinc(x / 3), 0.0)
+
+
+_KERNELS: dict[str, tuple[Callable[[F64], F64], float]] = {
+    "bicubic": (_cubic, 4.0),
+    "bilinear": (lambda x: np.maximum(0.0, 1.0 - np.abs(x)), 2.0),
+    "lanczos": (_lanczos3, 6.0),
+    "nearest": (lambda x: ((x >= -0.5) & (x < 0.5)).astype(np.float64), 1.0),
+}
+
+
+def resize_weights(
+    in_len: int, out_len: int, scale: float, edges: Edges = "mirror", method: str = "bicubic"
+) -> tuple[F64, npt.NDArray[np.int64]]:
+    """The taps of one axis.
+
+    Args:
+        in_len: pixels before. out_len: pixels after. scale: after / before, which sets the sampling grid.
+        edges: ``mirror`` repeats the picture reflected about its edge (MATLAB), ``clamp`` its last pixel.
+        method: bicubic, bilinear, lanczos (3) or nearest. Below scale 1 all but nearest are widened (antialiasing).
+
+    Returns:
+        weights ``(out_len, k)``, each row summing to 1, and the input indices ``(out_len, k)`` that they go with.
+    """
+    if method not in _KERNELS:
+        raise InputError(f"unknown resize method {method!r}; known: {', '.join(_KERNELS)}")
+    if edges not in ("mirror", "clamp"):
+        raise InputError(f"unknown edges {edges!r}; known: mirror, clamp")
+    kernel, width = _KERNELS[method]
+    shrink = min(scale, 1.0) if method != "nearest" else 1.0
+    width /= shrink
+    centre = np.arange(1, out_len + 1) / scale + 0.5 * (1 - 1 / scale)
+    left = np.floor(centre - width / 2)
+    taps = math.ceil(width) + 2
+    positions = left[:, None] + np.arange(taps)
+    weights = shrink * kernel(shrink * (centre[:, None] - positions))
+    weights /= weights.sum(axis=1, keepdims=True)
+    index = positions.astype(np.int64) - 1
+    if edges == "clamp":
+        index = np.clip(index, 0, in_len - 1)
+    else:
+        index = np.mod(index, 2 * in_len)
+        index = np.where(index < in_len, index, 2 * in_len - 1 - index)
+    used = np.any(weights != 0, axis=0)
+    return weights[:, used], index[:, used]
+
+
+@lru_cache(maxsize=128)
+def _bands(
+    in_len: int, out_len: int, scale: float, edges: Edges, method: str
+) -> tuple[list[tuple[int, int, F64]], bool]:
+    """The banded matrix as dense blocks ``(first input, one past the last, (rows, inputs))``.
+
+    The flag tells whether float32 sums of 8-bit pixels are exact: every weight is a multiple of 2⁻¹⁴, so that products and
+    sums fit the 24-bit mantissa (scales 2, 4 and their inverses).
+    """
+    weights, index = resize_weights(in_len, out_len, scale, edges, method)
+    blocks = []
+    for start in range(0, out_len, _BLOCK):
+        w, i = weights[start : start + _BLOCK], index[start : start + _BLOCK]
+        first, last = int(i.min()), int(i.max()) + 1
+        block = np.zeros((len(w), last - first))
+        np.add.at(block, (np.arange(len(w))[:, None], i - first), w)
+        blocks.append((first, last, block))
+    exact = bool(np.all(weights * 2**14 % 1 == 0) and np.abs(weights).sum(axis=1).max() < 2)
+    return blocks, exact
+
+
+@lru_cache(maxsize=128)
+def _blocks(
+    in_len: int, out_len: int, scale: float, edges: Edges, method: str, dtype: torch.dtype, device: str
+) -> list[tuple[int, int, Tensor]]:
+    import torch
+
+    bands = _bands(in_len, out_len, scale, edges, method)[0]
+    return [(a, b, torch.as_tensor(block, dtype=dtype, device=device)) for a, b, block in bands]
+
+
+def _pass(x: Tensor, axis: int, out_len: int, scale: float, edges: Edges, method: str) -> Tensor:
+    """Resize axis −2 (rows) or −1 (columns) of ``(B, H, W)``; uint8 in, uint8 out."""
+    import torch
+
+    in_len = x.shape[axis]
+    exact = _bands(in_len, out_len, scale, edges, method)[1]
+    dtype = x.dtype if x.is_floating_point() else (torch.float32 if exact else torch.float64)
+    shape = list(x.shape)
+    shape[axis] = out_len
+    parts = []
+    out = None if x.requires_grad else torch.empty(shape, dtype=x.dtype, device=x.device)
+    start = 0
+    for first, last, block in _blocks(in_len, out_len, scale, edges, method, dtype, str(x.device)):
+        strip = x.narrow(axis, first, last - first).to(dtype)
+        value = block @ strip if axis == -2 else strip @ block.T
+        if out is None:
+            parts.append(value)
+            continue
+        if not x.is_floating_point():
+            value = value.clamp_(0, 255).add_(0.5)  # the copy into uint8 cuts the fraction off
+        out.narrow(axis, start, len(block)).copy_(value)
+        start += len(block)
+    return torch.cat(parts, dim=axis) if out is None else out
+
+
+def imresize(
+    image: Any,
+    scale: float | None = None,
+    size: tuple[int, int] | None = None,
+    edges: Edges = "mirror",
+    method: str = "bicubic",
+) -> Any:
+    """Resize a picture as MATLAB's ``imresize``.
+
+    Args:
+        image: NumPy ``(H, W)`` or ``(H, W, C)``, or Tensor ``(N, C, H, W)``; uint8 or float. A float picture keeps its type
+            and range; nothing is rounded or clipped.
+        scale: output size is ceil(scale · input size). size: ``(height, width)`` instead; each axis has its own scale then.
+        edges: ``mirror`` (MATLAB's) or ``clamp``. method: bicubic, bilinear, lanczos or nearest.
+
+    Returns:
+        The same kind of array.
+
+    Raises:
+        InputError: neither or both of scale and size, not positive, or another shape or type.
+
+    >>> imresize(np.full((4, 4), 7, np.uint8), 0.5)
+    array([[7, 7],
+           [7, 7]], dtype=uint8)
+    """
+    import torch
+
+    if (scale is None) == (size is None):
+        raise InputError("imresize needs a scale or a size, not both")
+    if scale is not None and not (scale > 0 and math.isfinite(scale)):
+        raise InputError(f"imresize: the scale must be positive, not {scale}")
+    array = isinstance(image, np.ndarray)
+    wanted = (2, 3) if array else (4,)
+    if image.ndim not in wanted or 0 in image.shape:
+        shape = "(H, W) or (H, W, C)" if array else "(N, C, H, W)"
+        raise InputError(f"imresize: expected a picture {shape}, not {tuple(image.shape)}")
+    if array and image.dtype not in (np.uint8, np.float32, np.float64):
+        raise InputError(f"imresize: expected uint8, float32 or float64, not {image.dtype}")
+    height, width = image.shape[:2] if array else image.shape[-2:]
+    if size is None:
+        assert scale is not None
+        size, scales = (math.ceil(height * scale - 1e-9), math.ceil(width * scale - 1e-9)), (scale, scale)
+    else:
+        scales = (size[0] / height, size[1] / width)
+    if min(size) < 1:
+        raise InputError(f"imresize: the output size must be positive, not {size}")
+    rows_first = scales[0] <= scales[1]  # MATLAB takes the axis that shrinks most first, rows where both are alike
+    rows = (-2, size[0], scales[0], edges, method)
+    columns = (-1, size[1], scales[1], edges, method)
+    if not array:
+        planes = image.reshape(-1, height, width)
+        for step in (rows, columns) if rows_first else (columns, rows):
+            planes = _pass(planes, *step)
+        return planes.reshape(*image.shape[:2], *size)
+    channels = image.shape[2] if image.ndim == 3 else 1
+    x = torch.from_numpy(np.ascontiguousarray(image))
+    if rows_first:  # rows of an interleaved picture need no copy into planes; only the smaller result is turned
+        x = _pass(x.reshape(1, height, width * channels), *rows)
+        planes = x.reshape(size[0], width, channels).permute(2, 0, 1).contiguous()
+        planes = _pass(planes, *columns)
+    else:
+        planes = x.reshape(height, width, channels).permute(2, 0, 1).contiguous()
+        planes = _pass(_pass(planes, *columns), *rows)
+    out = planes.permute(1, 2, 0).contiguous().numpy()
+    return out if image.ndim == 3 else out[..., 0]
