@@ -1,0 +1,297 @@
+"""What was measured: one immutable JSON file a cell (checkpoint × dataset × scale × protocol), readable without torch.
+
+``results/quality/<dataset>_x<scale>/<protocol>/<checkpoint>[+<variant>].json``; the path is a function of the record:
+a cell is found without an index and several processes may fill one folder. A cell without a number is a record too,
+with a status and a reason. Full precision is stored; infinity is the string ``inf``, as JSON has no token for it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import math
+import os
+import secrets
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+from urllib.parse import quote
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError, model_validator
+
+from srbench.errors import InputError, UnavailableError, UnknownNameError
+from srbench.home import home
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SCHEMA_VERSION = 1
+
+
+def _read_score(value: object) -> object:
+    if value == "inf":
+        return math.inf
+    if isinstance(value, str) or (isinstance(value, float) and (math.isnan(value) or value == -math.inf)):
+        raise ValueError(f"{value!r} is not a score: a number, 'inf' or null is; a metric that failed has a status")
+    return value
+
+
+def _write_score(value: float | None) -> float | str | None:
+    return "inf" if value == math.inf else value
+
+
+Score = Annotated[float | None, BeforeValidator(_read_score), PlainSerializer(_write_score)]
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class MetricScores(_Record):
+    """One metric of one cell.
+
+    Attributes:
+        unit, higher_is_better, digits, version, space: as the metric declared them when it was measured.
+        status: ``"ok"``, or why there is no mean (``unavailable``, ``failed`` …), with the ``reason``.
+        values: one score a picture, in the order of ``Result.images``; inf is allowed, NaN is not. All are numbers
+            where the status is ok; otherwise the list is empty or has None for the pictures without a score.
+    """
+
+    unit: str
+    higher_is_better: bool
+    digits: int = Field(ge=0)
+    version: int
+    space: str
+    status: str = "ok"
+    reason: str = ""
+    values: list[Score]
+
+    @model_validator(mode="after")
+    def _complete(self) -> MetricScores:
+        if self.status == "ok" and (not self.values or None in self.values):
+            raise ValueError("a metric with status ok needs a score for every picture")
+        if self.status != "ok" and not self.reason:
+            raise ValueError(f"status {self.status!r} needs a reason")
+        return self
+
+
+class Result(_Record):
+    """Quality of one checkpoint on one dataset at one scale under one protocol.
+
+    Attributes:
+        checkpoint: ``fsrcnn_x4.common``; the model's name for an interpolator and for a model without weights.
+        variant: what the picture went through besides the network, such as ``ensemble`` or ``tile128``; "" for nothing.
+        protocol: short id; ``protocol_fields`` says what it stands for.
+        parameters: trainable parameters; 0 for an interpolator, None where unknown.
+        options: build options that differ from the paper's, such as ``{"skip": "bicubic"}``.
+        data_sha256: one hash over the dataset's file names and contents.
+        seconds: wall time of the cell.
+        cell_hash: hash of everything that changes a number.
+        created: ISO 8601, UTC.
+        provenance: versions, commit, machine …, as text.
+    """
+
+    schema_version: Literal[1] = 1
+    kind: Literal["quality"] = "quality"
+    checkpoint: str = Field(min_length=1)
+    model: str = Field(min_length=1)
+    dataset: str = Field(min_length=1)
+    scale: int = Field(ge=1)
+    protocol: str = Field(min_length=1)
+    protocol_fields: dict[str, Any] = {}
+    variant: str = ""
+    status: str = "ok"
+    reason: str = ""
+    images: list[str] = []
+    metrics: dict[str, MetricScores] = {}
+    parameters: int | None = None
+    channels: str = ""
+    options: dict[str, Any] = {}
+    recipe: str = ""
+    trained_on: str = ""
+    weights_sha256: str = ""
+    data_sha256: str = ""
+    precision: str = ""
+    device: str = ""
+    seconds: float | None = None
+    cell_hash: str = ""
+    created: str = ""
+    provenance: dict[str, str] = {}
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Result:
+        if self.status != "ok" and not self.reason:
+            raise ValueError(f"status {self.status!r} needs a reason")
+        if self.ok and not (self.images and self.metrics):
+            raise ValueError("a result with status ok needs pictures and metrics")
+        if len(set(self.images)) != len(self.images):
+            raise ValueError("two pictures have one name")
+        for name, scores in self.metrics.items():
+            if scores.values and len(scores.values) != len(self.images):
+                raise ValueError(f"{name} has {len(scores.values)} scores for {len(self.images)} pictures")
+        return self
+
+    @property
+    def ok(self) -> bool:
+        """Whether the cell has numbers (a single metric may still lack them)."""
+        return self.status == "ok"
+
+    def mean(self, metric: str) -> float:
+        """Mean over the pictures, inf where one is infinite.
+
+        Raises UnknownNameError for a metric that was not measured, UnavailableError where cell or metric has no number.
+        """
+        if not self.ok:
+            raise UnavailableError(self.status, self.reason)
+        if metric not in self.metrics:
+            raise UnknownNameError("metric", metric, self.metrics, f"the result of {self.checkpoint}")
+        scores = self.metrics[metric]
+        if scores.status != "ok":
+            raise UnavailableError(scores.status, scores.reason)
+        return math.fsum(value for value in scores.values if value is not None) / len(scores.values)
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """One row a picture and metric; the columns are those of ``load_results``."""
+        return to_frame([self])
+
+
+def results_root() -> Path:
+    """The folder that holds quality/ and speed/."""
+    return home() / "results"
+
+
+def result_path(result: Result, root: Path | str | None = None) -> Path:
+    """Where a record lies below ``root`` (the results folder; home's by default)."""
+    return cell_path(result.checkpoint, result.dataset, result.scale, result.protocol, result.variant, root)
+
+
+def cell_path(
+    checkpoint: str, dataset: str, scale: int, protocol: str, variant: str = "", root: Path | str | None = None
+) -> Path:
+    """Where the record of a cell lies; characters that a file name cannot hold are percent-encoded."""
+    name = _component(checkpoint) + (f"+{_component(variant)}" if variant else "")
+    folder = Path(root) if root is not None else results_root()
+    return folder / "quality" / f"{_component(dataset)}_x{scale}" / _component(protocol) / f"{name}.json"
+
+
+def write_result(result: Result, root: Path | str | None = None) -> Path:
+    """Store a record in its place, whole or not at all; of several writers of one cell the last one stays."""
+    path = result_path(result, root)
+    text = json.dumps(result.model_dump(mode="json"), indent=1, ensure_ascii=False, allow_nan=False)
+    write_text(path, text + "\n")
+    return path
+
+
+def read_result(path: Path | str) -> Result:
+    """One record; raises InputError that names the file and what is wrong in it."""
+    try:
+        record = json.loads(Path(path).read_text(encoding="utf-8"), parse_constant=_refuse_constant)
+    except ValueError as error:
+        raise InputError(f"{path} is not a result: {error}") from None
+    if not isinstance(record, dict):
+        raise InputError(f"{path} is not a result: expected a JSON object")
+    version = record.get("schema_version")
+    if isinstance(version, int) and version > SCHEMA_VERSION:
+        known = f"this srbench reads up to {SCHEMA_VERSION}: install a newer one"
+        raise InputError(f"{path} has schema version {version}; {known}")
+    try:
+        return Result.model_validate(record)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False)[0]
+        place = ".".join(str(part) for part in first["loc"]) or "the record"
+        raise InputError(f"{path} is not a result: {place}: {first['msg']}") from None
+
+
+def read_results(root: Path | str | None = None) -> list[Result]:
+    """Every quality record below ``root``, sorted by path; raises InputError that names a broken or misplaced file."""
+    folder = Path(root) if root is not None else results_root()
+    results = []
+    for path in sorted((folder / "quality").glob("*/*/[!.]*.json")):
+        try:
+            result = read_result(path)
+        except FileNotFoundError:  # another process removed it after we listed the folder
+            continue
+        expected = result_path(result, folder)
+        if path != expected:
+            raise InputError(f"{path} holds the cell of {expected.relative_to(folder)}: move or remove it")
+        results.append(result)
+    return results
+
+
+def find_result(
+    checkpoint: str, dataset: str, scale: int, protocol: str, variant: str = "", root: Path | str | None = None
+) -> Result | None:
+    """The record of a cell, or None where there is none yet."""
+    try:
+        return read_result(cell_path(checkpoint, dataset, scale, protocol, variant, root))
+    except FileNotFoundError:
+        return None
+
+
+def load_results(root: Path | str | None = None) -> pd.DataFrame:
+    """Every stored score as a tidy DataFrame: one row a picture and metric, provenance as columns.
+
+    A cell, or a metric of a cell, without numbers is one row with its status and reason, no picture and the value NaN.
+    Protocol fields, options and provenance become columns ``protocol_…``, ``option_…`` and ``provenance_…``.
+    """
+    return to_frame(read_results(root))
+
+
+def to_frame(results: Iterable[Result]) -> pd.DataFrame:
+    """Records as the tidy DataFrame of ``load_results``; without records it has no rows but the usual columns."""
+    import pandas as pd
+
+    cell = [name for name in Result.model_fields if name not in {"images", "metrics", *_NESTED}]
+    usual = [*cell, "image", "metric", "value", *_METRIC_COLUMNS]
+    rows = [row for result in results for row in _rows(result, cell)]
+    columns = dict.fromkeys([*usual, *(key for row in rows for key in row)])
+    return pd.DataFrame(rows, columns=list(columns)).astype({"value": "float64", "parameters": "Int64"})
+
+
+_NESTED = {"protocol_fields": "protocol", "options": "option", "provenance": "provenance"}
+_METRIC_COLUMNS = ["unit", "higher_is_better", "digits", "metric_version", "space"]
+
+
+def _rows(result: Result, cell: list[str]) -> Iterator[dict[str, Any]]:
+    common = {name: getattr(result, name) for name in cell}
+    for field, prefix in _NESTED.items():
+        common |= {f"{prefix}_{key}": value for key, value in getattr(result, field).items()}
+    if not result.ok or not result.metrics:
+        yield common | {"image": None, "metric": None, "value": math.nan}
+        return
+    for name, scores in result.metrics.items():
+        row = common | {"metric": name, "metric_version": scores.version}
+        row |= {key: getattr(scores, key) for key in ("unit", "higher_is_better", "digits", "space")}
+        if scores.status != "ok":
+            yield row | {"image": None, "value": math.nan, "status": scores.status, "reason": scores.reason}
+            continue
+        for image, value in zip(result.images, scores.values, strict=True):
+            yield row | {"image": image, "value": value}
+
+
+def write_text(path: Path, text: str) -> None:
+    """Replace a file in one step: readers see the old or the new text, also after SIGKILL or on a full disk."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.parent / f".{path.name[:100]}.{os.getpid()}.{secrets.token_hex(4)}.tmp"
+    try:
+        with temporary.open("x", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:  # a failed write names no file
+        raise OSError(error.errno or errno.EIO, error.strerror or str(error), str(path)) from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def _component(name: str) -> str:
+    encoded = quote(name, safe="")
+    return "%2E" + encoded[1:] if encoded.startswith(".") else encoded
+
+
+def _refuse_constant(token: str) -> float:
+    raise ValueError(f"{token} is not JSON; infinity is the string 'inf'")
