@@ -112,7 +112,9 @@ def write_image(path: Path | str, picture: U8) -> None:
 
     path = Path(path)
     if path.suffix.lower() not in SUFFIXES:
-        raise InputError(f"{path}: cannot write {path.suffix or 'a file without suffix'}; expected {', '.join(SUFFIXES)}")
+        raise InputError(
+            f"{path}: cannot write {path.suffix or 'a file without suffix'}; expected {', '.join(SUFFIXES)}"
+        )
     options: dict[str, Any] = {}
     if path.suffix.lower() in (".jpg", ".jpeg"):
         options = {"quality": 95, "subsampling": 0}
@@ -122,7 +124,9 @@ def write_image(path: Path | str, picture: U8) -> None:
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
     try:
         with os.fdopen(handle, "wb") as file:
-            Image.fromarray(np.ascontiguousarray(picture)).save(file, format=Image.registered_extensions()[path.suffix.lower()], **options)
+            Image.fromarray(np.ascontiguousarray(picture)).save(
+                file, format=Image.registered_extensions()[path.suffix.lower()], **options
+            )
         Path(temporary).chmod(0o644)
         Path(temporary).replace(path)
     except BaseException:
@@ -139,7 +143,9 @@ def to_tensor(picture: U8) -> Tensor:
     """uint8 ``(H, W, C)`` or ``(H, W)`` → float32 ``(1, C, H, W)`` in [0, 1]."""
     import torch
 
-    planar = torch.from_numpy(np.ascontiguousarray(picture if picture.ndim == 3 else picture[..., None])).permute(2, 0, 1)
+    planar = torch.from_numpy(np.ascontiguousarray(picture if picture.ndim == 3 else picture[..., None])).permute(
+        2, 0, 1
+    )
     return planar[None].to(torch.float32).div_(255.0).contiguous()
 
 
@@ -186,7 +192,9 @@ def rgb(picture: Tensor) -> Tensor:
     return _mix(picture, np.linalg.inv(np.array(_YCBCR) / 255.0), np.array(_OFFSET) / 255.0, np.zeros(3))
 
 
-def _mix(picture: Tensor, matrix: npt.NDArray[np.float64], before: npt.NDArray[np.float64], after: npt.NDArray[np.float64]) -> Tensor:
+def _mix(
+    picture: Tensor, matrix: npt.NDArray[np.float64], before: npt.NDArray[np.float64], after: npt.NDArray[np.float64]
+) -> Tensor:
     """``matrix @ (picture − before) + after`` over the channels, as three sums in place (no matrix product: no BLAS)."""
     import torch
 

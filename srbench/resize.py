@@ -121,22 +121,31 @@ def _pass(x: Tensor, axis: int, out_len: int, scale: float, edges: Edges, method
     in_len = x.shape[axis]
     exact = _bands(in_len, out_len, scale, edges, method)[1]
     dtype = x.dtype if x.is_floating_point() else (torch.float32 if exact else torch.float64)
-    shape = list(x.shape)
-    shape[axis] = out_len
-    parts = []
-    out = None if x.requires_grad else torch.empty(shape, dtype=x.dtype, device=x.device)
+    blocks = _blocks(in_len, out_len, scale, edges, method, dtype, str(x.device))
+    if x.requires_grad:
+        strips = ((block, x.narrow(axis, a, b - a)) for a, b, block in blocks)
+        return torch.cat([w @ s if axis == -2 else s @ w.T for w, s in strips], dim=axis)
+    batch, height, width = x.shape
+    out = x.new_empty((batch, out_len, width) if axis == -2 else (batch, height, out_len))
+    # One strip and one product for all blocks: fresh ones cost more in page faults than the arithmetic.
+    longest = max(b - a for a, b, _ in blocks)
+    strip_store = x.new_empty(batch * longest * (width if axis == -2 else height), dtype=dtype)
+    value_store = x.new_empty(batch * _BLOCK * (width if axis == -2 else height), dtype=dtype)
     start = 0
-    for first, last, block in _blocks(in_len, out_len, scale, edges, method, dtype, str(x.device)):
-        strip = x.narrow(axis, first, last - first).to(dtype)
-        value = block @ strip if axis == -2 else strip @ block.T
-        if out is None:
-            parts.append(value)
-            continue
+    for first, last, block in blocks:
+        source = x.narrow(axis, first, last - first)
+        strip = strip_store[: source.numel()].view(source.shape).copy_(source)
+        target = out.narrow(axis, start, len(block))
+        value = value_store[: target.numel()].view(target.shape)
+        if axis == -2:
+            torch.bmm(block.expand(batch, -1, -1), strip, out=value)
+        else:
+            torch.mm(strip.flatten(0, 1), block.T, out=value.flatten(0, 1))
         if not x.is_floating_point():
-            value = value.clamp_(0, 255).add_(0.5)  # the copy into uint8 cuts the fraction off
-        out.narrow(axis, start, len(block)).copy_(value)
+            value.clamp_(0, 255).add_(0.5)  # the copy into uint8 cuts the fraction off
+        target.copy_(value)
         start += len(block)
-    return torch.cat(parts, dim=axis) if out is None else out
+    return out
 
 
 def imresize(
