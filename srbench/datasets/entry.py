@@ -1,0 +1,125 @@
+"""What a set of pictures is made of: its entry in the catalog, its files, the archive that it comes in."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.resources import files as package_files
+from pathlib import PurePosixPath
+from typing import Literal
+from urllib.parse import quote
+
+Split = Literal["test", "val", "train"]
+
+
+@dataclass(frozen=True)
+class File:
+    """One file of a set.
+
+    Attributes:
+        path: inside the set's folder, with ``/``; HR pictures lie in ``HR/``, what comes with them elsewhere.
+        size: bytes.
+        sha256: of the whole file, in hexadecimal.
+        url: where it is downloaded from; empty where it comes with another package.
+    """
+
+    path: str
+    size: int
+    sha256: str
+    url: str = ""
+
+    @property
+    def name(self) -> str:
+        """The file's name without its folders."""
+        return PurePosixPath(self.path).name
+
+
+@dataclass(frozen=True)
+class Archive:
+    """A zip file that holds a whole set.
+
+    Attributes:
+        url: where it is downloaded from.
+        size: bytes; 0 where not known.
+        sha256: of the zip file; None where nobody has read the bytes: the set stays unverified.
+        inner: the folder inside the archive that becomes the set's ``HR`` folder.
+    """
+
+    url: str
+    size: int
+    sha256: str | None
+    inner: str
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """What a caller must know of a set.
+
+    Attributes:
+        name: the field's name in lower case.
+        title: authors, venue and year.
+        folder: the folder's name under the data root, as ``srbench data get`` makes it.
+        split: what it is for: training on a test set makes its figures worthless.
+        count: number of HR pictures.
+        licence: of the pictures.
+        homepage: the official page.
+        manual: how to get it by hand, a phrase that begins with a verb.
+        default_protocol: the preset under which its figures are usually published.
+        numbered: a pattern such as ``"%04d.png"`` where the HR pictures' names are numbers, counted from ``first``.
+        listed: its files stand in ``<name>.tsv`` of this package.
+        archive: the zip file that it comes in.
+        aliases: other places of its folder under the data root.
+        listing: its files, for a set that is in no ``.tsv``.
+    """
+
+    name: str
+    title: str
+    folder: str
+    split: Split
+    count: int
+    licence: str
+    homepage: str
+    manual: str
+    default_protocol: str = "standard"
+    numbered: str = ""
+    first: int = 1
+    listed: bool = False
+    archive: Archive | None = None
+    aliases: tuple[str, ...] = ()
+    listing: tuple[File, ...] = ()
+
+    @cached_property
+    def files(self) -> tuple[File, ...]:
+        """Every file of the set with its sha256; empty where nobody has read them."""
+        return self.listing or (_read_listing(self.name) if self.listed else ())
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """File names of the HR pictures; empty where they are not known."""
+        if self.numbered:
+            return tuple(self.numbered % number for number in range(self.first, self.first + self.count))
+        return tuple(file.name for file in self.files if "/" not in file.path or file.path.startswith("HR/"))
+
+    @property
+    def hashed(self) -> bool:
+        """Whether every picture's sha256 is known beforehand."""
+        return bool(self.files)
+
+    @property
+    def downloadable(self) -> bool:
+        """Whether ``srbench data get`` has a source for it."""
+        return self.archive is not None or any(file.url for file in self.files)
+
+
+def _read_listing(name: str) -> tuple[File, ...]:
+    text = package_files("srbench.datasets").joinpath(f"{name}.tsv").read_text(encoding="utf-8")
+    rows = csv.DictReader(text.splitlines(), delimiter="\t")
+    return tuple(File(row["path"], int(row["size"]), row["sha256"], _raw_url(row)) for row in rows)
+
+
+def _raw_url(row: Mapping[str, str]) -> str:
+    if not row["repo"]:
+        return ""
+    return f"https://raw.githubusercontent.com/{row['repo']}/{row['commit']}/{quote(row['source'])}"

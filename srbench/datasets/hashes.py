@@ -1,0 +1,88 @@
+"""sha256 of picture files, remembered in the user cache by path, size and time of change.
+
+One small JSON a folder, replaced whole: several processes may write it at once, and the worst that can happen is that a
+hash is computed twice. Where the cache cannot be written, hashes are simply computed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+
+_CHUNK = 1 << 20
+# A file changed twice within one tick of the file system's clock keeps its time: so young a file is not remembered.
+_SETTLED_NS = 2_000_000_000
+
+
+def cache_root() -> Path:
+    """The user cache of srbench: ``SRBENCH_CACHE``, or the operating system's place for it (it need not exist)."""
+    if named := os.environ.get("SRBENCH_CACHE"):
+        return Path(named).expanduser()
+    import pooch
+
+    return Path(pooch.os_cache("srbench"))
+
+
+def sha256(path: Path) -> str:
+    """sha256 of a file, in hexadecimal; the file is read in pieces of 1 MiB."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def sha256_of(paths: Iterable[Path]) -> dict[Path, str]:
+    """sha256 of each file, from the cache where size and time of change are as they were."""
+    folders: dict[Path, list[Path]] = {}
+    for path in paths:
+        folders.setdefault(path.parent, []).append(path)
+    return {path: value for folder, files in folders.items() for path, value in _of_folder(folder, files).items()}
+
+
+def _of_folder(folder: Path, files: list[Path]) -> dict[Path, str]:
+    # Resolved here, because a relative path names other files from another working folder.
+    key = hashlib.sha256(os.fsencode(folder.resolve())).hexdigest()
+    memory = cache_root() / "hashes" / f"{key}.json"
+    known = _read(memory)
+    found: dict[Path, str] = {}
+    fresh: dict[str, list[int | str]] = {}
+    for path in files:
+        stat = path.stat()
+        entry = known.get(path.name)
+        if isinstance(entry, list) and entry[:2] == [stat.st_size, stat.st_mtime_ns] and len(entry) == 3:
+            found[path] = str(entry[2])
+            continue
+        found[path] = sha256(path)
+        if time.time_ns() - stat.st_mtime_ns > _SETTLED_NS:
+            fresh[path.name] = [stat.st_size, stat.st_mtime_ns, found[path]]
+    if fresh:
+        with suppress(OSError):
+            _write(memory, known | fresh)
+    return found
+
+
+def _read(memory: Path) -> dict[str, object]:
+    try:
+        known = json.loads(memory.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return known if isinstance(known, dict) else {}
+
+
+def _write(memory: Path, known: dict[str, object]) -> None:
+    memory.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=memory.parent, prefix=".hashes-")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            json.dump(known, file)
+        Path(name).replace(memory)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
