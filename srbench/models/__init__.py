@@ -34,7 +34,7 @@ class Model:
 
     Attributes:
         name: the field's name in lower case.
-        build: ``build(scale, **options)`` → a freshly initialised network. Each option has a default that is the paper's.
+        build: ``build(scale, **options)`` → a freshly initialised network; each option's default is the paper's.
         paper: its source.
         channels: what it was published on; a recipe may choose the other through the ``channels`` option.
         scales: the scales that it can be built for.

@@ -1,0 +1,67 @@
+"""EDSR: residual blocks without batch norm (Lim, Son, Kim, Nah, Lee; CVPR workshops 2017, arXiv:1707.02921).
+
+State-dict keys and outputs equal BasicSR's ``EDSR``.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from torch import Tensor, nn
+
+from srbench.models import MODELS, Model, Paper
+from srbench.models._layers import MeanShifted, ResidualBlock, colours, conv3x3, subpixel_tail
+
+_RANGE = 255.0  # the network works on 0–255 with the mean taken off
+
+
+class EDSR(MeanShifted):
+    """Mean shift, head, residual blocks with a long skip, sub-pixel tail.
+
+    Args:
+        scale: 2, 3 or 4. features, blocks: width and depth. res_scale: factor on each block's residual.
+        channels: ``y`` or ``rgb``.
+    """
+
+    def __init__(
+        self, scale: int, features: int = 64, blocks: int = 16, res_scale: float = 1.0, channels: str = "rgb"
+    ) -> None:
+        super().__init__(channels)
+        planes = colours(channels)
+        self.conv_first = conv3x3(planes, features)
+        self.body = nn.Sequential(*(ResidualBlock(features, res_scale) for _ in range(blocks)))
+        self.conv_after_body = conv3x3(features, features)
+        self.upsample = subpixel_tail(features, scale)
+        self.conv_last = conv3x3(features, planes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.conv_first((x - self.mean) * _RANGE)
+        x = self.conv_last(self.upsample(self.conv_after_body(self.body(x)) + x)) / _RANGE
+        return x + self.mean if self.add_mean else x
+
+
+_PAPER = Paper(
+    "Enhanced Deep Residual Networks for Single Image Super-Resolution", 2017, "https://arxiv.org/abs/1707.02921"
+)
+
+
+def _register(name: str, parameters: dict[int, int], features: int, blocks: int, res_scale: float) -> None:
+    options: dict[str, Any] = {"features": features, "blocks": blocks, "res_scale": res_scale}
+    MODELS.register(
+        Model(
+            name=name,
+            build=partial(EDSR, **options),
+            paper=_PAPER,
+            channels="rgb",
+            scales=(2, 3, 4),
+            parameters=parameters,
+            # Head, two a block, one after the body; the tail at 2 and 4 times the size reaches two LR pixels more.
+            receptive_radius=2 * blocks + 5,
+            options=options,
+        )
+    )
+
+
+_register("edsr_baseline", {2: 1_369_859, 3: 1_554_499, 4: 1_517_571}, features=64, blocks=16, res_scale=1.0)
+_register("edsr", {2: 40_729_603, 3: 43_680_003, 4: 43_089_923}, features=256, blocks=32, res_scale=0.1)

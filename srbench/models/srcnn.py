@@ -1,0 +1,63 @@
+"""SRCNN: three convolutions on the bicubic enlargement (Dong, Loy, He, Tang; TPAMI 2016, arXiv:1501.00092)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from srbench.errors import InputError
+from srbench.models import MODELS, Model, Paper
+from srbench.models._layers import colours
+
+KERNELS = (9, 5, 5)
+
+
+class SRCNN(nn.Module):
+    """Patch extraction, non-linear mapping, reconstruction; ``(N, C, H, W)`` to the same size.
+
+    Edges are replicated, as the authors' code does. The last layer starts at the paper's Gaussian of 0.001. The paper
+    starts the others there too, for 8·10⁸ back-propagations; they start as Kaiming's here, which a short training
+    needs.
+    """
+
+    def __init__(self, kernels: Sequence[int] = KERNELS, channels: str = "y") -> None:
+        super().__init__()
+        if len(kernels) != 3 or any(k < 1 or k % 2 == 0 for k in kernels):
+            raise InputError(f"kernels must be three odd sizes such as (9, 5, 5), not {tuple(kernels)!r}")
+        planes = colours(channels)
+        first, second, third = kernels
+        self.conv1 = nn.Conv2d(planes, 64, first, padding=first // 2, padding_mode="replicate")
+        self.conv2 = nn.Conv2d(64, 32, second, padding=second // 2, padding_mode="replicate")
+        self.conv3 = nn.Conv2d(32, planes, third, padding=third // 2, padding_mode="replicate")
+        for layer in (self.conv1, self.conv2):
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+        nn.init.normal_(self.conv3.weight, std=0.001)
+        for layer in (self.conv1, self.conv2, self.conv3):
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.conv3(F.relu(self.conv2(F.relu(self.conv1(x)))))
+
+
+def _build(scale: int, kernels: Sequence[int] = KERNELS, channels: str = "y") -> SRCNN:  # noqa: ARG001
+    return SRCNN(kernels, channels)
+
+
+MODELS.register(
+    Model(
+        name="srcnn",
+        build=_build,
+        paper=Paper(
+            "Image Super-Resolution Using Deep Convolutional Networks", 2014, "https://arxiv.org/abs/1501.00092"
+        ),
+        channels="y",
+        scales=(2, 3, 4),
+        parameters={2: 57_281, 3: 57_281, 4: 57_281},
+        receptive_radius=8,
+        pre_upsampled=True,
+        options={"kernels": KERNELS},
+    )
+)

@@ -1,0 +1,232 @@
+"""zoo/: trained weights and their cards, ``<model>/x4.<recipe>.safetensors`` beside ``<model>/x4.<recipe>.toml``.
+
+A card says all that is known of a checkpoint and is read without torch. The weights' sha256 stands on it and is checked
+whenever they are loaded. Weights from elsewhere (``.pth``, ``.safetensors``) have no card: ``load_weights``.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import hashlib
+import os
+import re
+import tempfile
+import tomllib
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from srbench import __version__
+from srbench.errors import InputError, UnavailableError, UnknownNameError
+from srbench.home import home
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from torch import Tensor, nn
+
+_NAME = re.compile(r"(?P<model>[a-z0-9][a-z0-9_-]*)_(?P<scales>x\d+(?:x\d+)*)\.(?P<recipe>[A-Za-z0-9][A-Za-z0-9._+-]*)")
+
+
+class Card(BaseModel):
+    """What is known of a checkpoint; one TOML file, written by a machine.
+
+    Attributes:
+        name: ``<model>_x<scale>.<recipe>``, such as ``fsrcnn_x4.common`` or ``mdsr_x2x3x4.common``.
+        options: what ``create_model`` was given besides the scale and the channels, such as ``{"skip": "bicubic"}``.
+        file, sha256: the weights, filled by ``save_checkpoint``.
+        data: training dataset → the digest of its files.
+        config: the complete flat recipe.
+        curve: validation points, such as ``{"step": 1000, "loss": 0.02, "val_psnr": 30.1}``.
+        created: UTC, ISO 8601.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    model: str
+    scales: list[int] = Field(min_length=1)
+    channels: Literal["y", "rgb"]
+    recipe: str
+    options: dict[str, Any] = {}
+    file: str = ""
+    sha256: str = ""
+    parameters: int = Field(ge=0)
+    data: dict[str, str]
+    steps: int = Field(ge=0)
+    samples_seen: int = Field(ge=0)
+    seed: int
+    commit: str
+    hardware: str
+    wall_time_s: float = Field(ge=0)
+    precision: str
+    srbench_version: str = __version__
+    created: str = Field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
+    init_from: str | None = None
+    notes: str = ""
+    config: dict[str, Any] = {}
+    curve: list[dict[str, Any]] = []
+
+    @model_validator(mode="after")
+    def _name_is_its_parts(self) -> Card:
+        expected = checkpoint_name(self.model, self.scales, self.recipe)
+        if self.name != expected:
+            raise ValueError(f"name {self.name!r} does not say what the card says, which is {expected!r}")
+        if not _NAME.fullmatch(self.name):
+            raise ValueError(f"{self.name!r} is no checkpoint name such as 'fsrcnn_x4.common'")
+        return self
+
+    @property
+    def stem(self) -> str:
+        """Path of the weights and the card within zoo/, without suffix."""
+        return f"{self.model}/{_scales(self.scales)}.{self.recipe}"
+
+
+def checkpoint_name(model: str, scales: list[int], recipe: str) -> str:
+    """The one name of a checkpoint.
+
+    >>> checkpoint_name("mdsr", [2, 3, 4], "common")
+    'mdsr_x2x3x4.common'
+    """
+    return f"{model}_{_scales(scales)}.{recipe}"
+
+
+def _scales(scales: list[int]) -> str:
+    return "".join(f"x{scale}" for scale in scales)
+
+
+def zoo_root() -> Path:
+    """The folder of the checkpoints; it need not exist."""
+    return home() / "zoo"
+
+
+def list_checkpoints(pattern: str = "*", root: Path | str | None = None) -> list[Card]:
+    """Cards whose name matches a shell pattern, by name. Raises InputError that names a broken card."""
+    folder = Path(root) if root is not None else zoo_root()
+    cards = [read_card(path) for path in folder.glob("*/x*.toml") if path.parent.name != "recipes"]
+    return sorted((card for card in cards if fnmatch.fnmatch(card.name, pattern)), key=lambda card: card.name)
+
+
+def find_checkpoint(name: str, root: Path | str | None = None) -> Card:
+    """The card called ``name``; raises UnknownNameError with the nearest name, InputError for a broken card."""
+    folder = Path(root) if root is not None else zoo_root()
+    found = _NAME.fullmatch(name)
+    path = folder / found["model"] / f"{found['scales']}.{found['recipe']}.toml" if found else folder
+    if not path.is_file():
+        raise UnknownNameError("checkpoint", name, (card.name for card in list_checkpoints(root=root)), str(folder))
+    return read_card(path)
+
+
+def read_card(path: Path | str) -> Card:
+    """The card in a TOML file whose path says the same model, scales and recipe; raises InputError."""
+    path = Path(path)
+    try:
+        card = Card.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is no readable card: {error}") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise InputError(f"{path}: {where + ': ' if where else ''}{first['msg']}") from None
+    if path.with_suffix("").parts[-2:] != tuple(card.stem.split("/")):
+        raise InputError(f"{path} holds the card of {card.name}, which belongs in {card.stem}.toml")
+    return card
+
+
+def verify(card: Card, root: Path | str | None = None) -> Path:
+    """The path of a card's weights, once they are there and have its sha256; raises InputError."""
+    path = (Path(root) if root is not None else zoo_root()) / f"{card.stem}.safetensors"
+    if not path.is_file():
+        raise InputError(f"{card.name}: its weights {path} are not there")
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if digest != card.sha256:
+        raise InputError(f"{card.name}: {path} has sha256 {digest}, its card says {card.sha256}")
+    return path
+
+
+def save_checkpoint(state_dict: Mapping[str, Tensor], card: Card, root: Path | str | None = None) -> Path:
+    """Write weights and card, each whole or not at all; the card last, with file and sha256 filled in.
+
+    Returns:
+        the path of the weights.
+    """
+    import tomli_w
+    from safetensors.torch import save
+
+    folder = Path(root) if root is not None else zoo_root()
+    path = folder / f"{card.stem}.safetensors"
+    payload = save({key: tensor.detach().cpu().contiguous() for key, tensor in state_dict.items()})
+    card = card.model_copy(update={"file": path.name, "sha256": hashlib.sha256(payload).hexdigest()})
+    text = tomli_w.dumps(_without_none(card.model_dump()))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _write(path, payload)
+    _write(path.with_suffix(".toml"), text.encode())
+    return path
+
+
+def _without_none(value: Any) -> Any:
+    """TOML has no null: an entry that is None is left out."""
+    if isinstance(value, dict):
+        return {key: _without_none(item) for key, item in value.items() if item is not None}
+    if isinstance(value, list | tuple):
+        return [_without_none(item) for item in value if item is not None]
+    return value
+
+
+def _write(path: Path, payload: bytes) -> None:
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(payload)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).chmod(0o644)
+        os.replace(temporary, path)  # noqa: PTH105
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def module_of(card: Card, scale: int | None = None) -> nn.Module:
+    """The card's network, freshly initialised; of a multi-scale network, set to ``scale`` (its first by default)."""
+    from srbench.models import create_model
+
+    scale = card.scales[0] if scale is None else scale
+    if scale not in card.scales:
+        raise UnavailableError("unsupported_scale", f"{card.name} was not trained for x{scale}")
+    return create_model(card.model, scale, channels=card.channels, **card.options)
+
+
+def load_checkpoint(
+    name: str, device: str = "cpu", root: Path | str | None = None, scale: int | None = None
+) -> nn.Module:
+    """A trained network in eval mode, its weights verified against the card's sha256 and loaded strictly, as float32.
+
+    Args:
+        name: such as ``fsrcnn_x4.common``.
+        device: where to.
+        root: another zoo folder.
+        scale: the scale to set a multi-scale network to.
+
+    Raises:
+        UnknownNameError: no such checkpoint. InputError: weights missing, changed or not of this network.
+    """
+    card = find_checkpoint(name, root)
+    path = verify(card, root)
+    module = module_of(card, scale)
+    load_weights(module, path)
+    return module.to(device).eval()
+
+
+def load_weights(module: nn.Module, path: Path | str) -> None:
+    """Load weights of any origin into ``module``, strictly, as float32.
+
+    ``.safetensors`` and ``.pth`` (read without running anything in it; ``params_ema``, ``params`` and ``state_dict``
+    unwrapped). Raises InputError where the file is no such thing or does not fit, with the keys that differ.
+    """
+    from srbench.weights import fit, read_weights
+
+    fit(module, read_weights(path), Path(path))
