@@ -35,6 +35,11 @@ class File:
         """The file's name without its folders."""
         return PurePosixPath(self.path).name
 
+    @property
+    def hr(self) -> bool:
+        """Whether it is an HR picture, and not something that comes with them."""
+        return "/" not in self.path or self.path.startswith("HR/")
+
 
 @dataclass(frozen=True)
 class Archive:
@@ -100,7 +105,7 @@ class Dataset:
         """File names of the HR pictures; empty where they are not known."""
         if self.numbered:
             return tuple(self.numbered % number for number in range(self.first, self.first + self.count))
-        return tuple(file.name for file in self.files if "/" not in file.path or file.path.startswith("HR/"))
+        return tuple(file.name for file in self.files if file.hr)
 
     @property
     def hashed(self) -> bool:

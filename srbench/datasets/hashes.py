@@ -11,7 +11,7 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -36,6 +36,12 @@ def sha256(path: Path) -> str:
         while chunk := file.read(_CHUNK):
             digest.update(chunk)
     return digest.hexdigest()
+
+
+def digest_of(hashes: Mapping[str, str]) -> str:
+    """One sha256 over file names and their hashes, whatever their order."""
+    lines = sorted(f"{value}  {name}\n" for name, value in hashes.items())
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def sha256_of(paths: Iterable[Path]) -> dict[Path, str]:

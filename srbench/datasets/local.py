@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from pathlib import Path
 
 from srbench.datasets.catalog import CATALOG, get_dataset
 from srbench.datasets.entry import Dataset
-from srbench.datasets.hashes import cache_root, sha256_of
+from srbench.datasets.hashes import cache_root, digest_of, sha256_of
 from srbench.errors import InputError, UnavailableError, UnknownNameError
 from srbench.images import list_images
 
@@ -49,8 +48,7 @@ class ImageSet:
     @cached_property
     def digest(self) -> str:
         """One sha256 over the names and hashes of all pictures; their order does not matter."""
-        lines = sorted(f"{value}  {name}\n" for name, value in self.hashes().items())
-        return hashlib.sha256("".join(lines).encode()).hexdigest()
+        return digest_of(self.hashes())
 
     @property
     def verifiable(self) -> bool:
@@ -114,17 +112,19 @@ class Located:
     Attributes:
         folder: the HR folder; None where there is none.
         paths: the HR files found, in natural order.
-        missing: names of HR files that are not there; ``?`` where names are not known.
+        missing: names of HR files that are not there; empty where the catalog knows no names.
+        expected: how many pictures there should be.
     """
 
     folder: Path | None
-    paths: tuple[Path, ...] = ()
-    missing: tuple[str, ...] = ()
+    paths: tuple[Path, ...]
+    missing: tuple[str, ...]
+    expected: int
 
     @property
     def complete(self) -> bool:
-        """Whether every picture is there."""
-        return self.folder is not None and not self.missing
+        """Whether every picture is there, and none too many."""
+        return len(self.paths) == self.expected
 
 
 def data_roots(data_root: Path | str | None = None) -> list[Path]:
@@ -134,11 +134,11 @@ def data_roots(data_root: Path | str | None = None) -> list[Path]:
     return [Path(named).expanduser(), cache] if named else [cache]
 
 
-def locate(entry: Dataset, data_root: Path | str | None = None) -> Located:
+def locate(entry: Dataset, roots: Iterable[Path]) -> Located:
     """The most complete copy of a set under the data roots; never raises for a set that is not there."""
-    best = Located(None, (), entry.names)
-    for root in _sample_folders(entry) or _candidates(entry, data_roots(data_root)):
-        found = _match(entry, root)
+    best = Located(None, (), entry.names, entry.count)
+    for folder in _sample_folders(entry) or _candidates(entry, roots):
+        found = _match(entry, folder)
         if found.complete:
             return found
         if len(found.paths) > len(best.paths):
@@ -206,25 +206,25 @@ def from_folder(folder: Path) -> ImageSet:
 
 
 def _from_catalog(entry: Dataset, data_root: Path | str | None) -> ImageSet:
-    found = locate(entry, data_root)
+    roots = data_roots(data_root)
+    found = locate(entry, roots)
     if found.complete:
         return ImageSet(entry.name, found.paths, entry)
-    way = f"run `srbench data get {entry.name}`" if entry.downloadable else by_hand(entry, data_root)
+    way = f"run `srbench data get {entry.name}`" if entry.downloadable else by_hand(entry, roots[0])
     if found.paths:
-        lacks = f", without {found.missing[0]}" if found.missing[0] != "?" else ""
+        lacks = f", without {found.missing[0]}" if found.missing else ""
         reason = (
             f"{found.folder} has {len(found.paths)} of the {entry.count} pictures of {entry.name}{lacks}; "
             f"{way}, or give the folder's path to measure what is there"
         )
     else:
-        reason = f"{entry.name} is not in {' or '.join(str(root) for root in data_roots(data_root))}; {way}"
+        reason = f"{entry.name} is not in {' or '.join(str(root) for root in roots)}; {way}"
     raise UnavailableError("unavailable", reason)
 
 
-def by_hand(entry: Dataset, data_root: Path | str | None = None) -> str:
+def by_hand(entry: Dataset, root: Path) -> str:
     """How to put a set where srbench finds it, in one line."""
-    target = data_roots(data_root)[0] / entry.folder / "HR"
-    return f"no verified download is known: {entry.manual} and put its {entry.count} pictures into {target}"
+    return f"by hand: {entry.manual}, and put the {entry.count} pictures into {root / entry.folder / 'HR'}"
 
 
 def _sample_folders(entry: Dataset) -> list[Path]:
@@ -250,13 +250,11 @@ def _match(entry: Dataset, folder: Path) -> Located:
     try:
         there: Mapping[str, Path] = {path.name.lower(): path for path in _pictures(folder)}
     except OSError:
-        return Located(None, (), entry.names)
-    if not entry.names:
-        lacking = ("?",) * max(0, entry.count - len(there)) if len(there) <= entry.count else ("?",)
-        return Located(folder, tuple(there.values()), lacking)
-    wanted = {name.lower() for name in entry.names}
+        there = {}
+    wanted = {name.lower() for name in entry.names} or set(there)
     paths = tuple(path for name, path in there.items() if name in wanted)
-    return Located(folder, paths, tuple(name for name in entry.names if name.lower() not in there))
+    missing = tuple(name for name in entry.names if name.lower() not in there)
+    return Located(folder, paths, missing, entry.count)
 
 
 def _pictures(folder: Path) -> list[Path]:

@@ -1,0 +1,126 @@
+"""``srbench data``: which sets there are, where they lie, get them, check them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from srbench.cli._common import data_root_option, json_option, print_json, print_table
+
+
+@click.group()
+def command() -> None:
+    """List, download and verify the sets of pictures."""
+
+
+@command.command("ls")
+@data_root_option
+@json_option
+def ls(data_root: str | None, as_json: bool) -> None:
+    """List the sets that srbench knows, and which of them are here (pictures are not read).
+
+    State: present, unverified (here, but no sha256 is known to compare with), incomplete, absent.
+    """
+    from srbench.datasets.catalog import CATALOG
+    from srbench.datasets.local import data_roots, locate
+    from srbench.datasets.verify import state
+
+    roots = data_roots(data_root)
+    rows: list[dict[str, Any]] = []
+    for entry in CATALOG.values():
+        found = locate(entry, roots)
+        rows.append(
+            {
+                "name": entry.name,
+                "pictures": entry.count,
+                "found": len(found.paths),
+                "split": entry.split,
+                "licence": entry.licence,
+                "state": state(entry, found),
+                "where": str(found.folder) if found.folder else None,
+                "protocol": entry.default_protocol,
+                "download": entry.downloadable,
+                "title": entry.title,
+                "homepage": entry.homepage,
+            }
+        )
+    if as_json:
+        print_json(rows)
+        return
+    cells = [[row[key] for key in ("name", "pictures", "split", "licence")] + _state_cells(row) for row in rows]
+    print_table("", ("set", "pictures", "split", "licence", "state", "where", "protocol"), cells)
+
+
+def _state_cells(row: dict[str, Any]) -> list[str]:
+    here = f"{row['state']} {row['found']} of {row['pictures']}" if row["state"] == "incomplete" else row["state"]
+    way = (
+        "" if row["where"] else f"srbench data get {row['name']}" if row["download"] else f"by hand: {row['homepage']}"
+    )
+    return [here, row["where"] or way, row["protocol"]]
+
+
+@command.command("get")
+@click.argument("names", metavar="NAME...", nargs=-1, required=True)
+@data_root_option
+def get(names: tuple[str, ...], data_root: str | None) -> None:
+    """Download sets and check their sha256; what is here already is kept.
+
+    They go into the data root, or into the download cache without one. Nothing is kept of a download that is cut off or
+    wrong. Where no source is known, the manual way is shown.
+    """
+    import sys
+
+    from srbench.datasets.catalog import get_dataset
+    from srbench.datasets.fetch import fetch
+    from srbench.datasets.verify import verify
+
+    entries = [get_dataset(name) for name in names]
+    for entry in entries:
+        folder = fetch(entry, data_root, progress=sys.stderr.isatty())
+        found = verify(entry, data_root)
+        click.echo(f"{entry.name}: {found.found} pictures in {folder}, {found.status}, licence: {entry.licence}")
+        if found.status == "unverified":
+            click.echo(f"{entry.name}: no sha256 of its pictures is known; over all of them it is {found.digest}")
+
+
+@command.command("verify")
+@click.argument("names", metavar="NAME...", nargs=-1, required=True)
+@data_root_option
+@json_option
+@click.pass_context
+def verify(ctx: click.Context, names: tuple[str, ...], data_root: str | None, as_json: bool) -> None:
+    """Read sets again and compare their count and each sha256; exit code 1 where not all hold.
+
+    A set whose hashes nobody has written down is "unverified": its count is checked and the hash it got is shown.
+    """
+    from dataclasses import asdict
+
+    from srbench.datasets.catalog import get_dataset
+    from srbench.datasets.verify import Verification
+    from srbench.datasets.verify import verify as check
+
+    found: list[Verification] = [check(get_dataset(name), data_root) for name in names]
+    if as_json:
+        print_json([{**asdict(one), "status": one.status, "ok": one.ok} for one in found])
+    else:
+        for one in found:
+            _print_verification(one)
+    if not all(one.ok for one in found):
+        ctx.exit(1)
+
+
+def _print_verification(found: Any) -> None:
+    where = f" in {found.folder}" if found.folder else ""
+    click.echo(f"{found.name}: {found.status}, {found.found} of {found.expected} pictures{where}")
+    if found.folder is None:
+        return
+    for path in found.missing:
+        click.echo(f"  missing    {path}")
+    for path in found.extra:
+        click.echo(f"  extra      {path}")
+    for path, expected, got in found.different:
+        click.echo(f"  different  {path}: expected sha256 {expected}, got {got}")
+    if found.reference == "none":
+        click.echo("  unverified: the catalog has no sha256 of these pictures")
+    click.echo(f"  sha256 over all pictures: {found.digest}")
