@@ -1,0 +1,56 @@
+"""What the metrics ask of their pictures, and how they walk over them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from srbench.errors import InputError, UnavailableError
+
+PEAK = 255.0
+
+
+def check(metric: str, sr: Tensor, hr: Tensor, channels: tuple[int, ...] = (), minimum: int = 1) -> None:
+    """Raise InputError unless both are ``(N, C, H, W)`` of one shape and device, uint8 or float, and large enough.
+
+    Args:
+        metric: the name that messages begin with.
+        sr, hr: the pictures.
+        channels: the allowed C; any where it is empty.
+        minimum: the least height and width.
+    """
+    for name, picture in (("SR", sr), ("HR", hr)):
+        if picture.ndim != 4 or 0 in picture.shape:
+            raise InputError(
+                f"{metric}: {name} has the shape {tuple(picture.shape)}; expected (N, C, H, W), none of them 0"
+            )
+        if picture.dtype != torch.uint8 and not picture.is_floating_point():
+            raise InputError(f"{metric}: {name} is {picture.dtype}; expected uint8 or a float type on the 0–255 scale")
+    if sr.shape != hr.shape:
+        raise InputError(f"{metric}: SR is {_size(sr)} and HR is {_size(hr)} (N×C×H×W); expected the same")
+    if sr.device != hr.device:
+        raise InputError(f"{metric}: SR lies on {sr.device} and HR on {hr.device}; expected one device")
+    if channels and sr.shape[1] not in channels:
+        raise InputError(f"{metric}: pictures have {sr.shape[1]} channels; expected {' or '.join(map(str, channels))}")
+    height, width = sr.shape[-2:]
+    if min(height, width) < minimum:
+        raise InputError(f"{metric}: a {width}×{height} picture is too small; expected at least {minimum}×{minimum}")
+
+
+def strips(height: int, rows: int, overlap: int = 0) -> Iterator[slice]:
+    """Row ranges that cover ``height``: each starts ``rows`` after the last and reaches ``overlap`` rows into the next."""
+    for top in range(0, height - overlap, rows):
+        yield slice(top, min(top + rows + overlap, height))
+
+
+def numbers(metric: str, scores: Tensor) -> Tensor:
+    """The scores, unless one is not a number: that cell has none, since the SR picture holds NaN."""
+    if bool(scores.isnan().any()):
+        raise UnavailableError("failed", f"{metric} is not a number: the SR or HR picture holds NaN or infinity")
+    return scores
+
+
+def _size(picture: Tensor) -> str:
+    return "×".join(map(str, picture.shape))

@@ -1,0 +1,65 @@
+"""Peak signal-to-noise ratio: 10 · log10(255² / mean squared difference)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from srbench.metrics import METRICS, Metric, Pair
+from srbench.metrics._pictures import PEAK, check, numbers, strips
+
+_ROWS = 16  # a strip and its widened copies stay in the second-level cache
+
+
+def squared_error(sr: Tensor, hr: Tensor) -> Tensor:
+    """Mean squared difference of each pair of pictures, float64 ``(N,)``.
+
+    Args:
+        sr: ``(N, C, H, W)`` on the 0–255 scale. Of two uint8 pictures the sum is one of integers, hence exact.
+        hr: like ``sr``.
+    """
+    exact = sr.dtype == hr.dtype == torch.uint8
+    wide = torch.int32 if exact else torch.float64
+    total = torch.zeros(sr.shape[0], dtype=torch.int64 if exact else torch.float64, device=sr.device)
+    for rows in strips(sr.shape[-2], _ROWS if sr.device.type == "cpu" else sr.shape[-2]):
+        difference = sr[..., rows, :].to(wide) - hr[..., rows, :].to(wide)
+        total += difference.mul_(difference).sum(dim=(1, 2, 3))
+    return total.to(torch.float64) / sr[0].numel()
+
+
+@torch.no_grad()
+def psnr(sr: Tensor, hr: Tensor) -> Tensor:
+    """PSNR in dB of each pair of pictures, float64 ``(N,)``; infinite for identical ones, without epsilon or cap.
+
+    Args:
+        sr: ``(N, C, H, W)`` on the 0–255 scale, uint8 or float. The error is the mean over channels and pixels.
+        hr: like ``sr``.
+
+    Raises:
+        InputError: shapes differ or are not of this form. UnavailableError: a picture holds NaN or infinity.
+
+    >>> psnr(torch.zeros(1, 1, 4, 4), torch.full((1, 1, 4, 4), 255.0))
+    tensor([0.], dtype=torch.float64)
+    """
+    check("psnr", sr, hr)
+    return numbers("psnr", 10.0 * torch.log10(PEAK**2 / squared_error(sr, hr)))
+
+
+def _score(pair: Pair) -> Tensor:
+    return psnr(pair.sr, pair.hr)
+
+
+METRICS.register(
+    Metric(
+        name="psnr",
+        score=_score,
+        space="channel",
+        crop="shave",
+        unit="dB",
+        higher_is_better=True,
+        digits=2,
+        version=1,
+        summary="peak signal-to-noise ratio; infinite for identical pictures",
+        source="ITU-T J.340 (2010); doi:10.1049/el:20080522",
+    )
+)
