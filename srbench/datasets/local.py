@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.util import find_spec
@@ -153,7 +153,7 @@ def find_dataset(spec: str | Path, data_root: Path | str | None = None) -> Image
 
     Raises:
         UnknownNameError: neither a name nor a folder. UnavailableError: a set that is not here, or not whole.
-        InputError: a folder without pictures, or with two pictures of one stem.
+        InputError: a folder that cannot be read, has no pictures, or two pictures of one stem.
     """
     name = str(spec)
     if name.lower() in CATALOG and not isinstance(spec, Path):
@@ -191,15 +191,9 @@ def from_folder(folder: Path) -> ImageSet:
         raise InputError(f"{folder}: the folder cannot be read ({error.strerror})") from None
     if not paths:
         raise InputError(f"{folder}: no pictures; expected png, jpg, bmp, tif or webp files in it or in its folder HR")
-    stems: dict[str, Path] = {}
-    for path in paths:
-        other = stems.setdefault(path.stem.lower(), path)
-        if other is not path:
-            raise InputError(
-                f"{path.parent}: {other.name} and {path.name} have one stem; results are kept by stem, so rename one"
-            )
+    _refuse_twins(paths)
     # The name becomes part of a result's file name. A folder called HR says nothing, its parent does.
-    own = folder.resolve()
+    own = folder.absolute() if folder.name not in ("", "..") else folder.resolve()
     label = own.parent.name if own.name.lower() == "hr" else own.name
     safe = "".join(c if c.isalnum() or c in "._-" else "_" for c in label)
     return ImageSet(f"dir-{safe or 'root'}", tuple(paths))
@@ -209,6 +203,7 @@ def _from_catalog(entry: Dataset, data_root: Path | str | None) -> ImageSet:
     roots = data_roots(data_root)
     found = locate(entry, roots)
     if found.complete:
+        _refuse_twins(found.paths)
         return ImageSet(entry.name, found.paths, entry)
     way = f"run `srbench data get {entry.name}`" if entry.downloadable else by_hand(entry, roots[0])
     if found.paths:
@@ -220,6 +215,16 @@ def _from_catalog(entry: Dataset, data_root: Path | str | None) -> ImageSet:
     else:
         reason = f"{entry.name} is not in {' or '.join(str(root) for root in roots)}; {way}"
     raise UnavailableError("unavailable", reason)
+
+
+def _refuse_twins(paths: Iterable[Path]) -> None:
+    stems: dict[str, Path] = {}
+    for path in paths:
+        other = stems.setdefault(path.stem.lower(), path)
+        if other is not path:
+            raise InputError(
+                f"{path.parent}: {other.name} and {path.name} have one stem; results are kept by stem, so rename one"
+            )
 
 
 def by_hand(entry: Dataset, root: Path) -> str:
@@ -247,10 +252,7 @@ def _candidates(entry: Dataset, roots: Iterable[Path]) -> Iterator[Path]:
 
 
 def _match(entry: Dataset, folder: Path) -> Located:
-    try:
-        there: Mapping[str, Path] = {path.name.lower(): path for path in _pictures(folder)}
-    except OSError:
-        there = {}
+    there = {path.name.lower(): path for path in _pictures(folder)}
     wanted = {name.lower() for name in entry.names} or set(there)
     paths = tuple(path for name, path in there.items() if name in wanted)
     missing = tuple(name for name in entry.names if name.lower() not in there)

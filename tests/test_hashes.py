@@ -1,0 +1,103 @@
+"""The cache of sha256: remembered by size and time of change, never a reason to fail."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from multiprocessing import get_context
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from srbench.datasets import hashes
+from srbench.datasets.local import ImageSet, find_dataset
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SRBENCH_CACHE", str(tmp_path / "cache"))
+
+
+def fill(folder: Path, *names: str) -> Path:
+    """A folder of files that hold their own names."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        (folder / name).write_bytes(name.encode())
+    return folder
+
+
+@given(st.lists(st.binary(max_size=64), min_size=1, max_size=5), st.randoms())
+def test_digest_depends_on_names_and_bytes_and_not_on_order(contents: list[bytes], random) -> None:
+    named = {f"{i}.png": hashlib.sha256(content).hexdigest() for i, content in enumerate(contents)}
+    mixed = list(named.items())
+    random.shuffle(mixed)
+    assert hashes.digest_of(dict(mixed)) == hashes.digest_of(named)
+    first, *_ = named
+    other = {**named, first: hashlib.sha256(contents[0] + b"x").hexdigest()}
+    assert hashes.digest_of(other) != hashes.digest_of(named)
+    renamed = {f"other-{name}": value for name, value in named.items()}
+    assert hashes.digest_of(renamed) != hashes.digest_of(named)
+
+
+def settled(folder: Path) -> ImageSet:
+    """Pictures of another day: the cache does not trust files that were written this moment."""
+    for path in folder.iterdir():
+        os.utime(path, ns=(1_600_000_000_000_000_000, 1_600_000_000_000_000_000))
+    return find_dataset(folder)
+
+
+def count_reads(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    read: list[Path] = []
+    plain = hashes.sha256
+    monkeypatch.setattr(hashes, "sha256", lambda path: read.append(path) or plain(path))
+    return read
+
+
+def test_hashes_are_remembered_until_a_file_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = settled(fill(tmp_path / "mine", "a.png", "b.png"))
+    read = count_reads(monkeypatch)
+    assert found.hashes()["a.png"] == hashlib.sha256(b"a.png").hexdigest()
+    assert len(read) == 2
+    found.hashes()
+    assert len(read) == 2
+    (tmp_path / "mine/a.png").write_bytes(b"other")
+    assert found.hashes()["a.png"] == hashlib.sha256(b"other").hexdigest()
+    found.hashes()
+    assert read[2:] == [tmp_path / "mine/a.png"] * 2, "a file written this moment is read each time"
+
+
+def test_broken_or_unwritable_cache_only_costs_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = settled(fill(tmp_path / "mine", "a.png"))
+    expected = {"a.png": hashlib.sha256(b"a.png").hexdigest()}
+    assert found.hashes() == expected
+    (memory,) = (tmp_path / "cache/hashes").iterdir()
+    for broken in ("{", "[]", '{"a.png": "no list"}', '{"a.png": [1]}'):
+        memory.write_text(broken)
+        assert found.hashes() == expected
+    (tmp_path / "file").write_text("a file in the place of the cache")
+    monkeypatch.setenv("SRBENCH_CACHE", str(tmp_path / "file"))
+    assert found.hashes() == expected
+
+
+def _hash_many(folder: str) -> str:
+    return find_dataset(folder).digest
+
+
+def test_files_of_the_same_name_in_other_folders(tmp_path: Path) -> None:
+    one, other = fill(tmp_path / "one", "a.png"), fill(tmp_path / "other", "a.png")
+    (other / "a.png").write_bytes(b"b.png")
+    found = [settled(one), settled(other)]
+    for _ in range(2):
+        assert found[0].hashes() != found[1].hashes()
+
+
+def test_several_processes_share_the_cache(tmp_path: Path) -> None:
+    folder = fill(tmp_path / "mine", *(f"{i}.png" for i in range(40)))
+    expected = settled(folder).digest
+    for memory in (tmp_path / "cache/hashes").iterdir():
+        memory.unlink()
+    with get_context("fork").Pool(4) as pool:
+        assert set(pool.map(_hash_many, [str(folder)] * 16)) == {expected}
+    assert [path.suffix for path in (tmp_path / "cache/hashes").iterdir()] == [".json"], "no temporary file is left"
