@@ -22,7 +22,10 @@ _PUBLIC = {
     "Protocol": "srbench.protocol",
 }
 
-__all__ = ["__version__", *_PUBLIC]
+__all__ = [
+    "Protocol", "Result", "__version__", "create_model", "evaluate", "list_checkpoints", "list_models", "load_checkpoint",
+    "load_results", "score",
+]  # fmt: skip
 
 if TYPE_CHECKING:
     from srbench.evaluation import evaluate, score

@@ -193,7 +193,7 @@ def rgb(picture: Tensor) -> Tensor:
 
 
 def _mix(
-    picture: Tensor, matrix: npt.NDArray[np.float64], before: npt.NDArray[np.float64], after: npt.NDArray[np.float64]
+    picture: Tensor, matrix: npt.NDArray[Any], before: npt.NDArray[np.float64], after: npt.NDArray[np.float64]
 ) -> Tensor:
     """``matrix @ (picture − before) + after`` over the channels, as three sums in place (no matrix product: no BLAS)."""
     import torch

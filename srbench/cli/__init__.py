@@ -19,7 +19,7 @@ from srbench.errors import SrbenchError, nearest
 class Commands(click.Group):
     """A group whose commands are the modules of this package; a module is imported when its command is asked for."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         names = [m.name for m in pkgutil.iter_modules(__path__) if not m.name.startswith("_")]
         return sorted(name.rstrip("_").replace("_", "-") for name in names)
 
@@ -31,7 +31,9 @@ class Commands(click.Group):
         command: click.Command = module.command
         return command
 
-    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError:
@@ -62,7 +64,7 @@ class Commands(click.Group):
 @click.option("--debug", is_flag=True, help="Show the whole traceback of an error.")
 @click.pass_context
 def main(ctx: click.Context, debug: bool) -> None:
-    """Single-image super-resolution models, trained, measured and compared under one protocol.
+    r"""Single-image super-resolution models, trained, measured and compared under one protocol.
 
     \b
     srbench selftest                                 bicubic and the metrics against known values

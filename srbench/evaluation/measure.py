@@ -1,0 +1,113 @@
+"""One picture, many metrics: what each metric is shown under a protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from srbench.errors import InputError, UnavailableError
+from srbench.images import luma, round_u8, shave
+from srbench.metrics import Metric, Pair, get_metric
+from srbench.protocol import Protocol
+from srbench.results import MetricScores
+
+DEFAULT_METRICS = ("psnr", "ssim", "lpips", "lr-psnr")
+
+
+class Measure:
+    """Scores of many pictures, gathered metric by metric.
+
+    A metric that cannot score a picture (no backbone, picture too small) has a status and a reason; the others go on.
+
+    Args:
+        metrics: names. protocol: what to measure. scale: the enlargement. device: where metrics run.
+    """
+
+    def __init__(
+        self, metrics: Sequence[str], protocol: Protocol, scale: int, device: torch.device | None = None
+    ) -> None:
+        self.metrics = [get_metric(name) for name in dict.fromkeys(metrics)]
+        if not self.metrics:
+            raise InputError("no metric is named; `srbench ls metrics` lists them")
+        self.protocol = protocol
+        self.scale = scale
+        self.device = device or torch.device("cpu")
+        self.images: list[str] = []
+        self._values: dict[str, list[float | None]] = {metric.name: [] for metric in self.metrics}
+        self._failed: dict[str, tuple[str, str]] = {}
+        for metric in self.metrics:
+            if protocol.y_only and metric.space == "rgb":
+                reason = f"{metric.name} needs an RGB picture; {protocol.id} has luma alone"
+                self._failed[metric.name] = ("unsupported_protocol", reason)
+
+    def add(self, name: str, sr: Tensor, hr: Tensor, lr: Tensor | None) -> None:
+        """Score one picture.
+
+        Args:
+            name: of the picture.
+            sr, hr: uint8 ``(1, 3, H, W)``; ``(1, 1, H, W)`` luma under a protocol of luma alone.
+            lr: what ``sr`` was made from, on the 0–255 scale, or None.
+        """
+        views: dict[tuple[str, str], tuple[Tensor, Tensor]] = {}
+        border = self.protocol.shave(self.scale)
+        self.images.append(name)
+        for metric in self.metrics:
+            values = self._values[metric.name]
+            if metric.name in self._failed:
+                values.append(None)
+                continue
+            if "lr" in metric.needs and lr is None:
+                self._fail(metric, "unavailable", "no LR picture to compare with")
+                continue
+            key = (metric.space, metric.crop)
+            if key not in views:
+                pair = (sr, hr) if metric.crop == "full" else (shave(sr, border), shave(hr, border))
+                views[key] = (self._channel(pair[0]), self._channel(pair[1])) if metric.space == "channel" else pair
+            try:
+                values.append(float(metric.score(Pair(*views[key], lr, self.scale))[0]))
+            except UnavailableError as error:
+                self._fail(metric, error.status, error.reason)
+            except InputError as error:
+                self._fail(metric, "failed", f"{name}: {error}")
+
+    def _channel(self, picture: Tensor) -> Tensor:
+        if self.protocol.channel == "rgb" or picture.shape[1] == 1:
+            return picture
+        y: Tensor = luma(picture)
+        return round_u8(y) if self.protocol.luma == "rounded" else y
+
+    def _fail(self, metric: Metric, status: str, reason: str) -> None:
+        self._failed[metric.name] = (status, reason)
+        self._values[metric.name].append(None)
+
+    def scores(self) -> dict[str, MetricScores]:
+        """What was gathered, ready for a Result."""
+        found = {}
+        for metric in self.metrics:
+            status, reason = self._failed.get(metric.name, ("ok", ""))
+            found[metric.name] = MetricScores(
+                unit=metric.unit,
+                higher_is_better=metric.higher_is_better,
+                digits=metric.digits,
+                version=metric.version,
+                space=metric.space,
+                status=status,
+                reason=reason,
+                values=self._values[metric.name] if status == "ok" else [],
+            )
+        return found
+
+
+def planar(picture: np.ndarray[Any, Any], device: torch.device | None = None) -> Tensor:
+    """``(H, W, 3)`` or ``(H, W)`` → ``(1, C, H, W)``, same type and values."""
+    array = picture if picture.ndim == 3 else picture[..., None]
+    return torch.from_numpy(np.ascontiguousarray(array)).permute(2, 0, 1)[None].to(device or torch.device("cpu"))
+
+
+def unit(picture: Tensor) -> Tensor:
+    """0–255 → [0, 1]; uint8 becomes float32, a float type is kept."""
+    return (picture if picture.is_floating_point() else picture.to(torch.float32)).div(255.0)

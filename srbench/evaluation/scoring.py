@@ -1,0 +1,157 @@
+"""Pictures that any program made, measured against HR: by name, from folders, files or arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from srbench.datasets.local import find_dataset, from_folder
+from srbench.datasets.pairs import degrade, prepare_hr
+from srbench.errors import InputError
+from srbench.evaluation.measure import DEFAULT_METRICS, Measure, planar
+from srbench.evaluation.quality import provenance
+from srbench.images import as_rgb, luma, read_image
+from srbench.protocol import Protocol, get_protocol
+from srbench.results import Result
+
+Picture = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class Matches:
+    """Pictures of two folders that go together, and those that do not.
+
+    Attributes:
+        pairs: ``(name, SR file, HR file)``.
+        sr_only, hr_only: file names without a partner.
+    """
+
+    pairs: tuple[tuple[str, Path, Path], ...]
+    sr_only: tuple[str, ...]
+    hr_only: tuple[str, ...]
+
+
+def match(sr: Path, hr: str | Path, scale: int, data_root: str | Path | None = None) -> Matches:
+    """Match SR files to HR files by name.
+
+    ``baby.png`` goes with an SR file called ``baby``, or ``baby`` followed by what programs add: ``babyx4``, ``baby_x4``,
+    ``baby_SR``, ``baby_x4_EDSR`` … where only one SR file begins so.
+
+    Raises:
+        InputError: no picture matches.
+    """
+    made = {path.stem: path for path in from_folder(sr).paths}
+    truth = find_dataset(hr, data_root) if isinstance(hr, str) and not Path(hr).is_dir() else from_folder(Path(hr))
+    stems = {path.stem: path for path in truth.paths}
+    pairs, used = [], set()
+    for stem in sorted(stems, key=len, reverse=True):  # the longest first: img_10 is not img_1 with an ending
+        exact = [s for s in (stem, f"{stem}x{scale}", f"{stem}_x{scale}") if s in made and s not in used]
+        longer = [s for s in made if s.startswith((f"{stem}_", f"{stem}-", f"{stem}x")) and s not in used]
+        chosen = exact[:1] or (longer if len(longer) == 1 else [])
+        if chosen:
+            used.add(chosen[0])
+            pairs.append((stem, made[chosen[0]], stems[stem]))
+    if not pairs:
+        raise InputError(
+            f"{sr}: no picture is named like one of {truth.folder}: "
+            f"SR has {', '.join(sorted(made)[:3])}, HR has {', '.join(sorted(stems)[:3])}"
+        )
+    order = {path.stem: i for i, path in enumerate(truth.paths)}
+    pairs.sort(key=lambda pair: order[pair[0]])
+    matched = {pair[0] for pair in pairs}
+    return Matches(
+        tuple(pairs),
+        tuple(sorted(made[s].name for s in made if s not in used)),
+        tuple(path.name for path in truth.paths if path.stem not in matched),
+    )
+
+
+def score(
+    sr: Picture | str | Path,
+    hr: Picture | str | Path,
+    scale: int,
+    protocol: str | Protocol = "standard",
+    metrics: Sequence[str] = DEFAULT_METRICS,
+    *,
+    data_root: str | Path | None = None,
+    name: str = "score",
+    on_image: Callable[[str], None] | None = None,
+) -> Result:
+    """Measure pictures that any program made.
+
+    Args:
+        sr, hr: two uint8 arrays ``(H, W, 3)`` or ``(H, W)``, two files, or two folders (``hr`` may be a catalog name); what
+            does not match by name is in the Result's provenance as ``sr_only`` and ``hr_only``.
+        scale: the enlargement that was asked of the program; HR is cropped to a multiple of it, as is the LR for lr-psnr.
+        protocol: a preset, a TOML file or a Protocol.
+        metrics: names.
+
+    Returns:
+        a Result with ``checkpoint`` = ``name``, which is not stored.
+
+    Raises:
+        InputError: naming the file: sizes that do not fit, wrong types, pictures that cannot be read.
+    """
+    chosen = protocol if isinstance(protocol, Protocol) else get_protocol(protocol)
+    measure = Measure(metrics, chosen, scale)
+    lists: dict[str, str] = {}
+    label = "arrays"
+    if isinstance(sr, np.ndarray) or isinstance(hr, np.ndarray):
+        if not (isinstance(sr, np.ndarray) and isinstance(hr, np.ndarray)):
+            raise InputError("score: give two arrays, two files or two folders, not a mixture")
+        pictures: Iterator[tuple[str, str, Picture, Picture]] = iter([("array", "array", sr, hr)])
+    elif Path(sr).is_file():
+        label = Path(hr).stem
+        pictures = iter([(Path(hr).stem, str(sr), read_image(sr), read_image(hr))])
+    else:
+        found = match(Path(sr), hr, scale, data_root)
+        lists = {"sr_only": ", ".join(found.sr_only), "hr_only": ", ".join(found.hr_only)}
+        label = str(hr) if not Path(hr).is_dir() else f"dir-{Path(hr).resolve().name}"
+        pictures = ((stem, str(made), read_image(made), read_image(truth)) for stem, made, truth in found.pairs)
+    for title, where, made_picture, truth_picture in pictures:
+        _add(measure, title, where, made_picture, truth_picture, scale, chosen)
+        if on_image:
+            on_image(title)
+    return Result(
+        checkpoint=name,
+        model=name,
+        dataset=label,
+        scale=scale,
+        protocol=chosen.id,
+        protocol_fields=chosen.model_dump(),
+        images=measure.images,
+        metrics=measure.scores(),
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        provenance={**provenance(torch.device("cpu")), **lists},
+    )
+
+
+def _add(measure: Measure, name: str, where: str, sr: Picture, hr: Picture, scale: int, protocol: Protocol) -> None:
+    for what, picture in (("SR", sr), ("HR", hr)):
+        if picture.dtype != np.uint8 or picture.ndim not in (2, 3) or (picture.ndim == 3 and picture.shape[2] != 3):
+            raise InputError(
+                f"{where}: expected {what} as uint8 (H, W, 3) or (H, W), not {picture.dtype} {picture.shape}"
+            )
+    try:
+        truth = prepare_hr(hr, scale, protocol)
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from None
+    made = sr
+    if protocol.y_only and made.ndim == 3:
+        made = np.floor(luma(made) + 0.5).astype(np.uint8) if hr.ndim == 3 else made[..., 0]
+    elif not protocol.y_only:
+        made = as_rgb(made)
+    if made.shape[:2] == hr.shape[:2]:
+        made = made[: truth.shape[0], : truth.shape[1]]  # SR of the uncropped size: the program padded or kept it
+    if made.shape[:2] != truth.shape[:2]:
+        raise InputError(
+            f"{where}: SR is {sr.shape[1]}×{sr.shape[0]}; HR, cropped to multiples of {protocol.modulus_for(scale)}, "
+            f"is {truth.shape[1]}×{truth.shape[0]}"
+        )
+    measure.add(name, planar(made), planar(truth), planar(degrade(truth, scale, protocol)))
