@@ -1,0 +1,90 @@
+"""``srbench train MODEL``: from pictures and a recipe to a checkpoint in zoo/."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from srbench.cli._common import data_root_option, device_option, print_json
+
+
+@click.command()
+@click.argument("model")
+@click.option(
+    "--recipe", "recipe_name", default="common", show_default=True, help="A recipe of zoo/recipes, or a file."
+)
+@click.option("--scale", type=int, help="The enlargement.")
+@click.option("--steps", type=int, help="Optimiser steps.")
+@click.option("--data", help="Training sets or folders, joined with +; a list in val then becomes a number.")
+@click.option("--seed", type=int, help="Of initial weights and crops; it becomes part of the name.")
+@click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="Change any value of the recipe.")
+@click.option("--name", help="The recipe part of the checkpoint's name, instead of the recipe's own.")
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Zoo folder for the checkpoint [zoo/].")
+@click.option("--resume", is_flag=True, help="Go on from the saved state; start where there is none.")
+@click.option("--overwrite", is_flag=True, help="Replace a run and a checkpoint of the same name.")
+@click.option("--skip-bad", is_flag=True, help="Leave out pictures that cannot be read; they are counted.")
+@click.option("--threads", type=int, default=0, help="CPU threads [torch's default].")
+@click.option("--save-every", type=float, default=60.0, show_default=True, help="Seconds between saved states.")
+@data_root_option
+@device_option
+@click.option("--json", "as_json", is_flag=True, help="Print the card as JSON at the end.")
+def command(
+    model: str,
+    recipe_name: str,
+    scale: int | None,
+    steps: int | None,
+    data: str | None,
+    seed: int | None,
+    changes: tuple[str, ...],
+    name: str | None,
+    out: Path | None,
+    resume: bool,
+    overwrite: bool,
+    skip_bad: bool,
+    threads: int,
+    save_every: float,
+    data_root: str | None,
+    device: str,
+    as_json: bool,
+) -> None:
+    r"""Train MODEL by a recipe and write the best weights and their card to zoo/.
+
+    \b
+    srbench train fsrcnn                                 minutes on a laptop
+    srbench train espcn --recipe paper --seed 1
+    srbench train fsrcnn --set skip=none --name noskip   any value of the recipe
+    srbench train fsrcnn --resume                        after Ctrl-C or a crash
+    """
+    import json
+
+    from srbench.models import get_model
+    from srbench.training.recipe import load_recipe
+    from srbench.training.trainer import Settings, train
+
+    get_model(model)
+    recipe = load_recipe(recipe_name, model)
+    given = {"scale": scale, "steps": steps, "data": data, "seed": seed}
+    asked = [f"{key}={json.dumps(value)}" for key, value in given.items() if value is not None]
+    if data is not None and not isinstance(recipe.val, int):
+        asked.append(f"val={len(recipe.val)}")
+    recipe = load_recipe(recipe_name, model, [*asked, *changes])
+    tag = name or recipe.name + ("" if seed is None else f"-seed{seed}")
+    settings = Settings(
+        name=tag,
+        data_root=data_root,
+        device=device,
+        threads=threads,
+        zoo=out,
+        resume=resume,
+        overwrite=overwrite,
+        skip_bad=skip_bad,
+        save_seconds=save_every,
+    )
+    card = train(model, recipe, settings)
+    if as_json:
+        print_json(card.model_dump(mode="json"))
+    else:
+        best = max(point["val_psnr"] for point in card.curve)
+        minutes = card.wall_time_s / 60
+        click.echo(f"{card.name}: {best:.2f} dB on held-back pictures after {minutes:.1f} minutes; written to the zoo")

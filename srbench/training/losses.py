@@ -1,0 +1,56 @@
+"""Loss terms by name; a recipe gives each term its weight."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import Tensor
+
+from srbench.errors import UnknownNameError
+
+Term = Callable[[Tensor, Tensor], Tensor]
+
+
+def l1(sr: Tensor, hr: Tensor) -> Tensor:
+    """Mean absolute difference."""
+    return (sr - hr).abs().mean()
+
+
+def mse(sr: Tensor, hr: Tensor) -> Tensor:
+    """Mean squared difference."""
+    return (sr - hr).square().mean()
+
+
+def charbonnier(sr: Tensor, hr: Tensor) -> Tensor:
+    """Smooth L1, ``mean(sqrt(d² + ε²))`` with ε = 0.001 (LapSRN, Lai et al. 2017, arXiv 1704.03915)."""
+    return ((sr - hr).square() + 1e-6).sqrt().mean()
+
+
+TERMS: dict[str, Term] = {"l1": l1, "mse": mse, "charbonnier": charbonnier}
+
+
+class Losses:
+    """The weighted sum of named terms.
+
+    Args:
+        weights: weight of each term; raises UnknownNameError for a term that does not exist.
+    """
+
+    def __init__(self, weights: Mapping[str, float]) -> None:
+        for name in weights:
+            if name not in TERMS:
+                raise UnknownNameError("loss term", name, TERMS, "the recipe's loss")
+        self.names = list(weights)
+        self._weights = [float(weight) for weight in weights.values()]
+        self._terms = [TERMS[name] for name in weights]
+
+    def __call__(self, sr: Tensor, hr: Tensor) -> tuple[Tensor, Tensor]:
+        """The weighted sum, and the unweighted terms ``(len(names),)`` without gradient, in the order of ``names``.
+
+        ``sr`` and ``hr`` are ``(N, C, H, W)`` on [0, 1]; ``sr`` may be of lower precision.
+        """
+        sr = sr.float()
+        values = [term(sr, hr) for term in self._terms]
+        total = torch.stack([weight * value for weight, value in zip(self._weights, values, strict=True)]).sum()
+        return total, torch.stack(values).detach()

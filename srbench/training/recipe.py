@@ -1,0 +1,214 @@
+"""Recipes: everything that decides what a training run learns, as one flat TOML file under zoo/recipes.
+
+``NAME.toml`` serves every model, ``MODEL.NAME.toml`` one model and goes before it. The only table besides ``loss`` and
+``options`` is ``[models.MODEL]``: values that one model needs otherwise, such as its peak learning rate. What a run
+used is resolved to a flat recipe before training, and that is what its card stores.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from srbench.errors import InputError, UnknownNameError
+from srbench.home import home
+
+
+class Recipe(BaseModel):
+    """A resolved recipe.
+
+    Attributes:
+        name: the file's name without model and suffix; part of the checkpoint's name.
+        data: training sets of the catalog, or folders, joined with ``+``.
+        val: pictures held back for validation: their names, or how many, which are then spread evenly over the data.
+        scale: the enlargement.
+        channels: ``"y"``, ``"rgb"``, or ``"model"`` for what the network was published on.
+        skip: ``"bicubic"`` adds the network's output to the bicubic enlargement, where it has no such skip itself.
+        options: the model's build options.
+        patch: side of an LR crop in pixels; the HR crop's is ``scale`` times it.
+        batch: crops a step, over all processes.
+        steps: optimiser steps.
+        rescale: sizes of additional bicubic copies of every picture.
+        augment: each crop is flipped and turned into one of its 8 orientations.
+        loss: weight of each loss term.
+        optimiser, lr, betas, weight_decay, grad_clip: the optimiser, its peak rate, and the largest gradient norm
+            (0: not clipped).
+        schedule: how the rate falls after the warm-up: ``cosine`` to ``lr_end``, ``exponential`` to ``lr_end``,
+            ``step`` by ``gamma`` at each of ``milestones``, or ``constant``.
+        warmup, milestones: as fractions of ``steps``. The warm-up is linear.
+        lr_end: the last rate as a fraction of ``lr``.
+        ema: decay a step of the averaged weights, which are validated and kept (0: the weights themselves).
+        precision: ``"bf16"`` runs the network under autocast; weights and optimiser stay float32.
+        channels_last: memory layout of the network's tensors.
+        seed: decides initial weights and every crop.
+        val_every, log_every: steps between validations and log lines.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = ""
+    data: str = "t91+bsds200"
+    val: int | tuple[str, ...] = 10
+    scale: int = Field(4, ge=1)
+    channels: Literal["model", "y", "rgb"] = "model"
+    skip: Literal["none", "bicubic"] = "none"
+    options: dict[str, str | int | float | bool] = {}
+    patch: int = Field(24, ge=1)
+    batch: int = Field(16, ge=1)
+    steps: int = Field(10_000, ge=1)
+    rescale: tuple[float, ...] = ()
+    augment: bool = True
+    loss: dict[str, float] = {"l1": 1.0}
+    optimiser: Literal["adam", "adamw", "sgd", "rmsprop"] = "adam"
+    lr: float = Field(1e-3, gt=0)
+    betas: tuple[float, float] = (0.9, 0.999)
+    weight_decay: float = Field(0.0, ge=0)
+    grad_clip: float = Field(0.0, ge=0)
+    schedule: Literal["cosine", "step", "exponential", "constant"] = "cosine"
+    warmup: float = Field(0.0, ge=0, lt=1)
+    lr_end: float = Field(0.0, ge=0, le=1)
+    milestones: tuple[float, ...] = ()
+    gamma: float = Field(0.5, gt=0, le=1)
+    ema: float = Field(0.999, ge=0, lt=1)
+    precision: Literal["fp32", "bf16"] = "fp32"
+    channels_last: bool = True
+    seed: int = Field(0, ge=0)
+    val_every: int = Field(500, ge=1)
+    log_every: int = Field(50, ge=1)
+
+    @field_validator("loss", mode="before")
+    @classmethod
+    def _one_term(cls, value: Any) -> Any:
+        """A term's name alone has weight 1."""
+        return {value: 1.0} if isinstance(value, str) else value
+
+    @field_validator("loss")
+    @classmethod
+    def _some_term(cls, value: dict[str, float]) -> dict[str, float]:
+        if not value:
+            raise ValueError("needs at least one term, such as loss = { l1 = 1.0 }")
+        return value
+
+    @field_validator("rescale")
+    @classmethod
+    def _shrinks(cls, value: tuple[float, ...]) -> tuple[float, ...]:
+        if any(not 0 < factor < 1 for factor in value):
+            raise ValueError("sizes of rescaled copies lie between 0 and 1")
+        return value
+
+    @field_validator("milestones")
+    @classmethod
+    def _fractions(cls, value: tuple[float, ...]) -> tuple[float, ...]:
+        if any(not 0 < part < 1 for part in value):
+            raise ValueError("milestones are fractions of the steps, between 0 and 1")
+        return value
+
+    @model_validator(mode="after")
+    def _reaches(self) -> Recipe:
+        if self.schedule == "exponential" and self.lr_end == 0:
+            raise ValueError("an exponential schedule never reaches lr_end = 0")
+        return self
+
+
+def recipe_folders() -> list[Path]:
+    """Where recipes are looked for: the working zoo first, then the source checkout's."""
+    checkout = Path(__file__).resolve().parents[2]
+    return list(dict.fromkeys([home() / "zoo" / "recipes", checkout / "zoo" / "recipes"]))
+
+
+def list_recipes(model: str) -> list[str]:
+    """Names of the recipes that serve a model, sorted."""
+    names = set()
+    for folder in recipe_folders():
+        for path in folder.glob("*.toml"):
+            owner, _, name = path.stem.rpartition(".")
+            if owner in ("", model):
+                names.add(name)
+    return sorted(names)
+
+
+def find_recipe(name: str, model: str) -> Path:
+    """The file of a recipe: a path to one, ``MODEL.NAME.toml`` or ``NAME.toml``.
+
+    Raises:
+        UnknownNameError: with the nearest recipe that serves the model.
+    """
+    if name.endswith(".toml"):
+        if not Path(name).is_file():
+            raise InputError(f"no recipe file {name}")
+        return Path(name)
+    for folder in recipe_folders():
+        for path in (folder / f"{model}.{name}.toml", folder / f"{name}.toml"):
+            if path.is_file():
+                return path
+    raise UnknownNameError("recipe", name, list_recipes(model), f"zoo/recipes for {model}")
+
+
+def load_recipe(name: str, model: str, changes: Iterable[str] = ()) -> Recipe:
+    """The recipe called ``name``, resolved for one model.
+
+    Args:
+        name: a recipe of zoo/recipes or the path of a TOML file.
+        model: whose ``[models.MODEL]`` values apply.
+        changes: ``key=value``, read as TOML where that is possible and as text where not; ``loss.mse=0.1`` sets one
+            value of a table.
+
+    Raises:
+        InputError, UnknownNameError: no such recipe, not TOML, an unknown key (with the nearest) or a value that
+            cannot be used.
+    """
+    path = find_recipe(name, model)
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"recipe {path} is not TOML: {error}") from None
+    by_model = values.pop("models", {})
+    values.setdefault("name", path.stem.rpartition(".")[2])
+    return resolve(merged(values, by_model.get(model, {})), str(path), changes)
+
+
+def resolve(values: Mapping[str, Any], where: str, changes: Iterable[str] = ()) -> Recipe:
+    """Checked values with ``key=value`` changes applied; ``where`` names their source in an error."""
+    for change in changes:
+        values = merged(values, _read_change(change))
+    try:
+        return Recipe.model_validate(dict(values))
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"][:1])
+        if first["type"] == "extra_forbidden":
+            raise UnknownNameError("recipe key", key, Recipe.model_fields, where) from None
+        given = f" = {values[key]!r}" if key in values else ""
+        raise InputError(f"{where}: {key or 'recipe'}{given}: {first['msg'].removeprefix('Value error, ')}") from None
+
+
+def merged(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """``values`` with ``changes`` in place; a table is merged key by key unless the change gives a whole one."""
+    result = dict(values)
+    for key, value in changes.items():
+        result[key] = {**result.get(key, {}), **value[_PARTIAL]} if _is_partial(value) else value
+    return result
+
+
+_PARTIAL = "\0partial"
+
+
+def _is_partial(value: Any) -> bool:
+    return isinstance(value, dict) and _PARTIAL in value
+
+
+def _read_change(change: str) -> dict[str, Any]:
+    key, equals, text = change.partition("=")
+    key, text = key.strip(), text.strip()
+    if not equals or not key:
+        raise InputError(f"--set takes key=value, not {change!r}")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text
+    table, _, entry = key.partition(".")
+    return {table: {_PARTIAL: {entry: value}}} if entry else {key: value}

@@ -1,0 +1,166 @@
+"""A run's folder, runs/<checkpoint>: its recipe, its state, its log; and what the user sees of it while it goes."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any, TextIO
+
+import tomli_w
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from srbench.errors import InputError
+from srbench.training.checkpoint import STATE, RunState, load_state
+from srbench.training.recipe import Recipe
+
+LOG = "log.jsonl"
+RECIPE = "recipe.toml"
+
+
+def start_or_resume(folder: Path, recipe: Recipe, resume: bool, overwrite: bool) -> RunState | None:
+    """Prepare the folder of a run; the state to go on from, or None for a fresh start.
+
+    Raises:
+        InputError: the folder holds a run and neither ``resume`` nor ``overwrite`` was asked for, or the run to resume
+            has another recipe.
+    """
+    state = load_state(folder) if not overwrite else None
+    if state is not None and not resume:
+        raise InputError(
+            f"{folder} holds a run at step {state.step}; --resume goes on, --overwrite starts again, --name keeps both"
+        )
+    if state is not None:
+        wanted = recipe.model_dump(mode="json")
+        for key, stored in state.facts["recipe"].items():
+            if wanted.get(key) != stored:
+                raise InputError(f"{folder} was started with {key} = {stored!r}, not {wanted.get(key)!r}")
+        _forget_after(folder / LOG, state.step)
+        return state
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / STATE).unlink(missing_ok=True)
+    (folder / LOG).write_text("", encoding="utf-8")
+    (folder / RECIPE).write_text(tomli_w.dumps(recipe.model_dump(mode="json")), encoding="utf-8")
+    return None
+
+
+def _forget_after(log: Path, step: int) -> None:
+    """Drop the log lines of steps that will be done again, and a line that a kill cut off."""
+    kept = []
+    for line in log.read_text(encoding="utf-8").splitlines() if log.is_file() else []:
+        try:
+            if json.loads(line)["step"] <= step:
+                kept.append(line + "\n")
+        except (ValueError, KeyError):
+            continue
+    log.write_text("".join(kept), encoding="utf-8")
+
+
+class Watch:
+    """Log lines to the run's JSONL file, and a progress bar (a line per validation where there is no terminal).
+
+    Args:
+        folder: the run's. title: shown before the bar. start, steps: steps done and wanted. show: draw anything at all.
+    """
+
+    def __init__(self, folder: Path, title: str, start: int, steps: int, show: bool = True) -> None:
+        self._console = Console(stderr=True, quiet=not show, soft_wrap=True)
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[facts]}"),
+            TimeRemainingColumn(elapsed_when_finished=True),
+            console=self._console,
+            disable=not self._console.is_terminal,
+            refresh_per_second=2,
+        )
+        self._task = self._bar.add_task(title, total=steps, completed=start, facts="")
+        self._path = folder / LOG
+        self._file: TextIO | None = None
+        self._val = ""
+
+    def __enter__(self) -> Watch:
+        self._file = self._path.open("a", encoding="utf-8")
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+        if self._file:
+            self._file.close()
+
+    def log(self, step: int, facts: Mapping[str, Any]) -> None:
+        """Write one line, and show it."""
+        assert self._file is not None
+        self._file.write(json.dumps({"step": step, **facts}) + "\n")
+        self._file.flush()
+        if "val_psnr" in facts:
+            self._val = f"val {facts['val_psnr']:.2f} dB  "
+            if not self._console.is_terminal:
+                self.say(f"step {step}: " + ", ".join(f"{key} {value:.5g}" for key, value in facts.items()))
+        if "samples_per_s" in facts:
+            shown = f"loss {facts['loss']:.5f}  {self._val}{facts['samples_per_s']:.0f} samples/s"
+            self._bar.update(self._task, completed=step, facts=shown)
+
+    def say(self, text: str) -> None:
+        """A line of its own."""
+        self._console.print(text, highlight=False)
+
+
+class Stop:
+    """Whether the user asked the run to end; it then ends after a whole step, with its state saved."""
+
+    def __init__(self) -> None:
+        self.asked = False
+
+    def ask(self, number: int, _frame: FrameType | None) -> None:
+        """Signal handler; a second signal ends the program at once."""
+        self.asked = True
+        signal.signal(number, signal.SIG_DFL)
+
+
+@contextmanager
+def stop_on_signal() -> Iterator[Stop]:
+    """Ctrl-C and SIGTERM set ``asked`` while the block runs; only in the main thread, as Python demands."""
+    stop = Stop()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+    before = {number: signal.signal(number, stop.ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+class Clock:
+    """Seconds of training over all sittings, and samples a second since the last look."""
+
+    def __init__(self, seconds: float, step: int) -> None:
+        self._begun = time.perf_counter() - seconds
+        self._seen, self._step = time.perf_counter(), step
+
+    def seconds(self) -> float:
+        """Since the run's first start, without the pauses between sittings."""
+        return time.perf_counter() - self._begun
+
+    def rate(self, step: int, batch: int) -> float:
+        """Samples a second since the last call."""
+        now = time.perf_counter()
+        rate = (step - self._step) * batch / max(1e-9, now - self._seen)
+        self._seen, self._step = now, step
+        return rate
+
+
+def command_line() -> str:
+    """The command as typed, for the hint how to resume."""
+    return "srbench " + " ".join(sys.argv[1:])

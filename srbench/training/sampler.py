@@ -1,0 +1,225 @@
+"""Random crops from decoded pictures in memory; the batch of a step is a pure function of (seed, step).
+
+That makes resuming exact and lets any number of processes learn the same: each takes its slice of the global batch.
+Crops are gathered as uint8 by NumPy, one batch ahead in a thread, and become float tensors on the device.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from srbench.errors import InputError
+from srbench.images import as_rgb, crop_to_multiple, imresize, luma, read_image
+
+U8 = npt.NDArray[np.uint8]
+_MARGIN = 3  # LR pixels around a crop that its bicubic enlargement reads: 2, and one to spare
+
+
+@dataclass(frozen=True)
+class TrainingPictures:
+    """Decoded pictures and their rescaled copies.
+
+    Attributes:
+        hr: uint8 ``(H, W, 3)``, H and W multiples of the scale.
+        lr: uint8 ``(H/scale + 2·margin, W/scale + 2·margin, 3)``, MATLAB bicubic, mirrored into the margin.
+        scale: the enlargement.
+        margin: LR pixels around each LR picture.
+        too_small: files that are smaller than a crop and were left out.
+        bad: files that cannot be read and were left out.
+    """
+
+    hr: Sequence[U8]
+    lr: Sequence[U8]
+    scale: int
+    margin: int
+    too_small: tuple[str, ...] = ()
+    bad: tuple[str, ...] = ()
+
+
+def load_pictures(
+    paths: Sequence[Path],
+    scale: int,
+    patch: int,
+    rescale: Sequence[float] = (),
+    margin: int = 0,
+    skip_bad: bool = False,
+    advance: Callable[[], None] = lambda: None,
+) -> TrainingPictures:
+    """Read pictures, add bicubic copies at the ``rescale`` sizes and make every LR; gray pictures become RGB.
+
+    A picture or copy smaller than ``patch`` LR pixels is left out.
+
+    Args:
+        paths: the HR files.
+        scale: the enlargement.
+        patch: side of an LR crop.
+        rescale: factors below 1.
+        margin: LR pixels to mirror around each LR picture.
+        skip_bad: leave out files that cannot be read instead of raising.
+        advance: called after each file.
+
+    Raises:
+        InputError: a file that cannot be read; no picture as large as a crop.
+    """
+    hrs: list[U8] = []
+    lrs: list[U8] = []
+    small: list[str] = []
+    bad: list[str] = []
+    for path in paths:
+        try:
+            picture = as_rgb(read_image(path))
+        except InputError:
+            if not skip_bad:
+                raise
+            bad.append(path.name)
+            advance()
+            continue
+        if min(picture.shape[:2]) < patch * scale:
+            small.append(path.name)
+        for factor in (1.0, *rescale):
+            if min(picture.shape[:2]) * factor < patch * scale:
+                continue
+            copy = picture if factor == 1.0 else imresize(picture, factor)
+            hr = np.ascontiguousarray(crop_to_multiple(copy, scale))
+            lr = imresize(hr, 1 / scale)
+            hrs.append(hr)
+            lrs.append(np.pad(lr, ((margin, margin), (margin, margin), (0, 0)), mode="symmetric") if margin else lr)
+        advance()
+    if not hrs:
+        raise InputError(
+            f"none of the {len(paths)} training pictures holds a crop of {patch * scale}×{patch * scale} pixels "
+            f"(patch {patch} at x{scale}); expected a smaller patch or larger pictures"
+        )
+    return TrainingPictures(hrs, lrs, scale, margin, tuple(small), tuple(bad))
+
+
+@dataclass(frozen=True)
+class Crops:
+    """Where the crops of one global batch lie, before they are sliced by rank.
+
+    Attributes:
+        picture, top, left: ``(N,)`` index of the picture and the crop's corner in LR pixels.
+        turn: ``(N,)`` 0–7: bit 0 flips columns, bit 1 flips rows, bit 2 swaps rows and columns.
+    """
+
+    picture: npt.NDArray[np.int64]
+    top: npt.NDArray[np.int64]
+    left: npt.NDArray[np.int64]
+    turn: npt.NDArray[np.int64]
+
+
+class Sampler:
+    """Batches of augmented LR and HR crops.
+
+    Every picture and copy is drawn equally often, whatever its size.
+
+    Args:
+        pictures: what to crop; with a margin where ``pre_upsampled``.
+        patch: side of an LR crop. batch: crops of the global batch. seed: of every draw.
+        augment: draw one of the 8 orientations for each crop.
+        channels: ``"y"`` gives studio-range luma / 255, ``"rgb"`` the picture on [0, 1].
+        pre_upsampled: LR crops come enlarged (bicubic, not rounded) to the size of the HR crop, with the values that
+            the enlargement of the whole LR picture has there.
+        rank, world: which slice of the global batch this process gets.
+
+    Raises:
+        InputError: fewer pictures than a batch, or a batch that the processes cannot share equally.
+    """
+
+    def __init__(
+        self,
+        pictures: TrainingPictures,
+        patch: int,
+        batch: int,
+        seed: int,
+        augment: bool = True,
+        channels: Literal["y", "rgb"] = "rgb",
+        pre_upsampled: bool = False,
+        rank: int = 0,
+        world: int = 1,
+    ) -> None:
+        if len(pictures.hr) < batch:
+            raise InputError(
+                f"{len(pictures.hr)} training pictures and copies are fewer than a batch of {batch}; "
+                f"expected more pictures or a smaller batch"
+            )
+        if batch % world:
+            raise InputError(f"a batch of {batch} cannot be shared equally by {world} processes")
+        if pre_upsampled and pictures.margin < _MARGIN:
+            raise InputError(f"an enlarged crop needs a margin of {_MARGIN} LR pixels, not {pictures.margin}")
+        self.pictures, self.patch, self.batch, self.seed = pictures, patch, batch, seed
+        self.augment, self.channels, self.pre_upsampled = augment, channels, pre_upsampled
+        self._slice = slice(rank * batch // world, (rank + 1) * batch // world)
+        self._room = np.array([hr.shape[:2] for hr in pictures.hr]) // pictures.scale - patch + 1
+
+    def draw(self, step: int) -> Crops:
+        """The crops of the global batch of ``step``."""
+        random = np.random.default_rng((self.seed, step))
+        picture = random.integers(len(self.pictures.hr), size=self.batch)
+        corner = (random.random((self.batch, 2)) * self._room[picture]).astype(np.int64)
+        turn = random.integers(8, size=self.batch)
+        return Crops(picture, corner[:, 0], corner[:, 1], turn if self.augment else np.zeros_like(turn))
+
+    def gather(self, step: int) -> tuple[U8, U8]:
+        """The own slice of ``step``'s crops: LR ``(n, p, p, 3)``, with its margin where enlarged, and HR, both uint8."""
+        crops = self.draw(step)
+        scale, side = self.pictures.scale, self.patch
+        around = _MARGIN if self.pre_upsampled else 0
+        inset = self.pictures.margin - around
+        chosen = range(self.batch)[self._slice]
+        lr = np.empty((len(chosen), side + 2 * around, side + 2 * around, 3), np.uint8)
+        hr = np.empty((len(chosen), side * scale, side * scale, 3), np.uint8)
+        for row, index in enumerate(chosen):
+            picture, top, left = crops.picture[index], crops.top[index], crops.left[index]
+            turn = int(crops.turn[index])
+            _copy(lr[row], self.pictures.lr[picture], top + inset, left + inset, turn)
+            _copy(hr[row], self.pictures.hr[picture], top * scale, left * scale, turn)
+        return lr, hr
+
+    def tensors(self, lr: U8, hr: U8, device: torch.device) -> tuple[Tensor, Tensor]:
+        """Gathered crops as float32 ``(n, C, H, W)`` on [0, 1] on ``device``, in channels_last layout for RGB."""
+        small, large = self._floats(lr, device), self._floats(hr, device)
+        if self.pre_upsampled:
+            border = _MARGIN * self.pictures.scale
+            small = imresize(small, float(self.pictures.scale))[..., border:-border, border:-border]
+        return small, large
+
+    def batches(self, start: int, stop: int, device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:
+        """LR and HR tensors of steps ``start`` to ``stop`` (not included), the next batch gathered meanwhile."""
+        with ThreadPoolExecutor(1, "sampler") as thread:
+            ahead = thread.submit(self.gather, start)
+            for step in range(start, stop):
+                lr, hr = ahead.result()
+                if step + 1 < stop:
+                    ahead = thread.submit(self.gather, step + 1)
+                yield self.tensors(lr, hr, device)
+
+    def _floats(self, crops: U8, device: torch.device) -> Tensor:
+        planar = torch.from_numpy(crops).to(device, non_blocking=True).permute(0, 3, 1, 2).float()
+        return (luma(planar) if self.channels == "y" else planar).div_(255)
+
+
+def enlarge_margin(pre_upsampled: bool) -> int:
+    """The margin that ``load_pictures`` must leave for a network's sampler."""
+    return _MARGIN if pre_upsampled else 0
+
+
+def _copy(out: U8, picture: U8, top: int, left: int, turn: int) -> None:
+    """Write one square crop into ``out``, flipped and turned."""
+    crop = picture[top : top + out.shape[0], left : left + out.shape[1]]
+    if turn & 1:
+        crop = crop[:, ::-1]
+    if turn & 2:
+        crop = crop[::-1]
+    if turn & 4:
+        crop = crop.transpose(1, 0, 2)
+    np.copyto(out, crop)

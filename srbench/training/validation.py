@@ -1,0 +1,85 @@
+"""Pictures held back from training, and the PSNR that decides which weights are kept.
+
+Measured as the ``standard`` protocol measures test sets; a test set itself is never used for the choice.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from srbench.datasets.local import ImageSet
+from srbench.datasets.pairs import degrade, prepare_hr
+from srbench.errors import InputError, nearest
+from srbench.images import imresize, luma, read_image, shave
+from srbench.inference import Upscaler, upscale_array
+from srbench.protocol import get_protocol
+
+U8 = npt.NDArray[np.uint8]
+
+
+def split(sets: Sequence[ImageSet], val: int | tuple[str, ...]) -> tuple[list[Path], list[Path]]:
+    """Training and validation pictures.
+
+    Args:
+        sets: the training sets.
+        val: names of the pictures to hold back (without suffix), or how many, spread evenly over all.
+
+    Raises:
+        InputError: a name that no picture has, or nothing left to train or to validate on.
+    """
+    paths = [path for images in sets for path in images.paths]
+    if isinstance(val, int):
+        if not 0 < val < len(paths):
+            raise InputError(f"val = {val} of {len(paths)} pictures; expected 1 to {len(paths) - 1}")
+        held = {paths[int((index + 0.5) * len(paths) / val)] for index in range(val)}
+    else:
+        stems = {path.stem for path in paths}
+        for name in val:
+            if name not in stems:
+                guess = nearest(name, stems)
+                where = "+".join(images.name for images in sets)
+                hint = f"; did you mean {guess!r}?" if guess else f"; give a number, as --set val={len(val)}"
+                raise InputError(f"val names {name!r}, which no picture of {where} is called{hint}")
+        held = {path for path in paths if path.stem in val}
+    train = [path for path in paths if path not in held]
+    if not train or not held:
+        raise InputError(f"val holds back {len(held)} of {len(paths)} pictures; both parts need at least one")
+    return train, [path for path in paths if path in held]
+
+
+class Validation:
+    """Held-back pictures in memory, HR and LR as the ``standard`` protocol makes them.
+
+    Raises:
+        InputError: a picture that cannot be read or is too small.
+    """
+
+    def __init__(self, paths: Sequence[Path], scale: int) -> None:
+        self._protocol = get_protocol("standard")
+        self._scale = scale
+        self._pairs: list[tuple[U8, U8]] = []
+        for path in paths:
+            try:
+                hr = prepare_hr(read_image(path), scale, self._protocol)
+            except InputError as error:
+                raise error if str(path) in str(error) else InputError(f"{path}: {error}") from None
+            self._pairs.append((hr, degrade(hr, scale, self._protocol)))
+
+    def psnr(self, upscaler: Upscaler) -> float:
+        """Mean PSNR (dB, Y, shave = scale) of a network."""
+        return float(np.mean([self._score(upscale_array(upscaler, lr), hr) for hr, lr in self._pairs]))
+
+    def bicubic(self) -> float:
+        """The same of bicubic, which any network should pass soon."""
+        return float(np.mean([self._score(imresize(lr, float(self._scale)), hr) for hr, lr in self._pairs]))
+
+    def _score(self, sr: U8, hr: U8) -> float:
+        border = self._protocol.shave(self._scale)
+        difference = shave(luma(sr), border) - shave(luma(hr), border)
+        error = float(np.mean(np.square(difference)))
+        return 10 * math.log10(255**2 / error) if error else math.inf
