@@ -41,10 +41,11 @@ class Model:
         parameters: exact number of trainable parameters per scale, of the default options.
         receptive_radius: pixels of its input, on each side, that can change one output pixel (a safe upper bound);
             tiles overlap by as much.
-        multiple_of: its input's height and width must be multiples of this.
+        multiple_of: its input's height and width must be multiples of this; by scale where scales differ.
         pre_upsampled: its input is the bicubic enlargement, at the output's size.
         has_skip: the published network already adds its output to an enlarged input.
         interpolator: it has no weights and works at any scale in ``scales``.
+        multi_scale: one network serves every scale in ``scales``; its ``set_scale`` chooses.
         options: names of build options besides ``channels`` and ``skip``, with their defaults.
     """
 
@@ -55,11 +56,16 @@ class Model:
     scales: tuple[int, ...]
     parameters: Mapping[int, int]
     receptive_radius: int
-    multiple_of: int = 1
+    multiple_of: int | Mapping[int, int] = 1
     pre_upsampled: bool = False
     has_skip: bool = False
     interpolator: bool = False
+    multi_scale: bool = False
     options: Mapping[str, Any] = field(default_factory=dict)
+
+    def multiple_at(self, scale: int) -> int:
+        """What the input's height and width must be multiples of at this scale."""
+        return self.multiple_of if isinstance(self.multiple_of, int) else self.multiple_of.get(scale, 1)
 
 
 MODELS: Registry[Model] = Registry("model", "srbench.models", "srbench.models")

@@ -1,0 +1,1 @@
+"""Other projects' code, each behind an extra and imported only when asked for."""

@@ -1,0 +1,119 @@
+"""ESRGAN's generator, also trained for PSNR as RRDB (Wang et al.; ECCV workshops 2018, arXiv:1809.00219).
+
+State-dict keys and outputs equal BasicSR's ``RRDBNet`` at ×2 and ×4; its ×3 silently enlarges by 4, ours by 3.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from srbench.models import MODELS, Model, Paper
+from srbench.models._layers import colours, conv3x3, scaled_kaiming
+
+_RESIDUAL = 0.2
+
+
+class DenseBlock(nn.Module):
+    """Five convolutions, each seeing all before it; LeakyReLU of 0.2; a fifth of the output is added to the input."""
+
+    def __init__(self, features: int, growth: int) -> None:
+        super().__init__()
+        self.conv1 = conv3x3(features, growth)
+        self.conv2 = conv3x3(features + growth, growth)
+        self.conv3 = conv3x3(features + 2 * growth, growth)
+        self.conv4 = conv3x3(features + 3 * growth, growth)
+        self.conv5 = conv3x3(features + 4 * growth, features)
+        scaled_kaiming([self], 0.1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        seen = x
+        for conv in (self.conv1, self.conv2, self.conv3, self.conv4):
+            seen = torch.cat((seen, _lrelu(conv(seen))), 1)
+        return self.conv5(seen) * _RESIDUAL + x
+
+
+class RRDB(nn.Module):
+    """Three dense blocks, a fifth of whose output is added to the input."""
+
+    def __init__(self, features: int, growth: int) -> None:
+        super().__init__()
+        self.rdb1 = DenseBlock(features, growth)
+        self.rdb2 = DenseBlock(features, growth)
+        self.rdb3 = DenseBlock(features, growth)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.rdb3(self.rdb2(self.rdb1(x))) * _RESIDUAL + x
+
+
+class RRDBNet(nn.Module):
+    """Head, RRDBs under a long skip, nearest-neighbour enlargement with convolutions, tail.
+
+    ×4 enlarges by 2 twice, ×3 by 3 once. ×2 folds 2×2 pixels into channels first, as BasicSR does, and then enlarges by
+    4: its input's height and width must be even.
+
+    Args:
+        scale: 2, 3 or 4. features, blocks, growth: width, RRDBs and channels that a dense block adds a convolution.
+        channels: ``y`` or ``rgb``.
+    """
+
+    def __init__(
+        self, scale: int, features: int = 64, blocks: int = 23, growth: int = 32, channels: str = "rgb"
+    ) -> None:
+        super().__init__()
+        planes = colours(channels)
+        self.fold = 2 if scale == 2 else 1
+        self.step = 3 if scale == 3 else 2
+        self.conv_first = conv3x3(planes * self.fold**2, features)
+        self.body = nn.Sequential(*(RRDB(features, growth) for _ in range(blocks)))
+        self.conv_body = conv3x3(features, features)
+        self.conv_up1 = conv3x3(features, features)
+        if scale != 3:
+            self.conv_up2 = conv3x3(features, features)
+        self.conv_hr = conv3x3(features, features)
+        self.conv_last = conv3x3(features, planes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        features = self.conv_first(F.pixel_unshuffle(x, self.fold) if self.fold > 1 else x)
+        features = features + self.conv_body(self.body(features))
+        features = _lrelu(self.conv_up1(F.interpolate(features, scale_factor=self.step, mode="nearest")))
+        if self.step == 2:
+            features = _lrelu(self.conv_up2(F.interpolate(features, scale_factor=2, mode="nearest")))
+        return self.conv_last(_lrelu(self.conv_hr(features)))
+
+
+def _lrelu(x: Tensor) -> Tensor:
+    return F.leaky_relu(x, 0.2)
+
+
+_PAPER = Paper(
+    "ESRGAN: Enhanced Super-Resolution Generative Adversarial Networks", 2018, "https://arxiv.org/abs/1809.00219"
+)
+
+
+def _register(name: str, parameters: dict[int, int], features: int, blocks: int, growth: int) -> None:
+    options: dict[str, Any] = {"features": features, "blocks": blocks, "growth": growth}
+    MODELS.register(
+        Model(
+            name=name,
+            build=partial(RRDBNet, **options),
+            paper=_PAPER,
+            channels="rgb",
+            scales=(2, 3, 4),
+            parameters=parameters,
+            # Fifteen convolutions an RRDB, five others; ×2 sees folded pixels, twice as large.
+            receptive_radius=2 * (15 * blocks + 6),
+            multiple_of={2: 2},
+            options=options,
+        )
+    )
+
+
+for _name in ("esrgan", "rrdb"):
+    _register(_name, {2: 16_703_171, 3: 16_661_059, 4: 16_697_987}, features=64, blocks=23, growth=32)
+for _name in ("esrgan_s", "rrdb_s"):
+    _register(_name, {2: 1_121_347, 3: 1_109_507, 4: 1_118_755}, features=32, blocks=6, growth=16)

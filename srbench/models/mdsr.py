@@ -1,0 +1,76 @@
+"""MDSR: one EDSR trunk with a head and a tail a scale (Lim, Son, Kim, Nah, Lee; CVPR workshops 2017, arXiv:1707.02921)."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from torch import Tensor, nn
+
+from srbench.errors import UnavailableError
+from srbench.models import MODELS, Model, Paper
+from srbench.models._layers import MeanShifted, ResidualBlock, colours, conv3x3, subpixel_tail
+
+_SCALES = (2, 3, 4)
+_RANGE = 255.0  # as EDSR
+
+
+class MDSR(MeanShifted):
+    """Two 5×5 residual blocks for each scale, a shared trunk, a sub-pixel tail for each scale.
+
+    One set of weights serves ×2, ×3 and ×4; ``set_scale`` chooses which head and tail ``forward`` uses.
+
+    Args:
+        scale: the scale to begin with. features, blocks: width and depth. channels: ``y`` or ``rgb``.
+    """
+
+    def __init__(self, scale: int, features: int = 64, blocks: int = 80, channels: str = "rgb") -> None:
+        super().__init__(channels)
+        planes = colours(channels)
+        self.conv_first = conv3x3(planes, features)
+        self.pre_process = nn.ModuleDict(
+            {f"x{s}": nn.Sequential(*(ResidualBlock(features, kernel=5) for _ in range(2))) for s in _SCALES}
+        )
+        self.body = nn.Sequential(*(ResidualBlock(features) for _ in range(blocks)))
+        self.conv_after_body = conv3x3(features, features)
+        self.upsample = nn.ModuleDict({f"x{s}": subpixel_tail(features, s) for s in _SCALES})
+        self.conv_last = conv3x3(features, planes)
+        self.set_scale(scale)
+
+    def set_scale(self, scale: int) -> None:
+        """Choose the head and tail of ``scale``; raises UnavailableError where there is none."""
+        if scale not in _SCALES:
+            raise UnavailableError("unsupported_scale", f"mdsr has x2, x3, x4, not x{scale}")
+        self.scale = scale
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.pre_process[f"x{self.scale}"](self.conv_first((x - self.mean) * _RANGE))
+        x = self.upsample[f"x{self.scale}"](self.conv_after_body(self.body(x)) + x)
+        x = self.conv_last(x) / _RANGE
+        return x + self.mean if self.add_mean else x
+
+
+_PAPER = Paper(
+    "Enhanced Deep Residual Networks for Single Image Super-Resolution", 2017, "https://arxiv.org/abs/1707.02921"
+)
+
+
+def _register(name: str, parameters: int, blocks: int) -> None:
+    options: dict[str, Any] = {"features": 64, "blocks": blocks}
+    MODELS.register(
+        Model(
+            name=name,
+            build=partial(MDSR, **options),
+            paper=_PAPER,
+            channels="rgb",
+            scales=_SCALES,
+            parameters=dict.fromkeys(_SCALES, parameters),
+            receptive_radius=2 * blocks + 13,  # EDSR's and four 5×5 convolutions
+            multi_scale=True,
+            options=options,
+        )
+    )
+
+
+_register("mdsr", 7_953_987, blocks=80)
+_register("mdsr_baseline", 3_227_203, blocks=16)
