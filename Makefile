@@ -1,0 +1,53 @@
+# srbench: `make help` lists the targets. Everything runs in .venv, which `make install` makes.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/pip --disable-pip-version-check
+MARKERS ?= not slow and not gpu and not network and not browser
+BENCH ?= tests/benchmarks
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo dev test check format bench report clean
+
+help:  ## this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) install --quiet --constraint constraints.txt --editable .
+	touch $@
+
+$(VENV)/.dev: $(VENV)/.installed
+	$(PIP) install --quiet --constraint constraints.txt setuptools wheel cython
+	$(PIP) install --quiet --constraint constraints.txt --no-build-isolation --editable '.[dev,basicsr,tensorboard]'
+	touch $@
+
+install: $(VENV)/.installed  ## make .venv with srbench and its pinned dependencies
+
+demo: install  ## measure the zoo and the interpolators on four pictures and print the leaderboard
+	$(BIN)/srbench eval --all --datasets sample
+
+dev: $(VENV)/.dev  ## what tests and checks need, the basicsr extra included
+
+test: dev  ## the tests; MARKERS="not gpu and not network" for all that run without them
+	$(BIN)/python -m pytest -m "$(MARKERS)"
+
+check: dev  ## format, lint, types, and that reports/ is fresh
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/srbench report --check
+
+format: dev  ## format the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: dev  ## speed against peers and bare loops, as ratios within one run
+	$(BIN)/python -m pytest $(BENCH) -o python_files='bench_*.py' -o addopts='--strict-markers' --benchmark-only \
+		--benchmark-columns=min,median,rounds --benchmark-storage=file://results/bench --benchmark-save=latest $(BENCHFLAGS)
+
+report: install  ## render reports/ from results/
+	$(BIN)/srbench report
+
+clean:  ## remove .venv and caches; results, reports and the zoo stay
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info
