@@ -121,6 +121,9 @@ def download(url: str, path: Path, size: int, expected: str | None, advance: Adv
 def _fault(url: str, size: int, got: int, error: Any) -> SrbenchError:
     if error.response is not None:
         return UnavailableError("unavailable", f"{url} answered {error.response.status_code} {error.response.reason}")
+    # A piece that ends early is not handed on: urllib3 alone knows how many bytes came.
+    inner = [part for outer in error.args for part in (outer, *getattr(outer, "args", ()))]
+    got = max([got, *(part.partial for part in inner if isinstance(getattr(part, "partial", None), int))])
     if got:
         return InputError(f"{url}: the download was cut off: expected {size or 'more'} bytes, got {got}; it is removed")
     return UnavailableError("unavailable", f"{url} does not answer ({type(error).__name__})")

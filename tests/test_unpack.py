@@ -1,0 +1,77 @@
+"""Zip archives that would write elsewhere, or are no archives, are refused before anything is written."""
+
+from __future__ import annotations
+
+import io
+import stat
+import zipfile
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from srbench.datasets.unpack import unpack
+from srbench.errors import InputError
+
+
+def write_zip(path: Path, *names: str, kind: int = 0) -> Path:
+    """A zip whose last entry is of a Unix file kind."""
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in names:
+            entry = zipfile.ZipInfo(name)
+            entry.external_attr = (kind if name == names[-1] else 0) << 16
+            archive.writestr(entry, b"/etc/hostname")
+    return path
+
+
+def test_pictures_are_unpacked(tmp_path: Path) -> None:
+    unpack(write_zip(tmp_path / "set.zip", "inner/", "inner/a.png", "b.png"), tmp_path / "out")
+    assert (tmp_path / "out/inner/a.png").read_bytes() == (tmp_path / "out/b.png").read_bytes() == b"/etc/hostname"
+
+
+@pytest.mark.parametrize("name", ["../evil.png", "inner/../../evil.png", "/evil.png", "..\\evil.png", "C:evil.png"])
+def test_entry_that_leaves_the_folder(tmp_path: Path, name: str) -> None:
+    archive = write_zip(tmp_path / "set.zip", "good.png", name)
+    with pytest.raises(InputError, match=r"set.zip: entry .*evil.png' would leave the folder; nothing was unpacked"):
+        unpack(archive, tmp_path / "out")
+    assert list(tmp_path.iterdir()) == [archive]
+
+
+@pytest.mark.parametrize("kind", [stat.S_IFLNK, stat.S_IFCHR, stat.S_IFIFO])
+def test_link_or_device(tmp_path: Path, kind: int) -> None:
+    archive = write_zip(tmp_path / "set.zip", "good.png", "inner/a.png", kind=kind | 0o777)
+    with pytest.raises(InputError, match=r"entry 'inner/a.png' is a link or a device"):
+        unpack(archive, tmp_path / "out")
+    assert list(tmp_path.iterdir()) == [archive]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda content: b"no zip at all",
+        lambda content: content[: len(content) // 2],
+        lambda content: content.replace(b"1" * 50, b"9" * 50),
+    ],
+    ids=["text", "half", "changed"],
+)
+def test_damaged_archive(tmp_path: Path, damage: Callable[[bytes], bytes]) -> None:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+        archive.writestr("a.png", b"1" * 50)
+    (tmp_path / "set.zip").write_bytes(damage(buffer.getvalue()))
+    with pytest.raises(InputError, match=r"set.zip: expected a sound zip archive"):
+        unpack(tmp_path / "set.zip", tmp_path / "out")
+
+
+@settings(max_examples=60, deadline=None)
+@given(names=st.lists(st.text("./\\a:b", min_size=1, max_size=8), min_size=1, max_size=4, unique=True))
+def test_no_name_leaves_the_folder(tmp_path_factory: pytest.TempPathFactory, names: list[str]) -> None:
+    place = tmp_path_factory.mktemp("unpack")
+    archive = write_zip(place / "set.zip", *names)
+    # OSError: one entry is a file where another needs a folder.
+    with suppress(InputError, OSError):
+        unpack(archive, place / "out")
+    assert {path.name for path in place.iterdir()} <= {"set.zip", "out"}
