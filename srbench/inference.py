@@ -85,7 +85,7 @@ def for_model(model: Model, module: nn.Module, scale: int, channels: str = "", *
         kept,
         multiple_of=model.multiple_at(scale),
         pre_upsampled=model.pre_upsampled,
-        receptive_radius=model.receptive_radius,
+        receptive_radius=getattr(module, "receptive_radius", model.receptive_radius),
         device=device,
         **settings,
     )

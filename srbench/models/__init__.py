@@ -40,7 +40,8 @@ class Model:
         scales: the scales that it can be built for.
         parameters: exact number of trainable parameters per scale, of the default options.
         receptive_radius: pixels of its input, on each side, that can change one output pixel (a safe upper bound);
-            tiles overlap by as much.
+            tiles overlap by as much. With the default options; a network whose options change it has an attribute of
+            this name, which goes before.
         multiple_of: its input's height and width must be multiples of this; by scale where scales differ.
         pre_upsampled: its input is the bicubic enlargement, at the output's size.
         has_skip: the published network already adds its output to an enlarged input.

@@ -90,6 +90,8 @@ class BicubicSkip(nn.Module):
         if isinstance(network, MeanShifted):
             network.add_mean = False
         start_near_zero(network)
+        if hasattr(network, "receptive_radius"):
+            self.receptive_radius = network.receptive_radius
 
     def forward(self, x: Tensor) -> Tensor:
         return self.network(x) + self.enlarge(x)

@@ -29,6 +29,8 @@ class EDSR(MeanShifted):
     ) -> None:
         super().__init__(channels)
         planes = colours(channels)
+        # Head, two a block, one after the body; the tail at 2 and 4 times the size reaches two LR pixels more.
+        self.receptive_radius = 2 * blocks + 5
         self.conv_first = conv3x3(planes, features)
         self.body = nn.Sequential(*(ResidualBlock(features, res_scale) for _ in range(blocks)))
         self.conv_after_body = conv3x3(features, features)
@@ -56,7 +58,6 @@ def _register(name: str, parameters: dict[int, int], features: int, blocks: int,
             channels="rgb",
             scales=(2, 3, 4),
             parameters=parameters,
-            # Head, two a block, one after the body; the tail at 2 and 4 times the size reaches two LR pixels more.
             receptive_radius=2 * blocks + 5,
             options=options,
         )

@@ -68,6 +68,8 @@ class RRDBNet(nn.Module):
         planes = colours(channels)
         self.fold = 2 if scale == 2 else 1
         self.step = 3 if scale == 3 else 2
+        # Fifteen convolutions an RRDB, five others; folded pixels are twice as large.
+        self.receptive_radius = self.fold * (15 * blocks + 6)
         self.conv_first = conv3x3(planes * self.fold**2, features)
         self.body = nn.Sequential(*(RRDB(features, growth) for _ in range(blocks)))
         self.conv_body = conv3x3(features, features)
@@ -105,8 +107,7 @@ def _register(name: str, parameters: dict[int, int], features: int, blocks: int,
             channels="rgb",
             scales=(2, 3, 4),
             parameters=parameters,
-            # Fifteen convolutions an RRDB, five others; ×2 sees folded pixels, twice as large.
-            receptive_radius=2 * (15 * blocks + 6),
+            receptive_radius=2 * (15 * blocks + 6),  # at ×2, which sees folded pixels
             multiple_of={2: 2},
             options=options,
         )

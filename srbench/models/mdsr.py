@@ -27,6 +27,7 @@ class MDSR(MeanShifted):
     def __init__(self, scale: int, features: int = 64, blocks: int = 80, channels: str = "rgb") -> None:
         super().__init__(channels)
         planes = colours(channels)
+        self.receptive_radius = 2 * blocks + 13  # EDSR's and four 5×5 convolutions
         self.conv_first = conv3x3(planes, features)
         self.pre_process = nn.ModuleDict(
             {f"x{s}": nn.Sequential(*(ResidualBlock(features, kernel=5) for _ in range(2))) for s in _SCALES}
@@ -65,7 +66,7 @@ def _register(name: str, parameters: int, blocks: int) -> None:
             channels="rgb",
             scales=_SCALES,
             parameters=dict.fromkeys(_SCALES, parameters),
-            receptive_radius=2 * blocks + 13,  # EDSR's and four 5×5 convolutions
+            receptive_radius=2 * blocks + 13,
             multi_scale=True,
             options=options,
         )

@@ -23,6 +23,7 @@ class MSRResNet(nn.Module):
         super().__init__()
         planes = colours(channels)
         self.scale = scale
+        self.receptive_radius = 2 * blocks + 5
         self.step = 3 if scale == 3 else 2
         self.conv_first = conv3x3(planes, features)
         self.body = nn.Sequential(*(ResidualBlock(features) for _ in range(blocks)))

@@ -11,7 +11,7 @@ from srbench.errors import InputError
 from srbench.models import MODELS, Model, Paper
 from srbench.models._layers import colours
 
-KERNELS = (9, 5, 5)
+KERNELS = "9-5-5"
 
 
 class SRCNN(nn.Module):
@@ -22,12 +22,11 @@ class SRCNN(nn.Module):
     needs.
     """
 
-    def __init__(self, kernels: Sequence[int] = KERNELS, channels: str = "y") -> None:
+    def __init__(self, kernels: str | Sequence[int] = KERNELS, channels: str = "y") -> None:
         super().__init__()
-        if len(kernels) != 3 or any(k < 1 or k % 2 == 0 for k in kernels):
-            raise InputError(f"kernels must be three odd sizes such as (9, 5, 5), not {tuple(kernels)!r}")
         planes = colours(channels)
-        first, second, third = kernels
+        first, second, third = _sizes(kernels)
+        self.receptive_radius = first // 2 + second // 2 + third // 2
         self.conv1 = nn.Conv2d(planes, 64, first, padding=first // 2, padding_mode="replicate")
         self.conv2 = nn.Conv2d(64, 32, second, padding=second // 2, padding_mode="replicate")
         self.conv3 = nn.Conv2d(32, planes, third, padding=third // 2, padding_mode="replicate")
@@ -42,7 +41,17 @@ class SRCNN(nn.Module):
         return self.conv3(F.relu(self.conv2(F.relu(self.conv1(x)))))
 
 
-def _build(scale: int, kernels: Sequence[int] = KERNELS, channels: str = "y") -> SRCNN:  # noqa: ARG001
+def _sizes(kernels: str | Sequence[int]) -> tuple[int, ...]:
+    try:
+        sizes = tuple(int(size) for size in (kernels.split("-") if isinstance(kernels, str) else kernels))
+    except (TypeError, ValueError):
+        sizes = ()
+    if len(sizes) != 3 or any(size not in (1, 3, 5, 7, 9) for size in sizes):
+        raise InputError(f"kernels must be three odd sizes up to 9 such as '9-5-5', not {kernels!r}")
+    return sizes
+
+
+def _build(scale: int, kernels: str | Sequence[int] = KERNELS, channels: str = "y") -> SRCNN:  # noqa: ARG001
     return SRCNN(kernels, channels)
 
 
@@ -51,7 +60,7 @@ MODELS.register(
         name="srcnn",
         build=_build,
         paper=Paper(
-            "Image Super-Resolution Using Deep Convolutional Networks", 2014, "https://arxiv.org/abs/1501.00092"
+            "Image Super-Resolution Using Deep Convolutional Networks", 2016, "https://arxiv.org/abs/1501.00092"
         ),
         channels="y",
         scales=(2, 3, 4),

@@ -53,6 +53,7 @@ class SRResNet(nn.Module):
     ) -> None:
         super().__init__()
         planes = colours(channels)
+        self.receptive_radius = 2 * blocks + 8  # 9×9 at both ends, the last at HR size
         self.head = nn.Sequential(nn.Conv2d(planes, _FEATURES, 9, padding=4), nn.PReLU(_FEATURES))
         self.body = nn.Sequential(*(Block() for _ in range(blocks)))
         self.after_body = nn.Sequential(conv3x3(_FEATURES, _FEATURES), nn.BatchNorm2d(_FEATURES))
