@@ -22,7 +22,13 @@ from srbench.cli._common import data_root_option, device_option, json_option, sp
 @click.option("--tile", type=click.IntRange(0), default=0, help="Edge of tiles in LR pixels; 0: whole pictures.")
 @click.option("--tile-overlap", type=click.IntRange(0), help="LR pixels; default: the receptive field, which is exact.")
 @click.option("--self-ensemble", is_flag=True, help="Mean over the eight flips and turns.")
-@click.option("--precision", type=click.Choice(["fp32", "bf16", "fp16"]), default="fp32", show_default=True)
+@click.option(
+    "--precision",
+    type=click.Choice(["fp32", "bf16", "fp16"]),
+    default="fp32",
+    show_default=True,
+    help="Number format of the network's arithmetic.",
+)
 @click.option("--lr-files", is_flag=True, help="Take LR from the folder that came with the dataset.")
 @click.option("--save-images", type=click.Path(file_okay=False), help="Folder for the SR pictures (PNG).")
 @click.option("--overwrite", is_flag=True, help="Measure again what is stored already.")

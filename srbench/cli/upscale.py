@@ -17,7 +17,13 @@ from srbench.cli._common import device_option
 @click.option("--tile", type=click.IntRange(0), default=0, help="Edge of tiles in pixels; 0: the whole picture.")
 @click.option("--tile-overlap", type=click.IntRange(0), help="Pixels; default: the receptive field, which is exact.")
 @click.option("--self-ensemble", is_flag=True, help="Mean over the eight flips and turns.")
-@click.option("--precision", type=click.Choice(["fp32", "bf16", "fp16"]), default="fp32", show_default=True)
+@click.option(
+    "--precision",
+    type=click.Choice(["fp32", "bf16", "fp16"]),
+    default="fp32",
+    show_default=True,
+    help="Number format of the network's arithmetic.",
+)
 @device_option
 def command(
     source: str,
