@@ -86,12 +86,18 @@ def optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
 
 
 def load_optimiser(optimiser: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
-    """Put the tensors of :func:`optimiser_tensors` back."""
+    """Put the tensors of :func:`optimiser_tensors` back, in the memory layout of their parameters.
+
+    A fused optimiser walks a parameter and its moments side by side in memory and would mix them up otherwise.
+    """
     full = optimiser.state_dict()
+    parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}
     for key, tensor in tensors.items():
         index, _, entry = key.partition(".")
-        state.setdefault(int(index), {})[entry] = tensor
+        like = parameters[int(index)].detach()
+        moment = tensor.shape == like.shape
+        state.setdefault(int(index), {})[entry] = torch.empty_like(like).copy_(tensor) if moment else tensor
     optimiser.load_state_dict({"state": state, "param_groups": full["param_groups"]})
 
 

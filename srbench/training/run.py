@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import signal
-import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -51,6 +50,22 @@ def start_or_resume(folder: Path, recipe: Recipe, resume: bool, overwrite: bool)
     return None
 
 
+@contextmanager
+def claim(folder: Path) -> Iterator[None]:
+    """Hold a run's folder; InputError where another process holds it. A killed process holds nothing."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as file:
+        try:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except ImportError:  # Windows has no flock; a second run is then not refused
+            pass
+        except OSError:
+            raise InputError(f"{folder} is in use by another run; wait for it, or give this one a --name") from None
+        yield
+
+
 def _forget_after(log: Path, step: int) -> None:
     """Drop the log lines of steps that will be done again, and a line that a kill cut off."""
     kept = []
@@ -67,10 +82,10 @@ class Watch:
     """Log lines to the run's JSONL file, and a progress bar (a line per validation where there is no terminal).
 
     Args:
-        folder: the run's. title: shown before the bar. start, steps: steps done and wanted. show: draw anything at all.
+        folder: the run's. title: shown before the bar. steps: how many the run has. show: draw anything at all.
     """
 
-    def __init__(self, folder: Path, title: str, start: int, steps: int, show: bool = True) -> None:
+    def __init__(self, folder: Path, title: str, steps: int, show: bool = True) -> None:
         self._console = Console(stderr=True, quiet=not show, soft_wrap=True)
         self._bar = Progress(
             TextColumn("{task.description}"),
@@ -82,13 +97,12 @@ class Watch:
             disable=not self._console.is_terminal,
             refresh_per_second=2,
         )
-        self._task = self._bar.add_task(title, total=steps, completed=start, facts="")
+        self._task = self._bar.add_task(title, total=steps, facts="")
         self._path = folder / LOG
         self._file: TextIO | None = None
         self._val = ""
 
     def __enter__(self) -> Watch:
-        self._file = self._path.open("a", encoding="utf-8")
         self._bar.start()
         return self
 
@@ -99,7 +113,8 @@ class Watch:
 
     def log(self, step: int, facts: Mapping[str, Any]) -> None:
         """Write one line, and show it."""
-        assert self._file is not None
+        if self._file is None:  # not before the first line: resuming rewrites the file
+            self._file = self._path.open("a", encoding="utf-8")
         self._file.write(json.dumps({"step": step, **facts}) + "\n")
         self._file.flush()
         if "val_psnr" in facts:
@@ -109,6 +124,16 @@ class Watch:
         if "samples_per_s" in facts:
             shown = f"loss {facts['loss']:.5f}  {self._val}{facts['samples_per_s']:.0f} samples/s"
             self._bar.update(self._task, completed=step, facts=shown)
+
+    def counting(self, title: str, total: int) -> Callable[[], None]:
+        """A second bar, which each call of the result moves by one and the last one hides."""
+        task = self._bar.add_task(title, total=total, facts="")
+
+        def advance() -> None:
+            self._bar.advance(task)
+            self._bar.update(task, visible=not self._bar.tasks[task].finished)
+
+        return advance
 
     def say(self, text: str) -> None:
         """A line of its own."""
@@ -159,8 +184,3 @@ class Clock:
         rate = (step - self._step) * batch / max(1e-9, now - self._seen)
         self._seen, self._step = now, step
         return rate
-
-
-def command_line() -> str:
-    """The command as typed, for the hint how to resume."""
-    return "srbench " + " ".join(sys.argv[1:])

@@ -160,6 +160,8 @@ class Sampler:
         self.augment, self.channels, self.pre_upsampled = augment, channels, pre_upsampled
         self._slice = slice(rank * batch // world, (rank + 1) * batch // world)
         self._room = np.array([hr.shape[:2] for hr in pictures.hr]) // pictures.scale - patch + 1
+        if self._room.min() < 1:
+            raise InputError(f"a patch of {patch} LR pixels is larger than a picture that was loaded for smaller ones")
 
     def draw(self, step: int) -> Crops:
         """The crops of the global batch of ``step``."""

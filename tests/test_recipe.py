@@ -1,0 +1,80 @@
+"""Recipes: what they hold, how they are found, and what is said when they are wrong."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from srbench.errors import InputError, UnknownNameError
+from srbench.models import list_models
+from srbench.training.recipe import Recipe, find_recipe, list_recipes, load_recipe
+
+RECIPES = sorted((Path(__file__).parents[1] / "zoo" / "recipes").glob("*.toml"))
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_a_committed_recipe_is_complete_and_named_as_its_file(path: Path) -> None:
+    values = tomllib.loads(path.read_text())
+    by_model = values.pop("models", {})
+    assert set(values) == set(Recipe.model_fields)
+    owner, _, name = path.stem.rpartition(".")
+    assert values["name"] == name
+    known = set(list_models())
+    assert set(by_model) <= known
+    assert not owner or owner in known
+    load_recipe(name, owner or "fsrcnn")
+
+
+def test_a_models_own_values_and_changes_are_resolved() -> None:
+    assert load_recipe("common", "edsr_baseline").lr == 1e-3
+    assert load_recipe("common", "fsrcnn").lr == 4e-3
+    assert load_recipe("common", "fsrcnn", ["lr=0.002"]).lr == 0.002
+    assert load_recipe("paper", "fsrcnn").skip == "none"
+
+
+def test_changes_are_typed() -> None:
+    changes = ["steps=100", "skip=none", "rescale=[0.5]", "loss.mse=0.25", "options.width=64", "val=3"]
+    recipe = load_recipe("common", "fsrcnn", changes)
+    assert (recipe.steps, recipe.skip, recipe.rescale, recipe.val) == (100, "none", (0.5,), 3)
+    assert recipe.loss == {"l1": 1.0, "mse": 0.25}
+    assert recipe.options == {"width": 64}
+    assert load_recipe("common", "fsrcnn", ["loss=mse"]).loss == {"mse": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("stpes=5", r"unknown recipe key 'stpes' in .*common\.toml\. Did you mean 'steps'\?"),
+        ("steps=abc", r"common\.toml: steps = 'abc': .*valid integer"),
+        ("steps=0", r"steps = 0: .*greater than or equal to 1"),
+        ("skip=lanczos", r"skip = 'lanczos': .*'none' or 'bicubic'"),
+        ("rescale=[1.5]", "between 0 and 1"),
+        ("loss={}", "at least one term"),
+        ("schedule=exponential", "never reaches"),
+        ("steps", "key=value"),
+    ],
+)
+def test_a_wrong_value_is_named(change: str, message: str) -> None:
+    with pytest.raises((InputError, UnknownNameError), match=message):
+        load_recipe("common", "fsrcnn", [change])
+
+
+def test_an_unknown_recipe_names_the_nearest() -> None:
+    with pytest.raises(UnknownNameError, match="Did you mean 'common'"):
+        find_recipe("comon", "fsrcnn")
+    assert "paper" in list_recipes("fsrcnn")
+    assert "paper" not in list_recipes("bicubic")
+
+
+def test_a_users_own_file_goes_before_the_checkouts(srbench_home: Path) -> None:
+    folder = srbench_home / "zoo" / "recipes"
+    folder.mkdir(parents=True)
+    (folder / "mine.toml").write_text("steps = 7\n[models.espcn]\nsteps = 8\n")
+    assert load_recipe("mine", "fsrcnn").steps == 7
+    assert load_recipe("mine", "espcn").steps == 8
+    assert load_recipe(str(folder / "mine.toml"), "espcn").name == "mine"
+    (folder / "mine.toml").write_text("steps = ")
+    with pytest.raises(InputError, match=r"mine\.toml is not TOML"):
+        load_recipe("mine", "fsrcnn")
