@@ -65,7 +65,9 @@ def evaluate(
         if len(target.scales) > 1:
             raise InputError(f"evaluate: {target.checkpoint} works at several scales: give one with scale=")
         scale = target.scales[0]
-    samples = Samples(find_dataset(dataset, data_root), scale, chosen)
+    images = find_dataset(dataset, data_root)
+    images.check()
+    samples = Samples(images, scale, chosen)
     return measure_cell(target, samples, metrics, Path(save_images) if save_images else None)
 
 

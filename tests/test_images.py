@@ -1,0 +1,254 @@
+"""Pictures in and out, and MATLAB's resize."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from PIL import Image
+
+from srbench.errors import InputError
+from srbench.images import (
+    as_rgb, crop_to_multiple, imresize, list_images, luma, read_image, resize_weights, rgb, shave, to_array, to_tensor,
+    write_image, ycbcr,
+)  # fmt: skip
+
+pictures = hnp.arrays(np.uint8, st.tuples(st.integers(1, 24), st.integers(1, 24), st.just(3)))
+
+
+def noise(height: int, width: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".bmp", ".tif", ".tiff", ".webp", ".PNG"])
+@pytest.mark.parametrize("gray", [False, True])
+def test_lossless_files_come_back_as_written(tmp_path: Path, suffix: str, gray: bool) -> None:
+    picture = noise(13, 17)[..., 0] if gray else noise(13, 17)
+    write_image(tmp_path / f"a{suffix}", picture)
+    found = read_image(tmp_path / f"a{suffix}")
+    expected = as_rgb(picture) if gray and suffix == ".webp" else picture  # WebP has no gray
+    assert np.array_equal(found, expected)
+    assert [p.name for p in tmp_path.iterdir()] == [f"a{suffix}"]
+
+
+def test_jpeg_is_close(tmp_path: Path) -> None:
+    ramp = np.tile(np.linspace(0, 255, 64, dtype=np.uint8)[:, None, None], (1, 64, 3))
+    write_image(tmp_path / "a.jpg", ramp)
+    assert np.abs(read_image(tmp_path / "a.jpg").astype(int) - ramp).max() <= 3
+
+
+def test_pictures_that_are_converted(tmp_path: Path) -> None:
+    picture = noise(8, 9)
+    image = Image.fromarray(picture)
+    image.quantize(16).save(tmp_path / "palette.png")
+    assert np.array_equal(read_image(tmp_path / "palette.png"), np.asarray(image.quantize(16).convert("RGB")))
+    image.convert("RGBA").save(tmp_path / "opaque.png")
+    assert np.array_equal(read_image(tmp_path / "opaque.png"), picture)
+    Image.fromarray(picture[..., 0] > 127).save(tmp_path / "bits.png")
+    assert np.array_equal(read_image(tmp_path / "bits.png"), np.where(picture[..., 0] > 127, 255, 0))
+    turned = image.getexif()
+    turned[274] = 6
+    image.save(tmp_path / "turned.png", exif=turned)
+    assert read_image(tmp_path / "turned.png").shape == (9, 8, 3)
+
+
+def _sixteen(path: Path) -> None:
+    Image.fromarray(np.arange(64, dtype=np.uint16).reshape(8, 8)).save(path)
+
+
+def _sixteen_rgb(path: Path) -> None:
+    import cv2
+
+    cv2.imwrite(str(path), np.zeros((8, 8, 3), np.uint16))
+
+
+def _cut_off(path: Path) -> None:
+    buffer = io.BytesIO()
+    Image.fromarray(noise(64, 64)).save(buffer, "png")
+    path.write_bytes(buffer.getvalue()[:2000])
+
+
+def _transparent(path: Path) -> None:
+    Image.fromarray(np.dstack([noise(8, 8), np.full((8, 8), 128, np.uint8)])).save(path)
+
+
+def _animated(path: Path) -> None:
+    frames = [Image.fromarray(noise(8, 8, seed)) for seed in (1, 2)]
+    frames[0].save(path, format="PNG", save_all=True, append_images=frames[1:])
+
+
+@pytest.mark.parametrize(
+    ("name", "make", "words"),
+    [
+        ("text.png", lambda p: p.write_text("not a picture"), "not a picture"),
+        ("empty.png", lambda p: p.write_bytes(b""), "not a picture"),
+        ("cut.png", _cut_off, "damaged or cut off"),
+        ("cmyk.jpg", lambda p: Image.fromarray(noise(8, 8)).convert("CMYK").save(p), "CMYK"),
+        ("deep.png", _sixteen, "expected 8 bits"),
+        ("deep_rgb.png", _sixteen_rgb, "16-bit"),
+        ("deep.tif", _sixteen, "expected 8 bits"),
+        ("float.tif", lambda p: Image.fromarray(np.zeros((8, 8), np.float32)).save(p), "expected 8 bits"),
+        ("clear.png", _transparent, "transparent"),
+        ("frames.png", _animated, "2 frames"),
+        ("missing.png", lambda p: None, "no such file"),
+    ],
+)
+def test_pictures_that_are_refused(tmp_path: Path, name: str, make: object, words: str) -> None:
+    make(tmp_path / name)  # type: ignore[operator]
+    with pytest.raises(InputError, match=words) as error:
+        read_image(tmp_path / name)
+    assert name in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.png"
+    write_image(path, noise(4, 4))
+    before = path.read_bytes()
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Image.Image, "save", full)
+    with pytest.raises(OSError, match="No space"):
+        write_image(path, noise(4, 4, 1))
+    assert path.read_bytes() == before
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_an_unknown_suffix_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="gif"):
+        write_image(tmp_path / "a.gif", noise(4, 4))
+
+
+def test_natural_order_without_hidden_files(tmp_path: Path) -> None:
+    for name in ("img_10.png", "img_2.PNG", ".hidden.png", "notes.txt"):
+        (tmp_path / name).write_bytes(b"")
+    assert [p.name for p in list_images(tmp_path)] == ["img_2.PNG", "img_10.png"]
+    with pytest.raises(InputError, match="no such folder"):
+        list_images(tmp_path / "nowhere")
+
+
+@given(pictures)
+@settings(max_examples=30, deadline=None)
+def test_tensors_and_back(picture: np.ndarray) -> None:
+    assert np.array_equal(to_array(to_tensor(picture)), picture)
+
+
+def test_halves_are_rounded_up_and_clipped() -> None:
+    values = torch.tensor([[[0.5, 1.5, 254.5, 300.0, -3.0]]]) / 255
+    assert to_array(values).ravel().tolist() == [1, 2, 255, 255, 0]
+
+
+@given(pictures)
+@settings(max_examples=30, deadline=None)
+def test_luma_equals_skimage_and_rgb_inverts_ycbcr(picture: np.ndarray) -> None:
+    from skimage.color import rgb2ycbcr
+
+    expected = rgb2ycbcr(picture)
+    assert np.abs(luma(picture) - expected[..., 0]).max() < 1e-9
+    tensor = torch.from_numpy(picture).permute(2, 0, 1)[None].double() / 255
+    assert np.abs(ycbcr(tensor)[0].permute(1, 2, 0).numpy() * 255 - expected).max() < 1e-9
+    assert (rgb(ycbcr(tensor)) - tensor).abs().max() < 1e-12
+
+
+def test_crop_and_shave() -> None:
+    assert crop_to_multiple(noise(13, 17), 4).shape == (12, 16, 3)
+    assert shave(noise(13, 17), 3).shape == (7, 11, 3)
+    assert shave(torch.zeros(1, 3, 13, 17), 3).shape == (1, 3, 7, 11)
+    with pytest.raises(InputError, match="3×3"):
+        crop_to_multiple(noise(3, 3), 4)
+    with pytest.raises(InputError, match="nothing left"):
+        shave(noise(8, 8), 4)
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_lr_equals_matlabs_files(data_root: Path, scale: int) -> None:
+    for path in list_images(data_root / "Set5" / "HR"):
+        expected = read_image(data_root / "Set5" / "LR_bicubic" / f"X{scale}" / f"{path.stem}x{scale}.png")
+        found = imresize(crop_to_multiple(read_image(path), scale), 1 / scale)
+        assert np.count_nonzero(found != expected) == 0
+
+
+def test_one_pass_and_one_rounding_would_differ() -> None:
+    picture = noise(64, 64)
+    once = np.clip(np.floor(imresize(picture.astype(np.float64), 0.25) + 0.5), 0, 255).astype(np.uint8)
+    assert np.mean(once != imresize(picture, 0.25)) > 0.02
+
+
+@given(
+    hnp.arrays(np.float64, st.tuples(st.integers(4, 20), st.integers(4, 20)), elements=st.floats(0, 1)),
+    st.sampled_from([0.25, 1 / 3, 0.5, 0.7, 1.0, 1.3, 2.0, 3.0, 4.0]),
+)
+@settings(max_examples=60, deadline=None)
+def test_resize_is_the_weighted_sum_of_its_taps(picture: np.ndarray, scale: float) -> None:
+    found = imresize(picture, scale)
+    expected = picture
+    for axis in (0, 1):
+        weights, index = resize_weights(picture.shape[axis], found.shape[axis], scale)
+        moved = np.moveaxis(expected, axis, 0)
+        expected = np.moveaxis(np.einsum("ok,ok...->o...", weights, moved[index]), 0, axis)
+    assert np.abs(found - expected).max() < 1e-12
+
+
+def test_float_resize_equals_basicsr() -> None:
+    from srbench.interop.basicsr import import_basicsr
+
+    theirs = import_basicsr("basicsr.utils.matlab_functions").imresize
+    picture = noise(40, 36).astype(np.float32) / 255
+    for scale in (0.25, 1 / 3, 0.5, 2, 3, 4):
+        # basicsr computes its taps in float32: at a third of a pixel they are 2e-6 off
+        assert np.abs(imresize(picture, scale) - theirs(picture, scale)).max() < 1e-5
+
+
+@pytest.mark.parametrize("method", ["bicubic", "bilinear", "lanczos", "nearest"])
+@pytest.mark.parametrize("edges", ["mirror", "clamp"])
+def test_a_constant_stays_and_arrays_equal_tensors(method: str, edges: str) -> None:
+    assert np.all(imresize(np.full((9, 7), 93, np.uint8), 1.7, edges=edges, method=method) == 93)  # type: ignore[arg-type]
+    picture = noise(20, 24)
+    tensor = torch.from_numpy(picture).permute(2, 0, 1)[None]
+    for kind in (torch.uint8, torch.float64):
+        array = picture if kind == torch.uint8 else picture.astype(np.float64)
+        found = imresize(tensor.to(kind), 0.4, edges=edges, method=method)[0].permute(1, 2, 0).numpy()  # type: ignore[arg-type]
+        assert np.allclose(found, imresize(array, 0.4, edges=edges, method=method), atol=1e-12, rtol=0)  # type: ignore[arg-type]
+
+
+def test_a_size_takes_the_axis_that_shrinks_most_first() -> None:
+    picture = noise(32, 32)
+    wide = imresize(picture, size=(30, 8))
+    assert wide.shape == (30, 8, 3)
+    assert np.array_equal(wide, imresize(picture.transpose(1, 0, 2), size=(8, 30)).transpose(1, 0, 2))
+
+
+def test_gradients_flow_through_a_resize() -> None:
+    x = torch.rand(1, 1, 8, 8, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda t: imresize(t, 0.5), (x,))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({}, "scale or a size"),
+        ({"scale": 2, "size": (4, 4)}, "not both"),
+        ({"scale": 0}, "positive"),
+        ({"scale": 2, "method": "cubik"}, "cubik"),
+        ({"scale": 2, "edges": "wrap"}, "wrap"),
+        ({"size": (0, 4)}, "positive"),
+    ],
+)
+def test_bad_arguments(arguments: dict[str, object], words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        imresize(noise(4, 4), **arguments)  # type: ignore[arg-type]
+
+
+def test_bad_pictures() -> None:
+    for picture in (np.zeros(4, np.uint8), np.zeros((4, 4), np.int32), np.zeros((0, 4), np.uint8)):
+        with pytest.raises(InputError, match="expected"):
+            imresize(picture, 2)

@@ -1,0 +1,139 @@
+"""Pictures through networks: colours, padding, tiles, self-ensemble."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from srbench.errors import InputError, UnavailableError
+from srbench.images import imresize, luma, rgb, ycbcr
+from srbench.inference import (
+    Upscaler, for_model, pick_device, tile_difference, tile_overlap, upscale, upscale_array,
+)  # fmt: skip
+from srbench.models import create_model, get_model
+
+
+def network(name: str, scale: int = 4, **settings: object) -> Upscaler:
+    torch.manual_seed(0)
+    return for_model(get_model(name), create_model(name, scale), scale, **settings)
+
+
+def picture(height: int = 20, width: int = 23, channels: int = 3) -> Tensor:
+    return torch.rand(1, channels, height, width, generator=torch.Generator().manual_seed(1))
+
+
+class Repeat(nn.Module):
+    """Enlarges by repetition and fails on sizes that are no multiple of four, as some networks do."""
+
+    def __init__(self, factor: int = 2) -> None:
+        super().__init__()
+        self.factor = factor
+
+    def forward(self, x: Tensor) -> Tensor:
+        assert x.shape[-1] % 4 == 0
+        assert x.shape[-2] % 4 == 0
+        return x.repeat_interleave(self.factor, -1).repeat_interleave(self.factor, -2)
+
+
+def test_a_luma_network_leaves_chroma_to_bicubic() -> None:
+    lr = picture()
+    up = network("espcn", 3)
+    sr = upscale(up, lr)
+    planes = ycbcr(lr)
+    with torch.no_grad():
+        expected = torch.cat([up.module(planes[:, :1]), imresize(planes[:, 1:], 3)], dim=1)
+    assert torch.allclose(sr, rgb(expected), atol=1e-6)
+
+
+def test_bicubic_of_rgb_equals_bicubic_of_luma_and_chroma() -> None:
+    lr = picture()
+    bicubic = network("bicubic")
+    assert torch.allclose(upscale(bicubic, lr), rgb(upscale(bicubic, ycbcr(lr))), atol=1e-5)
+
+
+def test_a_gray_picture_through_rgb_and_luma_networks() -> None:
+    gray = np.random.default_rng(0).integers(0, 256, (12, 16), dtype=np.uint8)
+    for name in ("bicubic", "espcn", "msrresnet"):
+        out = upscale_array(network(name, 4), gray)
+        assert out.shape == (48, 64)
+        assert out.dtype == np.uint8
+    # gray through bicubic is bicubic of gray, to the rounding
+    expected = np.clip(np.floor(imresize(gray.astype(np.float64), 4.0) + 0.5), 0, 255)
+    assert np.abs(upscale_array(network("bicubic"), gray).astype(int) - expected).max() <= 1
+
+
+def test_sizes_are_extended_to_the_multiple_and_cut_back() -> None:
+    up = Upscaler(Repeat(), 2, "rgb", multiple_of=4)
+    for height, width in ((4, 4), (5, 7), (1, 1), (3, 2)):
+        lr = picture(height, width)
+        assert torch.equal(upscale(up, lr), lr.repeat_interleave(2, -1).repeat_interleave(2, -2))
+
+
+@pytest.mark.parametrize("name", ["fsrcnn", "espcn", "srcnn", "edsr_baseline", "msrresnet"])
+@pytest.mark.parametrize("tile", [7, 16])
+def test_tiles_equal_the_whole_where_they_overlap_by_the_receptive_field(name: str, tile: int) -> None:
+    up = network(name, 2, tile=tile)
+    assert tile_overlap(up)[1]
+    # float32 sums are taken in another order in convolutions of another size
+    assert tile_difference(up, picture(40, 50)) < 1e-3
+
+
+def test_small_overlaps_differ_and_say_so() -> None:
+    up = network("edsr_baseline", 2, tile=8, tile_overlap=1)
+    assert tile_overlap(up) == (1, False)
+    assert tile_difference(up, picture(40, 50)) > 1e-3
+
+
+def test_tiles_respect_the_multiple() -> None:
+    up = Upscaler(Repeat(), 2, "rgb", multiple_of=4, tile=6, receptive_radius=1)
+    lr = picture(21, 30)
+    assert torch.equal(upscale(up, lr), lr.repeat_interleave(2, -1).repeat_interleave(2, -2))
+
+
+def test_self_ensemble_is_equivariant() -> None:
+    up = network("espcn", 2, ensemble=True)
+    lr = picture()
+    sr = upscale(up, lr)
+    assert torch.allclose(upscale(up, lr.flip(-1)), sr.flip(-1), atol=1e-5)
+    assert torch.allclose(upscale(up, torch.rot90(lr, 1, (-2, -1))), torch.rot90(sr, 1, (-2, -1)), atol=1e-5)
+    assert not torch.allclose(sr, upscale(up.with_(ensemble=False), lr), atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["fsrcnn", "srcnn"])
+def test_bf16_and_channels_last_stay_near(name: str) -> None:
+    up = network(name)
+    lr = picture()
+    plain = upscale(up, lr)
+    assert torch.allclose(upscale(up.with_(channels_last=True), lr), plain, atol=1e-5)
+    half = upscale(up.with_(precision="bf16"), lr)
+    assert half.dtype == torch.float32
+    assert (half - plain).abs().max() < 0.05
+
+
+def test_a_network_that_makes_another_size_is_named() -> None:
+    with pytest.raises(InputError, match=r"should make \(1, 3, 16, 16\)"):
+        upscale(Upscaler(Repeat(3), 4, "rgb"), picture(4, 4))
+
+
+def test_memory_that_runs_out_is_a_status() -> None:
+    class Hungry(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            raise torch.OutOfMemoryError("no memory")
+
+    with pytest.raises(UnavailableError, match="--tile") as error:
+        upscale(Upscaler(Hungry(), 4, "rgb"), picture())
+    assert error.value.status == "oom"
+
+
+@pytest.mark.parametrize("name", ["gpu", "cuda:99", "mps:0", "xpu"])
+def test_devices_that_do_not_exist(name: str) -> None:
+    with pytest.raises(InputError, match=name):
+        pick_device(name)
+
+
+def test_luma_path_keeps_the_range() -> None:
+    lr = picture()
+    y = luma((lr * 255).double()) / 255
+    assert torch.allclose(ycbcr(lr)[:, :1].double(), y, atol=1e-6)

@@ -1,0 +1,122 @@
+"""Protocols, and the pairs that they make."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from srbench.datasets.local import from_folder
+from srbench.datasets.pairs import degrade, load_sample, lr_difference, prepare_hr
+from srbench.errors import InputError, UnknownNameError
+from srbench.images import imresize, write_image
+from srbench.protocol import COMPARABLE, PRESETS, Protocol, get_protocol
+
+
+def noise(height: int, width: int) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+@pytest.mark.parametrize("name", sorted(PRESETS))
+def test_presets(name: str) -> None:
+    protocol = get_protocol(name)
+    assert protocol.id == f"{name}.v{protocol.version}"
+    assert name in COMPARABLE
+    assert Protocol(**protocol.model_dump()) == protocol
+    for scale in (2, 3, 4):
+        assert protocol.modulus_for(scale) % scale == 0
+        assert protocol.shave(scale) >= scale
+
+
+def test_the_facts_of_the_presets() -> None:
+    found = {name: (p.channel, p.shave(4), p.modulus_for(4), p.lr) for name, p in PRESETS.items()}
+    assert found == {
+        "standard": ("y", 4, 4, "uint8"),
+        "classic": ("y", 4, 4, "float"),
+        "rgb": ("rgb", 4, 12, "uint8"),
+        "div2k-edsr": ("rgb", 10, 4, "uint8"),
+    }
+
+
+def test_a_protocol_of_ones_own_has_an_id_that_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "wide.toml"
+    path.write_text('channel = "rgb"\nshave_extra = 2\n')
+    protocol = get_protocol(path)
+    assert protocol.name == "wide"
+    assert protocol.id.startswith("wide-")
+    path.write_text('channel = "rgb"\nshave_extra = 3\n')
+    assert get_protocol(path).id != protocol.id
+    assert PRESETS["standard"].model_copy(update={"edges": "clamp"}).id != "standard.v1"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('chanel = "y"', "Did you mean 'channel'"),
+        ('channel = "luma"', "luma"),
+        ("shave_extra = -99", "-99"),
+        ('name = "standard"\nchannel = "rgb"', "belongs to a preset"),
+        ("channel = ", "not a TOML file"),
+    ],
+)
+def test_bad_protocol_files(tmp_path: Path, text: str, words: str) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(text)
+    with pytest.raises(InputError, match=words) as error:
+        get_protocol(path)
+    assert "mine.toml" in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_unknown_protocols_name_the_nearest() -> None:
+    with pytest.raises(UnknownNameError, match="'standard'"):
+        get_protocol("standart")
+    with pytest.raises(InputError, match="no such protocol file"):
+        get_protocol("nowhere.toml")
+
+
+def test_gray_and_classic_pictures() -> None:
+    gray = noise(22, 22)[..., 0]
+    assert prepare_hr(gray, 4, PRESETS["standard"]).shape == (20, 20, 3)
+    assert np.array_equal(prepare_hr(gray, 4, PRESETS["classic"]), gray[:20, :20])
+    y = prepare_hr(noise(22, 22), 4, PRESETS["classic"])
+    assert y.shape == (20, 20)
+    assert y.min() >= 16
+    assert y.max() <= 235
+    lr = degrade(y, 4, PRESETS["classic"])
+    assert lr.dtype == np.float64
+    assert np.any(lr != np.round(lr))
+    assert degrade(prepare_hr(gray, 4, PRESETS["standard"]), 4, PRESETS["standard"]).dtype == np.uint8
+
+
+def test_an_hr_smaller_than_the_border_names_its_file(tmp_path: Path) -> None:
+    write_image(tmp_path / "tiny.png", noise(8, 30))
+    write_image(tmp_path / "dot.png", noise(1, 1))
+    images = from_folder(tmp_path)
+    for path in images.paths:
+        with pytest.raises(InputError) as error:
+            load_sample(images, path, 4, PRESETS["standard"])
+        assert path.name in str(error.value)
+
+
+def test_lr_files_are_checked(tmp_path: Path) -> None:
+    hr = noise(24, 24)
+    write_image(tmp_path / "HR" / "a.png", hr)
+    lr = imresize(hr, 0.25)
+    write_image(tmp_path / "LR_bicubic" / "X4" / "ax4.png", lr)
+    images = from_folder(tmp_path / "HR")
+    assert lr_difference(images, 4, PRESETS["standard"]) == {"a": 0}
+    lr[0, 0, 0] ^= 1
+    write_image(tmp_path / "LR_bicubic" / "X4" / "ax4.png", lr)
+    assert lr_difference(images, 4, PRESETS["standard"]) == {"a": 1}
+    write_image(tmp_path / "LR_bicubic" / "X4" / "ax4.png", noise(5, 6))
+    with pytest.raises(InputError, match=r"LR is 6×5; its HR a\.png at x4 needs 6×6"):
+        load_sample(images, images.paths[0], 4, PRESETS["standard"], lr_files=True)
+    with pytest.raises(InputError, match="lr-files"):
+        load_sample(images, images.paths[0], 4, PRESETS["classic"], lr_files=True)
+
+
+def test_a_modulus_that_is_no_multiple_of_the_scale() -> None:
+    with pytest.raises(InputError, match="no multiple of the scale 5"):
+        PRESETS["rgb"].modulus_for(5)
