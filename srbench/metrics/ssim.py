@@ -27,7 +27,7 @@ _C2 = (0.03 * PEAK) ** 2
 
 # Both passes are products with a small banded matrix, since those run several times faster than eleven shifted sums. A
 # strip makes _ROWS rows of the map and then _COLUMNS columns at once; MKL is at its best where _ROWS is a multiple of 12.
-_ROWS = 36
+_ROWS = 24
 _COLUMNS = 8
 
 

@@ -1,0 +1,157 @@
+"""ImageNet convolutions of torchvision that LPIPS and the perceptual loss look through; never with random weights.
+
+Looked for in this order, and used only where the file's sha256 is the known one:
+
+1. the folder ``SRBENCH_WEIGHTS``: ``<name>_features.safetensors`` or torchvision's own file;
+2. torchvision's cache (``torch.hub.get_dir()/checkpoints``);
+3. torchvision's download, into that cache, given up soon where the network does not answer.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from srbench.errors import UnavailableError, UnknownNameError
+
+_TIMEOUT = 5.0  # seconds without an answer
+
+
+@dataclass(frozen=True)
+class _Source:
+    """Where one backbone's weights come from.
+
+    Attributes:
+        builder: the function of ``torchvision.models``.
+        file: torchvision's file name, which ends in the first digits of its sha256.
+        megabytes: size of that file.
+        safetensors: sha256 of the ``<name>_features.safetensors`` with the convolutions alone, or ``""`` for none known.
+    """
+
+    builder: str
+    file: str
+    megabytes: int
+    safetensors: str = ""
+
+    @property
+    def url(self) -> str:
+        return f"https://download.pytorch.org/models/{self.file}"
+
+    @property
+    def prefix(self) -> str:
+        return self.file.rpartition("-")[2].removesuffix(".pth")
+
+
+_SOURCES = {
+    "alexnet": _Source(
+        "alexnet", "alexnet-owt-7be5be79.pth", 233, "9a78aa318882d32fe057baefb0a8f08347e21ffa08fb086a31c1d8441d623d61"
+    ),
+    "vgg16": _Source(
+        "vgg16", "vgg16-397923af.pth", 528, "515071ad80af5b9a31261ab171a0e1396d359864a5df704a25578b3ce4873c1b"
+    ),
+    "vgg19": _Source("vgg19", "vgg19-dcbb9e9d.pth", 548),
+}
+
+
+def load_backbone(name: str) -> tuple[nn.Sequential, str]:
+    """The frozen convolutional part of a torchvision classifier, in eval mode on the CPU, and the file it came from.
+
+    Args:
+        name: ``"alexnet"``, ``"vgg16"`` or ``"vgg19"``. Layers are numbered as in torchvision's ``features``; the input is
+            RGB in [0, 1] less ImageNet's mean and divided by its standard deviation (LPIPS has its own).
+
+    Raises:
+        UnavailableError: status ``unavailable``, naming each place that was tried and why it did not serve.
+    """
+    if name not in _SOURCES:
+        raise UnknownNameError("backbone", name, _SOURCES)
+    from torchvision import models
+
+    path = _find(name)
+    # Built without storage: no random weight is ever drawn, and the random state of a training run is not moved.
+    with torch.device("meta"):
+        features: nn.Sequential = getattr(models, _SOURCES[name].builder)(weights=None).features
+    state = {k.removeprefix("features."): v for k, v in _read(path).items() if k.startswith("features.")}
+    try:
+        features.load_state_dict(state, strict=True, assign=True)
+    except RuntimeError as error:
+        raise UnavailableError("unavailable", f"{path} does not fit {name}: {error}") from None
+    return features.requires_grad_(False).eval(), str(path)
+
+
+def _find(name: str) -> Path:
+    """A file with the right sha256, downloaded where none is on this machine."""
+    source = _SOURCES[name]
+    cached = Path(torch.hub.get_dir()) / "checkpoints" / source.file
+    candidates = [(cached, source.prefix)]
+    tried = []
+    if folder := os.environ.get("SRBENCH_WEIGHTS"):
+        own = Path(folder).expanduser()
+        candidates.insert(0, (own / source.file, source.prefix))
+        if source.safetensors:
+            candidates.insert(0, (own / f"{name}_features.safetensors", source.safetensors))
+    else:
+        tried.append("SRBENCH_WEIGHTS is not set")
+    for path, expected in candidates:
+        if not path.is_file():
+            tried.append(f"no {path}")
+        elif (found := _sha256(path, path.stat().st_mtime_ns)).startswith(expected):
+            return path
+        else:
+            tried.append(f"{path} has sha256 {found[:16]}…, expected {expected[:16]}…")
+    failure = _download(source.url, cached, source.prefix)
+    if not failure:
+        return cached
+    wanted = f"{name}_features.safetensors or {source.file}" if source.safetensors else source.file
+    raise UnavailableError(
+        "unavailable",
+        f"the weights of {name} are not to be had ({'; '.join([*tried, failure])}). "
+        f"Set SRBENCH_WEIGHTS to a folder with {wanted}, or let torchvision's file be downloaded from {source.url}",
+    )
+
+
+@cache
+def _sha256(path: Path, _changed: int) -> str:
+    """sha256 of a file; read once as long as its modification time is the same."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@cache
+def _download(url: str, target: Path, prefix: str) -> str:
+    """Fetch a file to a temporary name, verify it, move it into place; the reason where that failed (asked once a process)."""
+    import pooch
+
+    temporary = None
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.stem}-")
+        os.close(handle)
+        temporary = Path(name)
+        pooch.HTTPDownloader(progressbar=True, timeout=_TIMEOUT)(url, name, None)
+        found = _sha256(temporary, temporary.stat().st_mtime_ns)
+        if not found.startswith(prefix):
+            return f"the download from {url} has sha256 {found[:16]}…, expected {prefix}…"
+        temporary.replace(target)
+    except (OSError, ValueError) as error:
+        return f"the download from {url} failed: {type(error).__name__}"
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+    return ""
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    if path.suffix == ".safetensors":
+        from safetensors.torch import load_file
+
+        return load_file(path)
+    state: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
+    return state

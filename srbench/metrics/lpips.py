@@ -1,0 +1,111 @@
+"""LPIPS: distance between the features of a classifier, weighted by what people see.
+
+Zhang, Isola, Efros, Shechtman, Wang: The Unreasonable Effectiveness of Deep Features as a Perceptual Metric, CVPR 2018,
+arXiv:1801.03924. Version 0.1 of the authors' package ``lpips``, on RGB scaled to [−1, 1]; the trunk is torchvision's.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from srbench.metrics import METRICS, Metric, Pair
+from srbench.metrics._backbones import load_backbone
+from srbench.metrics._pictures import PEAK, check, numbers
+
+Net = Literal["alex", "vgg"]
+
+# Of each net: the backbone, the layers whose (rectified) output is compared, their channels, and the least height and width
+# that its pooling leaves something of.
+_NETS: dict[Net, tuple[str, tuple[int, ...], tuple[int, ...], int]] = {
+    "alex": ("alexnet", (1, 4, 7, 9, 11), (64, 192, 384, 256, 256), 31),
+    "vgg": ("vgg16", (3, 8, 15, 22, 29), (64, 128, 256, 512, 512), 16),
+}
+
+
+class _Trunk(nn.Module):
+    """The outputs of some layers of a backbone."""
+
+    def __init__(self, features: nn.Sequential, taps: tuple[int, ...]) -> None:
+        super().__init__()
+        self.features = features[: taps[-1] + 1]
+        self.taps = taps
+
+    def forward(self, picture: Tensor) -> list[Tensor]:
+        outputs = []
+        for index, layer in enumerate(self.features):
+            picture = layer(picture)
+            if index in self.taps:
+                outputs.append(picture)
+        return outputs
+
+
+@cache
+def _network(net: Net, device: torch.device) -> nn.Module:
+    """The ``lpips`` package's network over our backbone. Its own constructor would draw a random trunk first."""
+    import lpips
+
+    name, taps, channels, _ = _NETS[net]
+    network: nn.Module = lpips.LPIPS.__new__(lpips.LPIPS)
+    nn.Module.__init__(network)
+    network.lpips, network.spatial, network.version, network.L = True, False, "0.1", len(taps)  # type: ignore[assignment]
+    network.scaling_layer = lpips.ScalingLayer()
+    network.net = _Trunk(load_backbone(name)[0], taps)
+    network.lins = nn.ModuleList(lpips.NetLinLayer(count, use_dropout=True) for count in channels)
+    linear = torch.load(
+        Path(lpips.__file__).parent / "weights" / "v0.1" / f"{net}.pth", map_location="cpu", weights_only=True
+    )
+    network.lins.load_state_dict({key.removeprefix("lin"): value for key, value in linear.items()}, strict=True)
+    return network.requires_grad_(False).eval().to(device)
+
+
+@torch.no_grad()
+def lpips_distance(sr: Tensor, hr: Tensor, net: Net = "alex") -> Tensor:
+    """LPIPS of each pair of pictures, float64 ``(N,)``; 0 for identical ones, smaller is better. Computed in float32.
+
+    Args:
+        sr: ``(N, 3, H, W)`` RGB on the 0–255 scale, or ``(N, 1, H, W)`` gray, which is taken as RGB of three equal channels.
+            At least 31×31 with alex, 16×16 with vgg.
+        hr: like ``sr``.
+        net: ``"alex"``, which papers report, or ``"vgg"``.
+
+    Raises:
+        UnavailableError: the backbone's weights are not to be had. InputError: shapes do not fit.
+    """
+    name = "lpips" if net == "alex" else f"lpips-{net}"
+    check(name, sr, hr, channels=(1, 3), minimum=_NETS[net][3])
+    network = _network(net, sr.device)
+    scores = torch.zeros(sr.shape[0], dtype=torch.float64, device=sr.device)
+    for index in range(sr.shape[0]):  # one at a time: the features of a batch of 2K pictures would not fit into memory
+        x, y = (p[index : index + 1].to(torch.float32).expand(-1, 3, -1, -1) / (PEAK / 2) - 1.0 for p in (sr, hr))
+        scores[index] = network(x, y).double().sum()
+    return numbers(name, scores)
+
+
+def _alex(pair: Pair) -> Tensor:
+    return lpips_distance(pair.sr, pair.hr, "alex")
+
+
+def _vgg(pair: Pair) -> Tensor:
+    return lpips_distance(pair.sr, pair.hr, "vgg")
+
+
+for _name, _function, _what in (("lpips", _alex, "AlexNet"), ("lpips-vgg", _vgg, "VGG16")):
+    METRICS.register(
+        Metric(
+            name=_name,
+            score=_function,
+            space="rgb",
+            crop="shave",
+            unit="",
+            higher_is_better=False,
+            digits=4,
+            version=1,
+            summary=f"learned perceptual distance over {_what} features, v0.1",
+            source="arXiv:1801.03924",
+        )
+    )
