@@ -1,0 +1,36 @@
+"""``srbench report``: render reports/ from results/, or say what is stale."""
+
+from __future__ import annotations
+
+import click
+
+from srbench.cli._common import json_option, print_json
+
+
+@click.command()
+@click.option("--check", is_flag=True, help="Write nothing; exit 1 and name what is stale.")
+@json_option
+def command(check: bool, as_json: bool) -> None:
+    r"""Render reports/ and the README's excerpt from the records in results/.
+
+    \b
+    srbench report               reports/leaderboard.md and the rest
+    srbench report --check       for CI: are they fresh?
+    srbench report --json        the leaderboard's rows, unrounded
+
+    Works without torch; --json writes no file.
+    """
+    from srbench.errors import SrbenchError
+    from srbench.home import home
+    from srbench.reports import leaderboard_rows, stale_files, write_reports
+
+    root = home()
+    if check:
+        stale = [str(path.relative_to(root)) for path in stale_files(root=root)]
+        if stale:
+            raise SrbenchError(f"stale: {', '.join(stale)}; run `srbench report`")
+    if as_json:
+        print_json(leaderboard_rows())
+    elif not check:
+        for path in write_reports(root=root):
+            click.echo(f"wrote {path}")

@@ -1,0 +1,155 @@
+"""The rendered files: markdown that holds together, the same bytes for the same records, and freshness."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from srbench.cli import main
+from srbench.errors import InputError
+from srbench.protocol import PRESETS
+from srbench.reports import build_leaderboard, print_leaderboard, stale_files, write_reports
+from srbench.reports.files import END, START
+from srbench.reports.markdown import render_excerpt, render_leaderboard
+from srbench.results import Result, write_result
+from tests.test_reports import bare, cell
+
+
+def everything() -> list[Result]:
+    return [
+        cell("bicubic", parameters=0),
+        cell("fsrcnn_x4.common", 1.2, options={"skip": "bicubic"}, trained_on="t91+bsds200"),
+        cell("espcn_x4.common", 1.0, precision="bf16"),
+        bare("drrn"),
+        cell("bicubic", n=5, dataset="set5", parameters=0),
+        cell("fsrcnn_x4.common", 1.2, n=5, dataset="set5", preset="classic"),
+    ]
+
+
+def grids(text: str) -> list[list[list[str]]]:
+    blocks = re.findall(r"(?:^\|.*\|\n)+", text, flags=re.MULTILINE)
+    return [[line.strip("| ").split(" | ") for line in block.splitlines()] for block in blocks]
+
+
+def test_markdown_is_sound() -> None:
+    text = render_leaderboard(build_leaderboard(everything()))
+    found = grids(text)
+    assert len(found) == 3
+    for grid in found:
+        assert {len(line) for line in grid} == {len(grid[0])}
+        assert all(set(cell) <= set(":-") for cell in grid[1])
+    first = found[0]
+    assert first[0][:4] == ["rank", "checkpoint", "parameters", "PSNR (dB) ↑"]
+    assert first[2][:3] == ["1", "fsrcnn_x4.common + bicubic skip", "12,345"]
+    assert re.fullmatch(r"\*\*\d\d\.\d\d\*\* \[\d\d\.\d, \d\d\.\d\]", first[2][3])
+    assert first[3][1] == "espcn_x4.common + bf16"
+    assert first[4][1] == "bicubic *(interpolator)*"
+    assert first[-1][-1] == "`standard.v1`"
+    assert "nan" not in text.lower()
+    assert text.count("- `standard.v1`: measures Y") == text.count("- `classic.v1`: measures Y") == 1
+    assert text.endswith("\n")
+    assert not text.endswith("\n\n")
+
+
+def test_same_results_give_the_same_bytes(tmp_path: Path) -> None:
+    results = everything()
+    text = render_leaderboard(build_leaderboard(results))
+    assert render_leaderboard(build_leaderboard(results[::-1])) == text
+    later = [r.model_copy(update={"seconds": 9.0, "provenance": {"commit": "abc"}}) for r in results]
+    assert render_leaderboard(build_leaderboard(later)) == text
+    code = (
+        "from tests.test_report_files import everything; from srbench.reports.markdown import render_leaderboard as r;"
+        "from srbench.reports import build_leaderboard as b; import sys; sys.stdout.buffer.write(r(b(everything())).encode())"
+    )
+    other = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, env={"PYTHONHASHSEED": "7"})
+    assert other.stdout.decode() == text
+
+
+def test_names_cannot_break_a_table() -> None:
+    evil = cell("a|b\nc<script>", model="x")
+    assert grids(render_leaderboard(build_leaderboard([evil])))[0][2][1] == "a\\|b c&lt;script>"
+
+
+def test_every_preset_is_described_by_its_fields() -> None:
+    text = render_leaderboard(build_leaderboard([cell("bicubic", preset=name) for name in PRESETS]))
+    assert "`rgb.v1`: measures RGB" in text
+    assert "multiples of 12" in text
+    assert "a border of scale + 6 pixels" in text
+    assert "kept as unrounded Y; gray files stay gray" in text
+    strange = cell("bicubic", protocol="mine.v1", protocol_fields={})
+    assert "`mine.v1`: its records do not say" in render_leaderboard(build_leaderboard([strange]))
+
+
+def test_report_check_names_what_is_stale(srbench_home: Path) -> None:
+    runner = CliRunner()
+    for result in everything():
+        write_result(result)
+    (srbench_home / "README.md").write_text(f"# Title\n\n{START}\nold\n{END}\n\nrest\n")
+    first = runner.invoke(main, ["report", "--check"])
+    assert first.exit_code == 1
+    assert "reports/leaderboard.md" in first.output
+    assert "README.md" in first.output
+    assert len(first.output.strip().splitlines()) == 1
+    assert not (srbench_home / "reports").exists()
+    assert runner.invoke(main, ["report"]).exit_code == 0
+    readme = (srbench_home / "README.md").read_text()
+    assert readme.startswith(f"# Title\n\n{START}\n×4, protocol `standard.v1`")
+    assert readme.endswith(f"{END}\n\nrest\n")
+    assert runner.invoke(main, ["report", "--check"]).exit_code == 0
+    assert write_reports() == []
+    write_result(cell("srcnn_x4.common", 0.7))
+    assert runner.invoke(main, ["report", "--check"]).exit_code == 1
+    (srbench_home / "README.md").write_text(START)
+    with pytest.raises(InputError, match=r"README\.md"):
+        stale_files()
+
+
+def test_excerpt_puts_datasets_side_by_side() -> None:
+    [grid] = grids(render_excerpt(build_leaderboard(everything())))
+    assert grid[0] == ["checkpoint", "parameters", "set5 (5)", "set14 (14)"]
+    assert [line[0] for line in grid[2:]] == [
+        "fsrcnn_x4.common + bicubic skip",
+        "espcn_x4.common + bf16",
+        "bicubic *(interpolator)*",
+    ]
+    assert grid[2][2] == "–"
+    assert grid[2][3].startswith("**")
+    assert "no results yet" in render_excerpt([])
+
+
+def test_json_rows(srbench_home: Path) -> None:
+    for result in everything():
+        write_result(result)
+    done = CliRunner().invoke(main, ["report", "--json"])
+    rows = json.loads(done.output)
+    assert {r["dataset"] for r in rows} == {"set5", "set14"}
+    best = rows[0]
+    assert (best["rank"], best["parameters"], best["checkpoint"]) == (1, 12_345, "fsrcnn_x4.common")
+    assert next(r for r in rows if r["checkpoint"] == "drrn")["psnr"] is None
+    assert not (srbench_home / "reports").exists()
+
+
+def test_terminal_table(capsys: pytest.CaptureFixture[str]) -> None:
+    print_leaderboard([*everything(), bare("x_x4.c", "failed", "expected [3, 4]")])
+    out = capsys.readouterr().out
+    assert "set14 ×4, standard.v1: 14 pictures." in out
+    assert "failed: expected [3, 4]" in out
+
+
+def test_report_runs_where_torch_cannot_be_imported(srbench_home: Path) -> None:
+    for result in everything():
+        write_result(result)
+    code = (
+        "import sys\n"
+        "for name in ('torch', 'torchvision', 'lpips', 'piq'): sys.modules[name] = None\n"
+        "from srbench.cli import main\nmain(['report'])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert (srbench_home / "reports" / "leaderboard.md").is_file()
