@@ -1,0 +1,69 @@
+"""``srbench ls``: every kind, as a table and as JSON."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from click.testing import CliRunner
+
+from srbench.cli import main
+from srbench.models import MODELS
+from srbench.zoo import save_checkpoint
+from tests.test_zoo import card
+
+KINDS = ("models", "metrics", "datasets", "checkpoints", "protocols", "recipes")
+
+
+@pytest.fixture
+def zoo(srbench_home: Path) -> Path:
+    save_checkpoint({"w": torch.zeros(1)}, card(), srbench_home / "zoo")
+    return srbench_home / "zoo"
+
+
+def ls(*arguments: str) -> str:
+    done = CliRunner().invoke(main, ["ls", *arguments])
+    assert done.exit_code == 0, done.output
+    return done.stdout
+
+
+@pytest.mark.usefixtures("zoo")
+@pytest.mark.parametrize("kind", KINDS)
+def test_table_and_json_name_the_same_things(kind: str) -> None:
+    rows = json.loads(ls(kind, "--json"))
+    names = [row["name"] for row in rows]
+    assert names
+    assert len(set(names)) == len(names)
+    table = ls(kind)
+    assert all(name in table for name in names)
+    assert json.loads(ls(kind, names[0], "--json")) == rows[:1]
+    assert f"no {kind} match 'zzz'" in ls(kind, "zzz")
+
+
+@pytest.mark.usefixtures("zoo")
+def test_models_show_parameters_and_checkpoints() -> None:
+    rows = {row["name"]: row for row in json.loads(ls("models", "--json"))}
+    assert set(rows) == set(MODELS.names())
+    assert rows["espcn"]["parameters"] == {"x2": 21_284, "x3": 22_729, "x4": 24_752}
+    assert rows["fsrcnn_s"]["checkpoints"] == ["fsrcnn_s_x4.common"]
+    assert rows["bicubic"]["channels"] == "any"
+    line = next(line for line in ls("models").splitlines() if line.startswith("espcn"))
+    for part in ("2016", "Sub-Pixel", "x2 x3 x4", "21,284 / 22,729 / 24,752"):
+        assert part in line
+
+
+def test_an_unknown_kind_is_a_usage_error() -> None:
+    done = CliRunner().invoke(main, ["ls", "modles"])
+    assert done.exit_code == 2
+    assert "'models'" in done.output
+
+
+def test_a_broken_recipe_is_one_line(srbench_home: Path) -> None:
+    recipes = srbench_home / "zoo" / "recipes"
+    recipes.mkdir(parents=True)
+    (recipes / "bad.toml").write_text("steps = ")
+    done = CliRunner().invoke(main, ["ls", "recipes"])
+    assert done.exit_code == 1
+    assert "bad.toml is not TOML" in done.output
