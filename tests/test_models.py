@@ -148,10 +148,24 @@ def test_interpolators_resize_any_number_of_channels_within_their_radius(model: 
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4, 8])
-@pytest.mark.parametrize("size", [(1, 1), (2, 3), (3, 1), (17, 40)])
+@pytest.mark.parametrize("size", [(1, 1), (2, 3), (3, 1), (17, 40), (8, 16)])
 def test_skip_enlarges_as_imresize_does(scale: int, size: tuple[int, int]) -> None:
     x = torch.rand(2, 3, *size)
-    torch.testing.assert_close(BicubicUpsample(scale)(x), imresize(x, float(scale)), atol=1e-6, rtol=0)
+    expected = imresize(x, float(scale))
+    enlarge = BicubicUpsample(scale)
+    assert torch.equal(enlarge(x), expected)
+    with torch.autocast("cpu", torch.bfloat16):
+        torch.testing.assert_close(enlarge.by_windows(x), expected, atol=1e-6, rtol=0)
+    assert enlarge(x.half()).dtype == torch.float32
+    assert enlarge(x.double()).dtype == torch.float64
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_skip_on_a_gpu_is_exact() -> None:
+    x = torch.rand(1, 3, 45, 70)
+    found = BicubicUpsample(4).cuda()(x.cuda()).cpu()
+    torch.testing.assert_close(found, imresize(x, 4.0), atol=1e-6, rtol=0)
 
 
 @pytest.mark.parametrize(("model", "scale"), WITHOUT_SKIP)
@@ -187,3 +201,10 @@ def test_bad_requests_name_the_value_and_what_is_allowed() -> None:
     assert caught.value.status == "unsupported_scale"
     with pytest.raises(InputError, match="no option 'width'"):
         create_model("espcn", 4, width=3)
+
+
+def test_a_network_with_a_skip_is_exported_unchanged() -> None:
+    network = create_model("espcn", 3, skip="bicubic").eval()
+    x = torch.rand(1, 1, 9, 14)
+    exported = torch.export.export(network, (x,)).module()
+    torch.testing.assert_close(exported(x), network(x), atol=1e-6, rtol=0)

@@ -8,53 +8,60 @@ from __future__ import annotations
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from srbench.images import resize_weights
+from srbench.images import imresize, resize_weights
 from srbench.models._layers import MeanShifted
 
 _NEAR_ZERO = 0.001
 _REACH = 2  # an enlargement by an integer factor reads two pixels on each side
+_WINDOW = 8  # input pixels a product makes output of: best of 4–32 at 339×510
 
 
 class BicubicUpsample(nn.Module):
-    """Enlarges ``(N, C, H, W)`` by an integer as ``srbench.images.imresize`` does with mirrored edges.
+    """Enlarges ``(N, C, H, W)`` by an integer exactly as ``srbench.images.imresize`` with mirrored edges; no weights.
 
-    The four taps of each of the scale² output phases lie in one 5×5 window, so that the whole enlargement is one
-    convolution of the padded picture and a pixel shuffle. (PyTorch's own bicubic has a = −0.75 and other edges.)
-    Autocast is off in here: bf16 would cost a grey level. Nothing is saved in a state dict.
+    (PyTorch's own bicubic has a = −0.75 and other edges.) Eager on a CPU it is ``imresize`` itself, whose strips stay in
+    cache. Elsewhere, and in a compiled graph, each axis is one product of overlapping windows with a fixed matrix: few
+    kernels, and no convolution, which a GPU would do in TF32. Autocast is off: bf16 would cost a grey level. The result
+    is float32, or float64 of float64.
     """
 
-    kernel: Tensor
+    band: Tensor
 
     def __init__(self, scale: int) -> None:
         super().__init__()
         self.scale = scale
-        # The taps of one LR pixel far from the edges, gathered into a window of 2 · _REACH + 1 positions.
-        length = 8
-        weights, index = resize_weights(length, length * scale, float(scale))
-        taps = np.zeros((scale, 2 * _REACH + 1))
-        centre = length // 2
-        for phase in range(scale):
-            row = centre * scale + phase
-            for weight, position in zip(weights[row], index[row], strict=True):
-                if weight:
-                    taps[phase, int(position) - centre + _REACH] += weight
-        kernel = np.einsum("ai,bj->abij", taps, taps).reshape(scale * scale, 1, 2 * _REACH + 1, 2 * _REACH + 1)
-        self.register_buffer("kernel", torch.from_numpy(kernel).float(), persistent=False)
+        # One window's matrix, taken from the middle of an axis three windows long, away from its edges.
+        weights, index = resize_weights(3 * _WINDOW, 3 * _WINDOW * scale, float(scale))
+        band = np.zeros((_WINDOW * scale, _WINDOW + 2 * _REACH))
+        for row in range(_WINDOW * scale):
+            np.add.at(band[row], index[_WINDOW * scale + row] - _WINDOW + _REACH, weights[_WINDOW * scale + row])
+        self.register_buffer("band", torch.from_numpy(band).float(), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        n, c, h, w = x.shape
+        if x.dtype != torch.float64:
+            x = x.float()
+        if x.device.type == "cpu" and not torch.compiler.is_compiling():
+            enlarged: Tensor = imresize(x, float(self.scale))
+            return enlarged
+        return self.by_windows(x)
+
+    def by_windows(self, x: Tensor) -> Tensor:
+        """The form for GPUs and compiled graphs, on any device."""
+        height, width = x.shape[-2:]
+        band = self.band.to(x.dtype)
         with torch.autocast(x.device.type, enabled=False):
-            planes = x.to(self.kernel.dtype).reshape(n * c, 1, h, w)
-            padded = planes.index_select(2, _mirrored(h, x.device)).index_select(3, _mirrored(w, x.device))
-            phases = F.conv2d(padded, self.kernel)
-            return F.pixel_shuffle(phases, self.scale).view(n, c, h * self.scale, w * self.scale)
+            padded = x.index_select(2, _mirrored(height, x.device)).index_select(3, _mirrored(width, x.device))
+            windows = padded.unfold(2, _WINDOW + 2 * _REACH, _WINDOW).transpose(3, 4)
+            rows = torch.matmul(band, windows).flatten(2, 3)[:, :, : height * self.scale]
+            windows = rows.unfold(3, _WINDOW + 2 * _REACH, _WINDOW)
+            return torch.matmul(windows, band.T).flatten(3)[..., : width * self.scale]
 
 
 def _mirrored(length: int, device: torch.device) -> Tensor:
-    """Indices that pad an axis by ``_REACH`` on each side, the edge pixel repeated: 1 0 | 0 1 2 … ."""
-    index = torch.arange(-_REACH, length + _REACH, device=device).remainder(2 * length)
+    """Indices of an axis continued by its mirror image, ``1 0 | 0 1 2 …``, ``_REACH`` before and up to whole windows."""
+    whole = -(-length // _WINDOW) * _WINDOW
+    index = torch.arange(-_REACH, whole + _REACH, device=device).remainder(2 * length)
     return torch.minimum(index, 2 * length - 1 - index)
 
 
