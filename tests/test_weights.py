@@ -49,10 +49,10 @@ def state() -> dict[str, torch.Tensor]:
 def test_common_wrappers(tmp_path: Path, wrap: Callable[[Any], Any]) -> None:
     wanted = state()
     torch.save(wrap(wanted), tmp_path / "net.pth")
+    assert {value.dtype for value in read_weights(tmp_path / "net.pth").values()} == {torch.float32}
     network = create_model("espcn", 4)
     load_weights(network, tmp_path / "net.pth")
     for key, value in network.state_dict().items():
-        assert value.dtype == torch.float32
         torch.testing.assert_close(value, wanted[key], atol=2e-3, rtol=1e-3)
 
 
