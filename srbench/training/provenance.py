@@ -25,16 +25,17 @@ def source_commit() -> str:
     return found.stdout.strip()
 
 
-def hardware(device: torch.device) -> str:
-    """Such as ``AMD EPYC, 2 threads`` or a GPU's name."""
+def hardware(device: torch.device, processes: int = 1) -> str:
+    """Such as ``AMD EPYC, 2 threads of 2 cores`` or a GPU's name; ``× 4 processes`` where there are several."""
+    several = f" × {processes} processes" if processes > 1 else ""
     if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
+        return torch.cuda.get_device_name(device) + several
     cpu = platform.processor() or platform.machine()
     info = Path("/proc/cpuinfo")
     if info.is_file():
         names = [line.partition(":")[2].strip() for line in info.read_text().splitlines() if "model name" in line]
         cpu = names[0] if names else cpu
-    return f"{cpu}, {torch.get_num_threads()} threads of {os.cpu_count()} cores"
+    return f"{cpu}, {torch.get_num_threads()} threads of {os.cpu_count()} cores{several}"
 
 
 def notes(val: list[Path], too_small: tuple[str, ...], bad: tuple[str, ...]) -> str:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+import platform
 import signal
 import threading
 import time
@@ -22,6 +25,7 @@ from srbench.training.recipe import Recipe
 
 LOG = "log.jsonl"
 RECIPE = "recipe.toml"
+LOCK = "lock"
 
 
 def start_or_resume(folder: Path, recipe: Recipe, resume: bool, overwrite: bool) -> RunState | None:
@@ -51,19 +55,51 @@ def start_or_resume(folder: Path, recipe: Recipe, resume: bool, overwrite: bool)
 
 
 @contextmanager
-def claim(folder: Path) -> Iterator[None]:
-    """Hold a run's folder; InputError where another process holds it. A killed process holds nothing."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("w") as file:
-        try:
-            import fcntl
+def claim(folder: Path, main: bool = True) -> Iterator[None]:
+    """Hold a run's folder while the block runs; other processes than the ``main`` one of a run hold nothing.
 
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except ImportError:  # Windows has no flock; a second run is then not refused
-            pass
-        except OSError:
-            raise InputError(f"{folder} is in use by another run; wait for it, or give this one a --name") from None
+    The lock is the kernel's, so a killed process holds nothing. The file names who held it last.
+
+    Raises:
+        InputError: another process holds it, with its number and machine; the disk is full. What was saved last stays whole.
+    """
+    if not main:
         yield
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / LOCK).open("a+", encoding="utf-8") as file:
+        if not lock(file):
+            file.seek(0)
+            owner = file.read().strip()
+            raise InputError(
+                f"{folder} is in use by another run{f' ({owner})' if owner else ''}; "
+                f"wait for it, or give this one a --name"
+            )
+        file.seek(0)
+        file.truncate()
+        file.write(f"process {os.getpid()} on {platform.node()}\n")
+        file.flush()
+        try:
+            yield
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            raise InputError(
+                f"the disk that holds {folder} is full; the last saved state is whole: make room, then go on with --resume"
+            ) from None
+
+
+def lock(file: TextIO) -> bool:
+    """Take the kernel's lock of an open file until it is closed; False where another process has it."""
+    try:
+        import fcntl
+    except ImportError:  # Windows has no flock; a second run is then not refused
+        return True
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
 
 
 def _forget_after(log: Path, step: int) -> None:
@@ -83,10 +119,12 @@ class Watch:
 
     Args:
         folder: the run's. title: shown before the bar. steps: how many the run has. show: draw anything at all.
+        main: this process writes and draws; the others of a run do neither.
     """
 
-    def __init__(self, folder: Path, title: str, steps: int, show: bool = True) -> None:
-        self._console = Console(stderr=True, quiet=not show, soft_wrap=True)
+    def __init__(self, folder: Path, title: str, steps: int, show: bool = True, main: bool = True) -> None:
+        self._main = main
+        self._console = Console(stderr=True, quiet=not (show and main), soft_wrap=True)
         self._bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),
@@ -113,6 +151,8 @@ class Watch:
 
     def log(self, step: int, facts: Mapping[str, Any]) -> None:
         """Write one line, and show it."""
+        if not self._main:
+            return
         if self._file is None:  # not before the first line: resuming rewrites the file
             self._file = self._path.open("a", encoding="utf-8")
         self._file.write(json.dumps({"step": step, **facts}) + "\n")

@@ -13,16 +13,18 @@ from torch import nn
 from srbench.datasets.local import find_datasets
 from srbench.errors import InputError, SrbenchError
 from srbench.home import home
-from srbench.inference import for_model, pick_device
+from srbench.inference import for_model
 from srbench.models import Model, create_model, get_model
 from srbench.training.checkpoint import (
     RunState,
     load_optimiser,
     load_random,
+    load_state,
     optimiser_tensors,
     random_tensors,
     save_state,
 )
+from srbench.training.distributed import Processes
 from srbench.training.losses import Losses
 from srbench.training.optimise import Average, learning_rate, make_optimiser
 from srbench.training.progress import Progress
@@ -85,9 +87,10 @@ def train(model_name: str, recipe: Recipe, settings: Settings | None = None) -> 
     model = get_model(model_name)
     if model.interpolator:
         raise InputError(f"{model_name} is an interpolator: it has no weights to train")
-    device = pick_device(settings.device)
     if settings.threads:
         torch.set_num_threads(settings.threads)
+    processes = Processes(settings.device)
+    device = processes.device
     tag = settings.name or recipe.name
     name = checkpoint_name(model.name, [recipe.scale], tag)
     if not (settings.overwrite or settings.resume) and list_checkpoints(name, settings.zoo):
@@ -112,8 +115,15 @@ def train(model_name: str, recipe: Recipe, settings: Settings | None = None) -> 
     validation = Validation(val_paths, recipe.scale)
     shown = for_model(model, average.network, recipe.scale, channels, device=device)
 
-    with claim(folder), Watch(folder, name, recipe.steps, settings.progress) as watch, stop_on_signal() as stop:
-        state = start_or_resume(folder, recipe, settings.resume, settings.overwrite)
+    with (
+        claim(folder, processes.main),
+        Watch(folder, name, recipe.steps, settings.progress, processes.main) as watch,
+        stop_on_signal() as stop,
+    ):
+        state = start_or_resume(folder, recipe, settings.resume, settings.overwrite) if processes.main else None
+        processes.wait()
+        if not processes.main and settings.resume:
+            state = load_state(folder)
         start = state.step if state else 0
         run = Progress(best={key: value.clone() for key, value in average.weights().items()})
         if state:
@@ -130,9 +140,17 @@ def train(model_name: str, recipe: Recipe, settings: Settings | None = None) -> 
             train_paths, recipe.scale, recipe.patch, recipe.rescale, margin, settings.skip_bad, advance
         )
         sampler = Sampler(
-            pictures, recipe.patch, recipe.batch, recipe.seed, recipe.augment, channels, model.pre_upsampled
+            pictures,
+            recipe.patch,
+            recipe.batch,
+            recipe.seed,
+            recipe.augment,
+            channels,
+            model.pre_upsampled,
+            processes.rank,
+            processes.world,
         )
-        if not start:
+        if not start and processes.main:
             watch.log(0, {"val_bicubic": validation.bicubic(), "val_psnr": validation.psnr(shown)})
 
         clock, saved = Clock(run.seconds, start), time.monotonic()
@@ -145,28 +163,32 @@ def train(model_name: str, recipe: Recipe, settings: Settings | None = None) -> 
             loss, terms = losses(sr, hr)
             optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
+            values = processes.average(network.parameters(), torch.cat([loss.detach()[None], terms]))
             if recipe.grad_clip:
                 nn.utils.clip_grad_norm_(network.parameters(), recipe.grad_clip)
             optimiser.step()
             average.update(step)
-            run.pending.append(torch.cat([loss.detach()[None], terms]))
+            run.pending.append(values)
 
             done = step + 1
-            last = done == recipe.steps
-            if done % recipe.log_every == 0 or last or stop.asked:
-                values = run.collect(done, losses.names, folder, recipe.seed)
+            last, logged = done == recipe.steps, done % recipe.log_every == 0
+            if logged or last:
+                means = run.collect(done, losses.names, folder, recipe.seed)
                 rate = clock.rate(done, recipe.batch)
-                watch.log(done, {**values, "lr": learning_rate(recipe, step), "samples_per_s": round(rate, 1)})
+                watch.log(done, {**means, "lr": learning_rate(recipe, step), "samples_per_s": round(rate, 1)})
             if done % recipe.val_every == 0 or last:
                 run.collect(done, losses.names, folder, recipe.seed)
-                run.validated(done, validation.psnr(shown), clock.seconds(), average.weights())
+                psnr = processes.agree(validation.psnr(shown) if processes.main else 0.0)
+                run.validated(done, psnr, clock.seconds(), average.weights())
                 watch.log(done, run.curve[-1])
-            if done % recipe.val_every == 0 or last or stop.asked or time.monotonic() - saved > settings.save_seconds:
+            stopped = processes.any(stop.asked, logged or last)
+            due = done % recipe.val_every == 0 or last or stopped or time.monotonic() - saved > settings.save_seconds
+            if due and processes.main:
                 run.collect(done, losses.names, folder, recipe.seed)
                 run.seconds = clock.seconds()
                 _save(folder, done, model, recipe, network, average, optimiser, run)
                 saved = time.monotonic()
-            if stop.asked and not last:
+            if stopped and not last:
                 raise InterruptedRunError(f"{name} stopped at step {done} of {recipe.steps}; go on with --resume")
 
     card = Card(
@@ -182,14 +204,16 @@ def train(model_name: str, recipe: Recipe, settings: Settings | None = None) -> 
         samples_seen=recipe.steps * recipe.batch,
         seed=recipe.seed,
         commit=source_commit(),
-        hardware=hardware(device),
+        hardware=hardware(device, processes.world),
         wall_time_s=round(run.seconds, 1),
         precision=recipe.precision,
         config=recipe.model_dump(mode="json"),
         curve=run.curve,
         notes=notes(val_paths, pictures.too_small, pictures.bad),
     )
-    save_checkpoint(run.best, card, settings.zoo)
+    if processes.main:
+        save_checkpoint(run.best, card, settings.zoo)
+    processes.wait()
     return card
 
 

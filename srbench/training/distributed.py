@@ -1,0 +1,127 @@
+"""One training run in several processes: ``torchrun --nproc-per-node N -m srbench train …``, gloo on CPU, NCCL on GPU.
+
+Every process holds the whole network and computes its slice of the global batch; after backward, gradients and losses are
+averaged in one exchange. That is done on the gradients themselves and not by a wrapper around the network, because
+adversarial steps run a network several times before backward and differentiate twice (gradient penalty), and because a
+wrapper would rename the weights. Networks of this field are small: the exchange takes a few percent of a step.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from srbench.errors import InputError
+from srbench.inference import pick_device
+
+T = TypeVar("T")
+
+# The first process may build a cache of thousands of pictures, or validate, while the others wait.
+_PATIENCE = timedelta(hours=6)
+
+
+def is_main() -> bool:
+    """Whether this process is the only one or the first of several: the one that writes and prints."""
+    return int(os.environ.get("RANK", "0")) == 0
+
+
+class Processes:
+    """The processes of a run; without ``torchrun`` or ``accelerate launch`` there is one, and nothing is exchanged.
+
+    Attributes:
+        rank: number of this process, 0 for the one that writes files.
+        world: how many there are.
+        device: where this process computes; with CUDA, one GPU each.
+
+    Args:
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``; several processes take ``cuda`` for all GPUs.
+
+    Raises:
+        InputError: a device that is not there or that several processes cannot use.
+    """
+
+    def __init__(self, device: str = "auto") -> None:
+        self.rank, self.world = 0, int(os.environ.get("WORLD_SIZE", "1"))
+        if self.world == 1:
+            self.device = pick_device(device)
+            return
+        place = int(os.environ.get("LOCAL_RANK", "0"))
+        if ":" in device:
+            raise InputError(f"{self.world} processes cannot share the device {device!r}; expected auto, cpu or cuda")
+        kind = pick_device(device).type
+        self.device = pick_device(f"cuda:{place}") if kind == "cuda" else torch.device("cpu")
+        from accelerate import PartialState
+
+        threads = torch.get_num_threads()
+        state = PartialState(cpu=kind == "cpu", timeout=_PATIENCE)
+        torch.set_num_threads(threads)  # Accelerate sets its own number where OMP_NUM_THREADS is not set
+        self.rank = state.process_index
+        atexit.register(_leave)
+
+    @property
+    def main(self) -> bool:
+        """Whether this process writes files and shows progress."""
+        return self.rank == 0
+
+    def average(self, parameters: Iterable[nn.Parameter], values: Tensor) -> Tensor:
+        """Replace gradients by their mean over all processes; to be called after ``backward``, by all of them.
+
+        Args:
+            parameters: whose ``grad`` is averaged; one without a gradient has none in any process.
+            values: float32 ``(n,)`` without gradient, such as losses, which travel with the gradients.
+
+        Returns:
+            the mean of ``values`` over all processes, the same bits in each.
+        """
+        if self.world == 1:
+            return values
+        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+        flat = torch.cat([values, *(gradient.reshape(-1).to(values.dtype) for gradient in gradients)])
+        torch.distributed.all_reduce(flat)
+        flat.div_(self.world)
+        start = len(values)
+        for gradient in gradients:
+            gradient.copy_(flat[start : start + gradient.numel()].view(gradient.shape))
+            start += gradient.numel()
+        return flat[: len(values)]
+
+    def any(self, flag: bool, looking: bool = True) -> bool:
+        """Whether ``flag`` is set in some process, the same answer in each.
+
+        On a GPU the answer costs waiting for its queue: there it is False in all steps but those with ``looking``.
+        """
+        if self.world == 1:
+            return flag
+        if self.device.type == "cuda" and not looking:
+            return False
+        asked = torch.tensor([float(flag)], device=self.device)
+        torch.distributed.all_reduce(asked)
+        return bool(asked.item() > 0)
+
+    def agree(self, value: T) -> T:
+        """The first process's ``value``, in every process; a small picklable object."""
+        if self.world == 1:
+            return value
+        from accelerate.utils import broadcast_object_list
+
+        kept: list[T] = broadcast_object_list([value])
+        return kept[0]
+
+    def wait(self) -> None:
+        """Until every process is here."""
+        if self.world > 1:
+            from accelerate import PartialState
+
+            PartialState().wait_for_everyone()
+
+
+def _leave() -> None:
+    """Leave the group at the end of the program, which NCCL asks for; a second time does nothing."""
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
