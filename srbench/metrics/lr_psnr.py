@@ -1,0 +1,61 @@
+"""LR-PSNR: is the SR picture consistent with the LR picture that it was made from?
+
+The SR picture is downscaled by MATLAB's bicubic (mirrored edges), which makes the LR pictures, and the two are compared.
+Lugmayr, Danelljan, Timofte and others: NTIRE 2021 Learning the Super-Resolution Space Challenge, CVPR Workshops 2021.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from srbench.errors import InputError, UnavailableError
+from srbench.images import imresize
+from srbench.metrics import METRICS, Metric, Pair
+from srbench.metrics._pictures import check
+from srbench.metrics.psnr import psnr
+
+
+def lr_psnr(sr: Tensor, lr: Tensor, scale: int) -> Tensor:
+    """PSNR in dB between the downscaled SR and the LR pictures, float64 ``(N,)``.
+
+    Args:
+        sr: ``(N, C, H, W)`` on the 0–255 scale, whole.
+        lr: ``(N, C, H/scale, W/scale)``. Where it is uint8, SR is rounded to 8 bits while it is downscaled, as LR was;
+            where it is float, nothing is rounded.
+        scale: the enlargement.
+
+    Raises:
+        InputError: LR does not have the size of SR over ``scale``, or another number of channels.
+    """
+    check("lr-psnr", sr, sr)
+    height, width = sr.shape[-2:]
+    expected = (height // scale, width // scale)
+    if height % scale or width % scale or tuple(lr.shape[-2:]) != expected:
+        found = "×".join(map(str, lr.shape[:-3:-1]))
+        raise InputError(f"lr-psnr: the LR picture is {found} (W×H); expected a {scale}th of the SR's {width}×{height}")
+    unrounded = lr.is_floating_point() or sr.is_floating_point()
+    small: Tensor = imresize(sr.double() if unrounded else sr, size=expected)
+    return psnr(small, lr)
+
+
+def _score(pair: Pair) -> Tensor:
+    if pair.lr is None:
+        raise UnavailableError("unavailable", "lr-psnr needs the LR picture that the SR picture was made from")
+    return lr_psnr(pair.sr, pair.lr, pair.scale)
+
+
+METRICS.register(
+    Metric(
+        name="lr-psnr",
+        score=_score,
+        space="rgb",
+        crop="full",
+        unit="dB",
+        higher_is_better=True,
+        digits=2,
+        version=1,
+        summary="PSNR of the SR picture downscaled again against its LR picture",
+        source="Lugmayr et al., NTIRE 2021 Learning the Super-Resolution Space Challenge, CVPRW 2021",
+        needs=frozenset({"lr"}),
+    )
+)
