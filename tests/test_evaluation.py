@@ -1,0 +1,263 @@
+"""Cells: what is measured, stored, kept and refused; ``evaluate`` and ``score`` from Python."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+import srbench
+from srbench.errors import InputError, SrbenchError, UnknownNameError
+from srbench.evaluation.run import Plan, run
+from srbench.images import imresize, write_image
+from srbench.models import create_model
+from srbench.results import load_results, read_results
+from srbench.zoo import Card, save_checkpoint
+
+
+def noise(height: int, width: int, seed: int = 0) -> np.ndarray:
+    small = np.random.default_rng(seed).integers(0, 256, (height // 8 + 2, width // 8 + 2, 3), dtype=np.uint8)
+    smooth: np.ndarray = imresize(small, 8.0)[:height, :width]
+    return smooth
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for i in range(3):
+        write_image(tmp_path / "photos" / f"p{i}.png", noise(50 + i, 61, i))
+    return tmp_path / "photos"
+
+
+@pytest.fixture
+def zoo(srbench_home: Path) -> Path:
+    """A home with one small checkpoint, fsrcnn_s_x4.tiny."""
+    torch.manual_seed(0)
+    module = create_model("fsrcnn_s", 4, skip="bicubic")
+    card = Card(
+        name="fsrcnn_s_x4.tiny", model="fsrcnn_s", scales=[4], channels="y", recipe="tiny", options={"skip": "bicubic"},
+        parameters=4086, data={"none": "0"}, steps=0, samples_seen=0, seed=0, commit="", hardware="", wall_time_s=0.0,
+        precision="fp32",
+    )  # fmt: skip
+    save_checkpoint(module.state_dict(), card, srbench_home / "zoo")
+    return srbench_home
+
+
+class Nearest(nn.Module):
+    """A network of a user's own."""
+
+    def __init__(self, scale: int = 4) -> None:
+        super().__init__()
+        self.scale = scale
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.interpolate(x, scale_factor=self.scale, mode="nearest")
+
+
+def test_a_module_of_ones_own_scores_like_the_interpolator(folder: Path) -> None:
+    ours = srbench.evaluate("nearest", folder, scale=4, metrics=["psnr", "ssim"])
+    theirs = srbench.evaluate(Nearest(), folder, scale=4, metrics=["psnr", "ssim"])
+    assert theirs.metrics["psnr"].values == ours.metrics["psnr"].values
+    assert theirs.images == ["p0", "p1", "p2"]
+    assert theirs.frame.shape[0] == 6
+    assert theirs.mean("psnr") == pytest.approx(theirs.frame.query("metric == 'psnr'")["value"].mean())
+    luma = srbench.evaluate(Nearest(), folder, scale=4, metrics=["psnr"], channels="y")
+    assert luma.mean("psnr") != ours.mean("psnr")  # chroma by bicubic moves the rounded luma
+
+
+def test_evaluate_equals_a_plain_loop(folder: Path) -> None:
+    from skimage.color import rgb2ycbcr
+    from skimage.metrics import structural_similarity
+
+    result = srbench.evaluate("bicubic", folder, scale=4, metrics=["psnr", "ssim"])
+    for i, seed in enumerate((0, 1, 2)):
+        hr = noise(50 + seed, 61, seed)[: (50 + seed) // 4 * 4, :60]
+        sr = imresize(imresize(hr, 0.25).astype(np.float64), 4.0)
+        y = [rgb2ycbcr(p)[4:-4, 4:-4, 0] for p in (hr, np.clip(np.floor(sr + 0.5), 0, 255).astype(np.uint8))]
+        psnr = 10 * math.log10(255**2 / np.mean((y[0] - y[1]) ** 2))
+        ssim = structural_similarity(
+            *y, gaussian_weights=True, sigma=1.5, use_sample_covariance=False, data_range=255
+        )  # fmt: skip
+        # the evaluator enlarges in float32: a sample near a half may be rounded the other way
+        assert result.metrics["psnr"].values[i] == pytest.approx(psnr, abs=1e-3)
+        assert result.metrics["ssim"].values[i] == pytest.approx(ssim, abs=1e-5)
+
+
+def test_cells_are_stored_kept_and_measured_again(zoo: Path, folder: Path) -> None:
+    plan = Plan(names=("fsrcnn_s", "bicubic"), datasets=(str(folder),), metrics=("psnr",))
+    assert (run(plan, quiet=True).measured, len(read_results())) == (2, 2)
+    assert run(plan, quiet=True).kept == 2
+    more = Plan(names=("bicubic",), datasets=(str(folder),), metrics=("ssim",))
+    assert run(more, quiet=True).measured == 1
+    assert set(read_results()[0].metrics) == {"psnr", "ssim"}, "a metric that was there is kept up to date"
+    assert run(Plan(**{**plan.__dict__, "overwrite": True}), quiet=True).measured == 2
+    write_image(folder / "p1.png", noise(51, 61, 9))
+    assert run(plan, quiet=True).measured == 2, "another picture is another cell"
+
+
+def test_all_has_a_row_for_every_model(zoo: Path, folder: Path) -> None:
+    plan = Plan(every=True, datasets=(str(folder),), metrics=("psnr",), protocols=("standard", "classic"))
+    run(plan, quiet=True)
+    frame = load_results()
+    standard = frame[frame.protocol == "standard.v1"].set_index("checkpoint")
+    assert {*srbench.list_models(), "fsrcnn_s_x4.tiny"} - set(standard.index) == {"fsrcnn_s"}
+    assert standard.loc["edsr", "status"] == "no_weights"
+    assert math.isnan(standard.loc["edsr", "value"])
+    classic = frame[frame.protocol == "classic.v1"].set_index("checkpoint")
+    assert classic.loc["edsr", "status"] == "unsupported_protocol"
+    assert not classic.loc["fsrcnn_s_x4.tiny", "value"].isna().any()
+    assert run(plan, quiet=True).measured <= len(srbench.list_models()), "no number is computed again"
+
+
+def test_named_at_a_scale_that_it_lacks(zoo: Path, folder: Path) -> None:
+    run(Plan(names=("fsrcnn_s_x4.tiny",), scale=2, datasets=(str(folder),), metrics=("psnr",)), quiet=True)
+    (found,) = read_results()
+    assert (found.status, found.scale) == ("unsupported_scale", 2)
+
+
+def test_variants_have_records_of_their_own(zoo: Path, folder: Path) -> None:
+    from srbench.evaluation.targets import Settings
+
+    for settings in (Settings(), Settings(ensemble=True), Settings(tile=8), Settings(tile=8, tile_overlap=0)):
+        run(Plan(names=("fsrcnn_s",), datasets=(str(folder),), metrics=("psnr",), settings=settings), quiet=True)
+    found = {result.variant: result for result in read_results()}
+    assert sorted(found) == ["", "ensemble", "tile8", "tile8-0"]
+    assert found["tile8"].mean("psnr") == pytest.approx(found[""].mean("psnr"), abs=1e-4)
+    assert "equal to the whole picture" in found["tile8"].provenance["tiling"]
+    assert "of 255 off" in found["tile8-0"].provenance["tiling"]
+
+
+def test_images_are_saved(zoo: Path, folder: Path, tmp_path: Path) -> None:
+    plan = Plan(names=("bicubic",), datasets=(str(folder),), metrics=("psnr",), save_images=tmp_path / "sr")
+    run(plan, quiet=True)
+    made = tmp_path / "sr" / "dir-photos_x4" / "bicubic"
+    assert sorted(p.name for p in made.iterdir()) == ["p0.png", "p1.png", "p2.png"]
+    again = srbench.score(made, folder, 4, metrics=["psnr"])
+    assert again.metrics["psnr"].values == read_results()[0].metrics["psnr"].values
+
+
+def test_a_bad_picture_costs_its_dataset_and_no_other(zoo: Path, folder: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    write_image(other / "a.png", noise(40, 40))
+    write_image(other / "b.png", noise(40, 40, 2))
+    (other / "b.png").write_bytes((other / "b.png").read_bytes()[:500])
+    outcome = run(Plan(names=("bicubic",), datasets=(str(other), str(folder)), metrics=("psnr",)), quiet=True)
+    assert len(outcome.errors) == 1
+    assert "b.png" in outcome.errors[0]
+    assert [result.dataset for result in read_results()] == ["dir-photos"]
+
+
+@pytest.mark.parametrize(
+    ("plan", "words"),
+    [
+        ({"names": ("fsrcn",)}, "fsrcnn"),
+        ({"names": ("fsrcnn_s_x4.tyni",)}, "fsrcnn_s_x4.tiny"),
+        ({"names": ("bicubic",), "metrics": ("pnsr",)}, "psnr"),
+        ({"names": ("bicubic",), "protocols": ("clasic",)}, "classic"),
+        ({"names": ("bicubic",), "datasets": ("set55",)}, "set5"),
+    ],
+)
+def test_unknown_names_stop_before_anything_is_computed(
+    zoo: Path, plan: dict[str, tuple[str, ...]], words: str
+) -> None:
+    with pytest.raises(UnknownNameError, match=f"Did you mean '{words}'"):
+        run(Plan(**plan), quiet=True)  # type: ignore[arg-type]
+    assert not (zoo / "results").exists()
+
+
+def test_changed_weights_are_refused(zoo: Path, folder: Path) -> None:
+    path = zoo / "zoo" / "fsrcnn_s" / "x4.tiny.safetensors"
+    path.write_bytes(path.read_bytes()[:-1] + b"x")
+    outcome = run(Plan(names=("fsrcnn_s",), datasets=(str(folder),), metrics=("psnr",)), quiet=True)
+    assert "sha256" in outcome.errors[0]
+    assert read_results() == []
+
+
+def test_weights_from_elsewhere(zoo: Path, folder: Path, tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    torch.save({"params_ema": create_model("msrresnet", 4).state_dict()}, tmp_path / "x.pth")
+    plan = Plan(model="msrresnet", weights=tmp_path / "x.pth", scale=4, datasets=(str(folder),), metrics=("psnr",))
+    run(plan, quiet=True)
+    (found,) = read_results()
+    assert (found.checkpoint, found.model, found.status) == ("msrresnet_x4.x", "msrresnet", "ok")
+    with pytest.raises(InputError, match=r"x\.pth"):
+        run(Plan(**{**plan.__dict__, "model": "edsr_baseline"}), quiet=True)
+
+
+def test_score_of_arrays_files_and_folders(folder: Path, tmp_path: Path) -> None:
+    hr = noise(48, 60)
+    sr = np.clip(hr.astype(int) + 3, 0, 255).astype(np.uint8)
+    assert srbench.score(hr, hr, scale=4, metrics=["psnr"]).mean("psnr") == math.inf
+    value = srbench.score(sr, hr, scale=4, metrics=["psnr"]).mean("psnr")
+    write_image(tmp_path / "sr.png", sr)
+    write_image(tmp_path / "hr.png", hr)
+    assert srbench.score(tmp_path / "sr.png", tmp_path / "hr.png", scale=4, metrics=["psnr"]).mean("psnr") == value
+    for name in ("p0_x4.png", "p1x4.png", "p7.png"):
+        write_image(tmp_path / "made" / name, noise(48, 60))
+    found = srbench.score(tmp_path / "made", folder, scale=4, metrics=["psnr"])
+    assert found.images == ["p0", "p1"]
+    assert (found.provenance["sr_only"], found.provenance["hr_only"]) == ("p7.png", "p2.png")
+
+
+def test_score_refuses_what_does_not_fit(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="SR is 40×40"):
+        srbench.score(noise(40, 40), noise(48, 60), scale=4, metrics=["psnr"])
+    with pytest.raises(InputError, match="float64"):
+        srbench.score(noise(48, 60) / 255, noise(48, 60), scale=4, metrics=["psnr"])
+    write_image(tmp_path / "made" / "zebra.png", noise(48, 60))
+    with pytest.raises(InputError, match=r"zebra.*p0"):
+        srbench.score(tmp_path / "made", folder, scale=4)
+    write_image(tmp_path / "made" / "p0.png", noise(20, 20))
+    with pytest.raises(InputError, match=r"p0\.png: SR is 20×20; HR, cropped to multiples of 4, is 60×48"):
+        srbench.score(tmp_path / "made", folder, scale=4)
+
+
+def test_a_picture_too_small_for_a_metric_costs_that_metric_alone(tmp_path: Path) -> None:
+    write_image(tmp_path / "small" / "a.png", noise(16, 16))
+    result = srbench.evaluate("bicubic", tmp_path / "small", scale=4, metrics=["psnr", "ssim"])
+    assert result.metrics["psnr"].status == "ok"
+    assert result.metrics["ssim"].status == "failed"
+    assert "a" in result.metrics["ssim"].reason
+
+
+def test_records_say_how_they_were_made(zoo: Path, folder: Path) -> None:
+    run(Plan(names=("fsrcnn_s",), datasets=(str(folder),), metrics=("psnr",)), quiet=True)
+    (path,) = (zoo / "results").rglob("*.json")
+    record = json.loads(path.read_text())
+    assert record["options"] == {"skip": "bicubic"}
+    assert record["protocol_fields"]["channel"] == "y"
+    assert len(record["weights_sha256"]) == len(record["data_sha256"]) == len(record["cell_hash"]) == 64
+
+
+def test_evaluate_asks_for_a_scale(folder: Path) -> None:
+    with pytest.raises(SrbenchError, match="scale"):
+        srbench.evaluate("bicubic", folder)
+    with pytest.raises(SrbenchError, match="scale"):
+        srbench.evaluate(Nearest(), folder)
+
+
+@pytest.mark.slow
+def test_processes_share_the_cells_and_agree_with_one(zoo: Path, folder: Path) -> None:
+    import os
+    import subprocess
+    import sys
+
+    plan = Plan(names=("bicubic", "nearest", "lanczos", "fsrcnn_s"), datasets=(str(folder),), metrics=("psnr", "ssim"))
+    run(plan, quiet=True)
+    alone = {r.checkpoint: (r.metrics["psnr"].values, r.metrics["ssim"].values) for r in read_results()}
+    for path in (zoo / "results").rglob("*.json"):
+        path.unlink()
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "srbench", "eval"]
+    command += [*plan.names, "--datasets", str(folder), "--metrics", "psnr,ssim"]
+    done = subprocess.run(command, env={**os.environ, "SRBENCH_HOME": str(zoo)}, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    shared = {r.checkpoint: (r.metrics["psnr"].values, r.metrics["ssim"].values) for r in read_results()}
+    assert shared.keys() == alone.keys()
+    for name, (psnr, ssim) in shared.items():
+        assert psnr == pytest.approx(alone[name][0], abs=1e-3)
+        assert ssim == pytest.approx(alone[name][1], abs=1e-5)
