@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import subprocess
 import sys
+from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
@@ -16,9 +18,11 @@ from srbench.errors import InputError
 from srbench.protocol import PRESETS
 from srbench.reports import build_leaderboard, print_leaderboard, stale_files, write_reports
 from srbench.reports.files import END, START
+from srbench.reports.html import render_html
 from srbench.reports.markdown import render_excerpt, render_leaderboard
+from srbench.reports.plots import plan
 from srbench.results import Result, write_result
-from tests.test_reports import bare, cell
+from tests.test_reports import bare, cell, scores
 
 
 def everything() -> list[Result]:
@@ -139,7 +143,7 @@ def test_terminal_table(capsys: pytest.CaptureFixture[str]) -> None:
     print_leaderboard([*everything(), bare("x_x4.c", "failed", "expected [3, 4]")])
     out = capsys.readouterr().out
     assert "set14 ×4, standard.v1: 14 pictures." in out
-    assert "failed: expected [3, 4]" in out
+    assert "x_x4.c: failed, expected [3, 4]" in out
 
 
 def test_report_runs_where_torch_cannot_be_imported(srbench_home: Path) -> None:
@@ -153,3 +157,72 @@ def test_report_runs_where_torch_cannot_be_imported(srbench_home: Path) -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert (srbench_home / "reports" / "leaderboard.md").is_file()
+
+
+class _Page(HTMLParser):
+    """Rows of cells of every table, and what the page asks a browser to load."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tables: list[list[list[str]]] = []
+        self.loads: list[str] = []
+        self.open: list[str] = []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag not in ("meta", "link", "img", "br"):
+            self.open.append(tag)
+        self.loads += [str(value) for name, value in attrs if name in ("src", "href")]
+        if tag == "table":
+            self.tables.append([])
+        elif tag == "tr":
+            self.tables[-1].append([])
+        elif tag in ("td", "th"):
+            self.tables[-1][-1].append("")
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if "td" in self.open or "th" in self.open:
+            self.tables[-1][-1][-1] += data
+
+
+def test_page_is_whole_and_loads_nothing_from_elsewhere() -> None:
+    tables = build_leaderboard([*everything(), cell("<b>&evil", model="x", dataset="dir-<i>")])
+    text = render_html(tables, [("a b.svg", "A & B")])
+    page = _Page(text)
+    assert page.open == []
+    assert len(page.tables) == len(tables)
+    assert all(len(row) == len(grid[0]) for grid in page.tables for row in grid)
+    assert sorted(page.loads) == ["#t0", "#t1", "#t2", "#t3", "data:,", "figures/a%20b.svg"]
+    assert "://" not in text.replace("http://www.w3.org", "")
+    shown = page.tables[1][1]
+    assert shown[1].strip() == "fsrcnn_x4.common + bicubic skip"
+    assert re.fullmatch(r"\d\d\.\d\d \[\d\d\.\d, \d\d\.\d\]", " ".join(shown[3].split()))
+    assert "<b>&evil" in page.tables[0][1][1]
+    assert "<b>&evil" not in text
+
+
+def test_figures_are_drawn_once_and_alike(srbench_home: Path) -> None:
+    results = [*everything(), cell("edsr_x4.$c$", 2.5, parameters=43_089_923)]
+    written = write_reports(results)
+    figures = sorted(path.name for path in written if path.suffix == ".svg")
+    assert figures == ["set14_x4_standard_parameters.svg", "set14_x4_standard_pictures.svg"]
+    page = (srbench_home / "reports" / "index.html").read_text()
+    assert all(f'src="figures/{name}"' in page for name in figures)
+    assert write_reports(results) == []
+    assert write_reports(results, redraw=True) == []
+    (srbench_home / "reports" / "figures" / figures[0]).unlink()
+    assert [path.name for path in stale_files(results)] == [figures[0]]
+    assert [path.name for path in write_reports(results)] == [figures[0]]
+    svg = (srbench_home / "reports" / "figures" / figures[1]).read_text()
+    assert "<dc:date>" not in svg
+    write_reports(everything()[4:])
+    assert list((srbench_home / "reports" / "figures").iterdir()) == []
+
+
+def test_infinite_scores_have_no_figure() -> None:
+    perfect = cell("a_x4.c", metrics={"psnr": scores([math.inf] * 14)})
+    assert plan(build_leaderboard([perfect, cell("b_x4.c")])) == []

@@ -14,7 +14,7 @@ def command(check: bool, as_json: bool) -> None:
     r"""Render reports/ and the README's excerpt from the records in results/.
 
     \b
-    srbench report               reports/leaderboard.md and the rest
+    srbench report               leaderboard.md, index.html and figures/ in reports/
     srbench report --check       for CI: are they fresh?
     srbench report --json        the leaderboard's rows, unrounded
 
@@ -32,5 +32,5 @@ def command(check: bool, as_json: bool) -> None:
     if as_json:
         print_json(leaderboard_rows())
     elif not check:
-        for path in write_reports(root=root):
+        for path in write_reports(root=root, redraw=True):
             click.echo(f"wrote {path}")

@@ -9,39 +9,71 @@ from typing import Any
 
 from srbench.errors import InputError
 from srbench.home import home
-from srbench.reports.leaderboard import build_leaderboard
-from srbench.reports.markdown import label, metric_title, number, remark, render_excerpt, render_leaderboard, title
+from srbench.reports.html import render_html
+from srbench.reports.leaderboard import Table, build_leaderboard
+from srbench.reports.markdown import render_excerpt, render_leaderboard
+from srbench.reports.plots import plan
+from srbench.reports.view import view
 from srbench.results import Result, read_results, write_text
 
 START, END = "<!-- leaderboard:start -->", "<!-- leaderboard:end -->"
 
 
-def write_reports(results: Iterable[Result] | None = None, root: Path | None = None) -> list[Path]:
+def write_reports(
+    results: Iterable[Result] | None = None, root: Path | None = None, redraw: bool = False
+) -> list[Path]:
     """Render everything and replace what changed, each file in one step.
 
     Args:
         results: all records; those of results/ by default.
         root: the folder that holds reports/ and README.md; home by default.
+        redraw: draw the figures even where no text changed and all are there; drawing takes longer than all the rest.
 
     Returns:
         The files that were written; README.md only where it has the two marks.
     """
-    changed = {path: text for path, text in render(results, root).items() if _read(path) != text}
+    root = root or home()
+    tables = _tables(results, root)
+    changed = {path: text for path, text in _texts(tables, root).items() if _read(path) != text}
+    drawn = {_figures(root) / plot.file: plot for plot in plan(tables)}
+    if changed or redraw or not all(path.is_file() for path in drawn):
+        figures = {path: plot.draw() for path, plot in drawn.items()}
+        changed |= {path: text for path, text in figures.items() if _read(path) != text}
+        for path in [*_figures(root).glob("*_parameters.svg"), *_figures(root).glob("*_pictures.svg")]:
+            if path not in drawn:
+                path.unlink()
     for path, text in changed.items():
         write_text(path, text)
     return list(changed)
 
 
 def stale_files(results: Iterable[Result] | None = None, root: Path | None = None) -> list[Path]:
-    """The generated files that differ from what ``write_reports`` would write, or are missing."""
-    return [path for path, text in render(results, root).items() if _read(path) != text]
+    """The generated files that are missing, and the texts that differ from what ``write_reports`` would write.
 
-
-def render(results: Iterable[Result] | None = None, root: Path | None = None) -> dict[Path, str]:
-    """Every generated text by its path."""
+    Figures are not compared: another version of matplotlib draws other bytes.
+    """
     root = root or home()
-    tables = build_leaderboard(read_results(root / "results") if results is None else results)
-    files = {root / "reports" / "leaderboard.md": render_leaderboard(tables)}
+    tables = _tables(results, root)
+    texts = [path for path, text in _texts(tables, root).items() if _read(path) != text]
+    figures = [_figures(root) / plot.file for plot in plan(tables)]
+    return texts + [path for path in figures if not path.is_file()]
+
+
+def _tables(results: Iterable[Result] | None, root: Path) -> list[Table]:
+    return build_leaderboard(read_results(root / "results") if results is None else results)
+
+
+def _figures(root: Path) -> Path:
+    return root / "reports" / "figures"
+
+
+def _texts(tables: list[Table], root: Path) -> dict[Path, str]:
+    """Every generated text by its path."""
+    figures = [(plot.file, plot.caption) for plot in plan(tables)]
+    files = {
+        root / "reports" / "leaderboard.md": render_leaderboard(tables),
+        root / "reports" / "index.html": render_html(tables, figures),
+    }
     readme = root / "README.md"
     text = _read(readme)
     if text is not None and START in text:
@@ -55,7 +87,7 @@ def leaderboard_rows(results: Iterable[Result] | None = None) -> list[dict[str, 
     for table in build_leaderboard(read_results() if results is None else results):
         for row in table.records:
             place = {"dataset": table.dataset, "scale": table.scale}
-            rows.append(place | {key: _json(value) for key, value in row.items()})
+            rows.append(place | {key: plain(value) for key, value in row.items()})
     return rows
 
 
@@ -68,27 +100,17 @@ def print_leaderboard(results: Iterable[Result] | None = None) -> None:
     if not console.is_terminal:
         console = Console(width=240, markup=False)
     for table in build_leaderboard(read_results() if results is None else results):
-        grid = Grid(title=f"{title(table)}: {remark(table)}", title_justify="left", box=None, pad_edge=False)
-        grid.add_column("rank", justify="right")
-        grid.add_column("checkpoint", overflow="fold")
-        grid.add_column("parameters", justify="right")
-        for info in table.metrics:
-            grid.add_column(metric_title(info), justify="right")
-            grid.add_column("Δ published", justify="right")
-        grid.add_column("status", overflow="fold")
-        for row in table.records:
-            if row["status"] == "published":
-                continue
-            cells = ["" if _json(row["rank"]) is None else str(row["rank"]), label(row).replace("*", "")]
-            cells.append("" if _json(row["parameters"]) is None else f"{row['parameters']:,}")
-            for info in table.metrics:
-                cells += [
-                    number(row[info.name], info.digits),
-                    number(row[f"{info.name}_delta"], info.digits, sign=True),
-                ]
-            cells.append("" if row["status"] == "ok" else f"{row['status']}: {row['reason']}")
-            grid.add_row(*(cell.replace("–", "") for cell in cells))
+        shown = view(table)
+        grid = Grid(title=f"{shown.title}: {shown.remark}", title_justify="left", box=None, pad_edge=False)
+        for head in shown.heads[:-1]:
+            left = head in ("checkpoint", "trained on")
+            grid.add_column(head, justify="left" if left else "right", overflow="fold")
+        for row in shown.rows:
+            if row[1].mark != "published only":
+                grid.add_row(*(" ".join(filter(None, (c.text, c.interval, c.mark))) for c in row[:-1]))
         console.print(grid)
+        for who, status, why in shown.reasons:
+            console.print(f"{who}: {status}, {why}", highlight=False)
         console.print()
 
 
@@ -109,7 +131,8 @@ def _read(path: Path) -> str | None:
         raise InputError(f"{path} is not a UTF-8 text") from None
 
 
-def _json(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """A value as JSON has it: a missing one is None, infinity is ``"inf"``."""
     import pandas as pd
 
     if value is None or pd.isna(value):

@@ -49,6 +49,8 @@ class Table:
             ``recipe``, ``trained_on``, ``precision``, ``protocol``, ``pictures``, and for every metric m: ``m`` (mean),
             ``m_low``, ``m_high`` (95 % interval), ``m_published``, ``m_source``, ``m_delta``, ``m_status``, ``m_reason``;
             NaN where there is none.
+        by_picture: the primary metric of the ranked rows, best first: one row a picture, one column a row of ``rows``, named by
+            its ``(checkpoint, variant)``.
         separable: whether the paired test could tell two models apart with so few pictures.
     """
 
@@ -60,6 +62,7 @@ class Table:
     metrics: tuple[MetricInfo, ...]
     primary: str
     rows: pd.DataFrame
+    by_picture: pd.DataFrame
     separable: bool
 
     @property
@@ -119,8 +122,15 @@ def _table(results: list[Result]) -> Table:
             rows.append(_published_row(model, one, infos))
     table = pd.DataFrame(rows).astype({"rank": "Int64", "parameters": "Int64", "pictures": "Int64"})
     primary = order[0] if order else ""
+    ranked = sorted((cell for cell in cells if cell.rank), key=lambda cell: cell.order(infos))
+    images = ranked[0].result.images if ranked else []
+    columns = (
+        pd.MultiIndex.from_tuples([cell.key for cell in ranked], names=["checkpoint", "variant"]) if ranked else None
+    )
+    by_picture = pd.DataFrame(np.array([cell.scores[primary] for cell in ranked]).T, index=images, columns=columns)
     separable = least_p(max(pictures, 1)) <= ALPHA
-    return Table(one.dataset, one.scale, newest, one.protocol_fields, pictures, infos, primary, table, separable)
+    fields = one.protocol_fields
+    return Table(one.dataset, one.scale, newest, fields, pictures, infos, primary, table, by_picture, separable)
 
 
 class _Cell:

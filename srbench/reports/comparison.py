@@ -1,0 +1,146 @@
+"""Two checkpoints on the same pictures: how much one is better, how sure that is, and on which pictures."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from srbench.errors import InputError, UnavailableError, UnknownNameError
+from srbench.results import Result
+from srbench.stats import ALPHA, bootstrap_interval, differences, least_p, paired_test
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What a paired comparison found; scores and differences are in the metric's unit, a − b.
+
+    Attributes:
+        pictures: name, score of a, score of b, in the order of the dataset.
+        difference: mean of a − b. interval: its 95 % interval (studentised bootstrap), None where it is undefined.
+        p: of the Wilcoxon signed-rank test, two-sided. least_p: the smallest that so many pictures can give.
+        wins: pictures where a is better, as the metric's direction says. losses: where b is. ties: where they are equal.
+    """
+
+    a: str
+    b: str
+    dataset: str
+    scale: int
+    protocol: str
+    metric: str
+    unit: str
+    digits: int
+    higher_is_better: bool
+    pictures: list[tuple[str, float, float]]
+    mean_a: float
+    mean_b: float
+    difference: float
+    interval: tuple[float, float] | None
+    p: float
+    least_p: float
+    wins: int
+    losses: int
+    ties: int
+
+    @property
+    def verdict(self) -> str:
+        """One sentence."""
+        if self.p <= ALPHA:
+            better = self.a if (self.difference > 0) == self.higher_is_better else self.b
+            return f"{better} is better (p = {self.p:.2g})"
+        if self.least_p > ALPHA:
+            n = len(self.pictures)
+            return f"{n} pictures cannot tell them apart: the least p is {self.least_p:.3g}"
+        return f"the pictures do not tell them apart (p = {self.p:.2g})"
+
+
+def compare(
+    results: Iterable[Result],
+    a: str,
+    b: str,
+    dataset: str,
+    metric: str = "psnr",
+    scale: int | None = None,
+    protocol: str = "standard",
+) -> Comparison:
+    """Compare two stored cells picture by picture.
+
+    Args:
+        a, b: checkpoints as results name them; ``name+variant`` for a variant such as ``edsr_x4.common+ensemble``.
+        scale: needed only where both were measured at several scales.
+        protocol: a name, of which the newest version counts that both have, or an id such as ``standard.v1``.
+
+    Raises:
+        UnknownNameError, InputError: no such cell, or the cells are not of the same pictures. UnavailableError: a cell
+        without number, with its reason.
+    """
+    found = [r for r in results if _is_protocol(r.protocol, protocol)]
+    if not found:
+        raise InputError(
+            f"results/ has nothing under protocol {protocol!r}: srbench eval {a} {b} --protocol {protocol}"
+        )
+    if dataset not in {r.dataset for r in found}:
+        raise UnknownNameError("dataset", dataset, {r.dataset for r in found}, "results/")
+    found = [r for r in found if r.dataset == dataset]
+    cells = {name: {(r.scale, r.protocol): r for r in found if _name(r) == name} for name in (a, b)}
+    for name, those in cells.items():
+        if not those:
+            raise UnknownNameError("checkpoint", name, {_name(r) for r in found}, f"the results on {dataset}")
+    common = {key for key in cells[a].keys() & cells[b].keys() if scale in (None, key[0])}
+    scales = sorted({key[0] for key in common})
+    if not common:
+        at = f" at x{scale}" if scale else ""
+        raise InputError(f"{a} and {b} have no result{at} on {dataset} under one version of protocol {protocol}")
+    if len(scales) > 1:
+        raise InputError(f"both were measured at x{', x'.join(map(str, scales))}: choose with --scale")
+    key = max(common, key=lambda key: int(key[1].rpartition(".v")[2] or 0))
+    return _compare(a, b, cells[a][key], cells[b][key], metric)
+
+
+def _compare(a: str, b: str, first: Result, second: Result, metric: str) -> Comparison:
+    for name, cell in ((a, first), (b, second)):
+        try:
+            cell.mean(metric)
+        except UnavailableError as error:
+            raise UnavailableError(error.status, f"{name} has no {metric}: {error.status}, {error}") from None
+    facts, other = first.metrics[metric], second.metrics[metric]
+    if set(first.images) != set(second.images) or first.data_sha256 != second.data_sha256:
+        raise InputError(f"{a} and {b} were measured on different pictures of {first.dataset}: measure them again")
+    if facts.version != other.version:
+        raise InputError(f"{a} has version {facts.version} of {metric}, {b} has {other.version}: measure them again")
+    by_name = dict(zip(second.images, other.values, strict=True))
+    pairs = [(n, float(x or 0), float(by_name[n] or 0)) for n, x in zip(first.images, facts.values, strict=True)]
+    one, two = (np.array([pair[i] for pair in pairs], dtype=np.float64) for i in (1, 2))
+    difference = differences(one, two)
+    better = difference if facts.higher_is_better else -difference
+    return Comparison(
+        a=a,
+        b=b,
+        dataset=first.dataset,
+        scale=first.scale,
+        protocol=first.protocol,
+        metric=metric,
+        unit=facts.unit,
+        digits=facts.digits,
+        higher_is_better=facts.higher_is_better,
+        pictures=pairs,
+        mean_a=first.mean(metric),
+        mean_b=second.mean(metric),
+        difference=float(difference.mean()),
+        interval=bootstrap_interval(difference),
+        p=paired_test(one, two),
+        least_p=least_p(len(pairs)),
+        wins=int((better > 0).sum()),
+        losses=int((better < 0).sum()),
+        ties=int((better == 0).sum()),
+    )
+
+
+def _name(result: Result) -> str:
+    return f"{result.checkpoint}+{result.variant}" if result.variant else result.checkpoint
+
+
+def _is_protocol(found: str, wanted: str) -> bool:
+    return found == wanted or re.fullmatch(rf"{re.escape(wanted)}\.v\d+", found) is not None

@@ -1,0 +1,104 @@
+"""``srbench compare``: the paired comparison of two stored cells."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from srbench.cli import main
+from srbench.errors import InputError, UnavailableError, UnknownNameError
+from srbench.reports.comparison import compare
+from srbench.results import write_result
+from srbench.stats import bootstrap_interval, paired_test
+from tests.test_reports import PICTURES, bare, cell, scores
+
+GAIN = np.random.default_rng(9).normal(0.05, 0.02, 14)
+A = cell("a_x4.c", metrics={"psnr": scores(PICTURES + GAIN)})
+B = cell("b_x4.c", metrics={"psnr": scores(PICTURES)})
+
+
+def test_figures_are_those_of_stats() -> None:
+    found = compare([A, B], "a_x4.c", "b_x4.c", "set14")
+    difference = PICTURES + GAIN - PICTURES
+    assert found.difference == pytest.approx(GAIN.mean())
+    assert found.interval == bootstrap_interval(difference)
+    assert found.p == paired_test(PICTURES + GAIN, PICTURES) < 0.01
+    assert (found.wins, found.losses, found.ties) == (int((GAIN > 0).sum()), int((GAIN < 0).sum()), 0)
+    assert found.verdict.startswith("a_x4.c is better")
+    assert compare([A, B], "b_x4.c", "a_x4.c", "set14").verdict.startswith("a_x4.c is better")
+
+
+def test_pictures_are_matched_by_name() -> None:
+    turned = B.model_copy(update={"images": B.images[::-1], "metrics": {"psnr": scores(PICTURES[::-1])}})
+    assert compare([A, turned], "a_x4.c", "b_x4.c", "set14") == compare([A, B], "a_x4.c", "b_x4.c", "set14")
+
+
+def test_direction_infinity_and_small_sets() -> None:
+    low = cell("low", metrics={"lpips": scores(PICTURES / 100, "lpips")})
+    high = cell("high", metrics={"lpips": scores(PICTURES / 100 + 0.01, "lpips")})
+    found = compare([low, high], "low", "high", "set14", "lpips")
+    assert (found.wins, found.losses) == (14, 0)
+    assert found.verdict.startswith("low is better")
+    perfect = cell("perfect", metrics={"psnr": scores([math.inf] * 14)})
+    found = compare([perfect, B], "perfect", "b_x4.c", "set14")
+    assert (found.difference, found.interval, found.wins) == (math.inf, None, 14)
+    found = compare([perfect, perfect], "perfect", "perfect", "set14")
+    assert (found.difference, found.ties, found.p) == (0.0, 14, 1.0)
+    small = [cell("a", n=5), cell("b", 0.5, n=5)]
+    assert compare(small, "a", "b", "set14").verdict == "5 pictures cannot tell them apart: the least p is 0.0625"
+
+
+def test_the_newest_common_protocol_and_the_only_common_scale_are_taken() -> None:
+    second = [r.model_copy(update={"protocol": "standard.v2"}) for r in (A, B)]
+    third = A.model_copy(update={"protocol": "standard.v3"})
+    other = A.model_copy(update={"scale": 2})
+    assert compare([A, B, *second, third, other], "a_x4.c", "b_x4.c", "set14").protocol == "standard.v2"
+    assert compare([A, B, *second], "a_x4.c", "b_x4.c", "set14", protocol="standard.v1").protocol == "standard.v1"
+    both = [other, B.model_copy(update={"scale": 2}), A, B]
+    with pytest.raises(InputError, match=r"x2, x4: choose with --scale"):
+        compare(both, "a_x4.c", "b_x4.c", "set14")
+    assert compare(both, "a_x4.c", "b_x4.c", "set14", scale=2).scale == 2
+
+
+def test_bad_requests_say_what_there_is() -> None:
+    with pytest.raises(UnknownNameError, match=r"Did you mean 'b_x4\.c'"):
+        compare([A, B], "a_x4.c", "b_x4.d", "set14")
+    with pytest.raises(UnknownNameError, match="Did you mean 'set14'"):
+        compare([A, B], "a_x4.c", "b_x4.c", "set13")
+    with pytest.raises(UnknownNameError, match="psnr"):
+        compare([A, B], "a_x4.c", "b_x4.c", "set14", "psmr")
+    with pytest.raises(InputError, match="protocol 'rgb'"):
+        compare([A, B], "a_x4.c", "b_x4.c", "set14", protocol="rgb")
+    with pytest.raises(InputError, match="no result at x3"):
+        compare([A, B], "a_x4.c", "b_x4.c", "set14", scale=3)
+    with pytest.raises(UnavailableError, match="drrn has no psnr: no_weights, no checkpoint yet"):
+        compare([A, bare("drrn")], "a_x4.c", "drrn", "set14")
+    with pytest.raises(InputError, match="different pictures"):
+        compare([A, cell("c", n=13)], "a_x4.c", "c", "set14")
+    newer = B.model_copy(update={"metrics": {"psnr": scores(PICTURES, version=2)}})
+    with pytest.raises(InputError, match="version 1 of psnr"):
+        compare([A, newer], "a_x4.c", "b_x4.c", "set14")
+
+
+def test_command(srbench_home: Path) -> None:
+    ensemble = B.model_copy(update={"variant": "ensemble"})
+    for result in (A, B, ensemble):
+        write_result(result)
+    run = CliRunner().invoke
+    done = run(main, ["compare", "a_x4.c", "b_x4.c+ensemble"])
+    assert done.exit_code == 0, done.output
+    assert "PSNR (dB) on set14 x4, standard.v1" in done.output
+    assert "95 % interval of the mean difference: [+0.0" in done.output
+    assert "a_x4.c is better (p = " in done.output
+    record = json.loads(run(main, ["compare", "a_x4.c", "b_x4.c", "--json"]).output)
+    assert record["p"] < 0.01
+    assert len(record["pictures"]) == 14
+    assert record["difference"] == pytest.approx(GAIN.mean())
+    wrong = run(main, ["compare", "a_x4.c", "b_x4.d"])
+    assert wrong.exit_code == 1
+    assert len(wrong.output.strip().splitlines()) == 1
