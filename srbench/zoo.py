@@ -201,7 +201,7 @@ def module_of(card: Card, scale: int | None = None) -> nn.Module:
 
 
 def load_checkpoint(
-    name: str, device: str = "cpu", root: Path | str | None = None, scale: int | None = None
+    name: str, device: str = "cpu", root: Path | str | None = None, scale: int | None = None, fused: bool = False
 ) -> nn.Module:
     """A trained network in eval mode, its weights verified against the card's sha256 and loaded strictly, as float32.
 
@@ -210,6 +210,7 @@ def load_checkpoint(
         device: where to.
         root: another zoo folder.
         scale: the scale to set a multi-scale network to.
+        fused: the faster form that computes the same (``srbench.models._fused``); its keys are not the network's.
 
     Raises:
         UnknownNameError: no such checkpoint. InputError: weights missing, changed or not of this network.
@@ -218,6 +219,10 @@ def load_checkpoint(
     path = verify(card, root)
     module = module_of(card, scale)
     load_weights(module, path)
+    if fused:
+        from srbench.models._fused import fuse
+
+        module = fuse(module)
     return module.to(device).eval()
 
 
