@@ -267,3 +267,15 @@ def test_published_data() -> None:
         "srcnn",
         "vdsr",
     ]
+
+
+def test_speed_is_joined_by_checkpoint() -> None:
+    speed = pd.DataFrame({"checkpoint": ["b_x4.c", "other"], "latency_ms": [12.34, 1.0], "mult_adds": [4.6e9, 1.0]})
+    results = [cell("a_x4.c", 1.0), cell("b_x4.c"), bare("drrn")]
+    [table] = build_leaderboard(results, speed)
+    assert row(table, "b_x4.c")["latency_ms"] == 12.34
+    assert math.isnan(row(table, "a_x4.c")["latency_ms"])
+    text = render_table(table)
+    assert "| mult-adds | latency (ms) |" in text
+    assert "| 4,600,000,000 | 12.3 |" in text
+    assert "latency" not in render_table(only(results))
