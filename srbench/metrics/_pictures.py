@@ -46,10 +46,21 @@ def strips(height: int, rows: int, overlap: int = 0) -> Iterator[slice]:
 
 
 def numbers(metric: str, scores: Tensor) -> Tensor:
-    """The scores, unless one is not a number: that cell has none, since the SR picture holds NaN."""
-    if bool(scores.isnan().any()):
-        raise UnavailableError("failed", f"{metric} is not a number: the SR or HR picture holds NaN or infinity")
+    """The scores; UnavailableError where one is not a number, which is so where a picture holds NaN or infinity."""
+    if bool((scores.isnan() | scores.isneginf()).any()):
+        raise _not_finite(metric)
     return scores
+
+
+def check_finite(metric: str, *pictures: Tensor) -> None:
+    """The same UnavailableError in advance, for functions that would hide such a value or stumble over it."""
+    for picture in pictures:
+        if picture.is_floating_point() and not bool(picture.isfinite().all()):
+            raise _not_finite(metric)
+
+
+def _not_finite(metric: str) -> UnavailableError:
+    return UnavailableError("failed", f"{metric}: the SR or HR picture holds NaN or infinity")
 
 
 def _size(picture: Tensor) -> str:

@@ -6,15 +6,17 @@ Lugmayr, Danelljan, Timofte and others: NTIRE 2021 Learning the Super-Resolution
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from srbench.errors import InputError, UnavailableError
 from srbench.images import imresize
 from srbench.metrics import METRICS, Metric, Pair
 from srbench.metrics._pictures import check
-from srbench.metrics.psnr import psnr
+from srbench.metrics.psnr import decibels
 
 
+@torch.no_grad()
 def lr_psnr(sr: Tensor, lr: Tensor, scale: int) -> Tensor:
     """PSNR in dB between the downscaled SR and the LR pictures, float64 ``(N,)``.
 
@@ -35,7 +37,7 @@ def lr_psnr(sr: Tensor, lr: Tensor, scale: int) -> Tensor:
         raise InputError(f"lr-psnr: the LR picture is {found} (W×H); expected a {scale}th of the SR's {width}×{height}")
     unrounded = lr.is_floating_point() or sr.is_floating_point()
     small: Tensor = imresize(sr.double() if unrounded else sr, size=expected)
-    return psnr(small, lr)
+    return decibels("lr-psnr", small, lr)
 
 
 def _score(pair: Pair) -> Tensor:

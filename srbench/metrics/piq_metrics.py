@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from srbench.metrics import METRICS, Metric, Pair
-from srbench.metrics._pictures import PEAK, check, numbers
+from srbench.metrics._pictures import PEAK, check, check_finite, numbers
 
 
 @dataclass(frozen=True)
@@ -118,6 +118,7 @@ def _score(entry: _Entry, pair: Pair) -> Tensor:
 
     sr, hr = pair.sr, pair.hr
     check(entry.name, sr, hr, channels=(1, 3), minimum=entry.minimum)
+    check_finite(entry.name, sr, hr)
     function: Callable[..., Tensor] = getattr(piq, entry.function)
     scores = torch.zeros(sr.shape[0], dtype=torch.float64, device=sr.device)
     for index in range(sr.shape[0]):

@@ -41,8 +41,13 @@ def psnr(sr: Tensor, hr: Tensor) -> Tensor:
     >>> psnr(torch.zeros(1, 1, 4, 4), torch.full((1, 1, 4, 4), 255.0))
     tensor([0.], dtype=torch.float64)
     """
-    check("psnr", sr, hr)
-    return numbers("psnr", 10.0 * torch.log10(PEAK**2 / squared_error(sr, hr)))
+    return decibels("psnr", sr, hr)
+
+
+def decibels(metric: str, sr: Tensor, hr: Tensor) -> Tensor:
+    """PSNR under the name of ``metric``, with which messages begin."""
+    check(metric, sr, hr)
+    return numbers(metric, 10.0 * torch.log10(PEAK**2 / squared_error(sr, hr)))
 
 
 def _score(pair: Pair) -> Tensor:

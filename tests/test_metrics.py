@@ -1,0 +1,227 @@
+"""What every metric of the registry must do, written once; a metric added to the registry is tested by being there."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterator
+from functools import cache
+
+import pytest
+import torch
+from torch import Tensor
+
+from srbench.errors import InputError, UnavailableError, UnknownNameError
+from srbench.images import imresize
+from srbench.metrics import METRICS, Metric, Pair, get_metric, list_metrics
+from srbench.metrics import _backbones as backbones
+
+SCALE = 4
+SMALL, LARGE = (64, 60), (176, 168)
+METRIC_NAMES = list_metrics()
+
+
+@pytest.fixture(autouse=True)
+def _offline_and_on_one_thread(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(backbones, "_download", lambda *_: "tests do not download")
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(params=METRIC_NAMES)
+def metric(request: pytest.FixtureRequest) -> Metric:
+    return get_metric(request.param)
+
+
+@cache
+def size(name: str) -> tuple[int, int]:
+    """Height and width: small, or larger for a metric with many scales."""
+    dots = torch.zeros(1, 3, *SMALL, dtype=torch.uint8)
+    try:
+        get_metric(name).score(Pair(dots, dots, None, SCALE))
+    except InputError:
+        return LARGE
+    except UnavailableError:
+        return SMALL
+    return SMALL
+
+
+def picture(metric: Metric, channels: int = 3, seed: int = 0) -> Tensor:
+    """Waves, edges and texture, so that structure and gradients are there to be lost: uint8 ``(1, C, H, W)``."""
+    height, width = size(metric.name)
+    generator = torch.Generator().manual_seed(seed)
+    y, x = torch.meshgrid(torch.arange(height) / 9.0, torch.arange(width) / 7.0, indexing="ij")
+    planes = []
+    for channel in range(channels):
+        plane = 110 + 60 * torch.sin(x + channel) * torch.cos(y - channel) + 40 * ((x + y) % 5 > 2.5)
+        planes.append(plane + 6 * torch.randn(height, width, generator=generator))
+    return torch.stack(planes)[None].clamp(0, 255).round().to(torch.uint8)
+
+
+def noisy(hr: Tensor, sigma: float, seed: int = 1) -> Tensor:
+    noise = torch.randn(hr.shape, generator=torch.Generator().manual_seed(seed)) * sigma
+    return (hr + noise).clamp(0, 255).round().to(torch.uint8)
+
+
+def pair(sr: Tensor, hr: Tensor) -> Pair:
+    fits = hr.ndim == 4 and not any(n % SCALE for n in hr.shape[-2:])
+    return Pair(sr, hr, imresize(hr, 1 / SCALE) if fits else None, SCALE)
+
+
+def score(metric: Metric, given: Pair) -> Tensor:
+    try:
+        return metric.score(given)
+    except UnavailableError as error:
+        if error.status != "unavailable":
+            raise
+        pytest.skip(error.reason)
+
+
+def best(metric: Metric) -> float:
+    if not metric.higher_is_better:
+        return 0.0
+    return math.inf if metric.unit == "dB" else 1.0
+
+
+def test_a_metric_says_what_a_caller_must_know(metric: Metric) -> None:
+    assert re.fullmatch(r"[a-z][a-z0-9-]*", metric.name)
+    assert metric.version >= 1
+    assert 1 <= metric.digits <= 6
+    assert metric.summary
+    assert re.search(r"doi:10\.|arXiv:\d{4}\.\d{5}|\b(19|20)\d\d\b", metric.source)
+    assert metric.needs
+    assert metric.needs <= {"hr", "lr"}
+
+
+def test_identical_pictures_score_the_best_value_and_noisy_ones_less(metric: Metric) -> None:
+    hr = picture(metric)
+    scores = [score(metric, pair(noisy(hr, sigma) if sigma else hr, hr)).item() for sigma in (0, 5, 15, 45)]
+    assert scores[0] == pytest.approx(best(metric), abs=1e-5)
+    assert scores == sorted(scores, reverse=metric.higher_is_better)
+    assert len(set(scores)) == 4
+
+
+def test_scores_are_float64_one_a_picture_and_a_batch_changes_none(metric: Metric) -> None:
+    first, second = picture(metric, seed=2), picture(metric, seed=3)
+    one_by_one = torch.cat([score(metric, pair(noisy(hr, 9), hr)) for hr in (first, second)])
+    batch = torch.cat([first, second])
+    together = score(metric, pair(torch.cat([noisy(first, 9), noisy(second, 9)]), batch))
+    assert together.dtype == torch.float64
+    assert together.shape == (2,)
+    assert torch.allclose(together, one_by_one, rtol=0, atol=1e-9)
+
+
+def test_memory_order_and_type_change_no_score(metric: Metric) -> None:
+    hr = picture(metric)
+    sr = noisy(hr, 9)
+    plain = score(metric, pair(sr, hr))
+    as_read = [p.permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2) for p in (sr, hr)]
+    assert not as_read[0].is_contiguous()
+    assert torch.allclose(score(metric, pair(*as_read)), plain, rtol=0, atol=1e-6)
+    wide = torch.zeros(1, 3, sr.shape[2], 400, dtype=torch.uint8)
+    view = wide[..., 100 : 100 + sr.shape[3]]
+    view.copy_(sr)
+    assert torch.allclose(score(metric, pair(view, hr)), plain, rtol=0, atol=1e-6)
+    if "hr" in metric.needs:
+        for dtype in (torch.float32, torch.float64):
+            assert torch.allclose(score(metric, pair(sr.to(dtype), hr.to(dtype))), plain, rtol=0, atol=1e-6)
+
+
+def test_gray_scores_as_rgb_of_equal_channels(metric: Metric) -> None:
+    hr = picture(metric, channels=1)
+    sr = noisy(hr, 9)
+    colour = pair(sr.expand(-1, 3, -1, -1), hr.expand(-1, 3, -1, -1))
+    assert torch.allclose(score(metric, pair(sr, hr)), score(metric, colour), rtol=0, atol=1e-5)
+
+
+def test_scoring_changes_neither_its_pictures_nor_the_random_state(metric: Metric) -> None:
+    hr = picture(metric)
+    sr = noisy(hr, 9)
+    given = pair(sr.double(), hr.double())
+    before, state = given.sr.clone(), torch.get_rng_state()
+    score(metric, given)
+    assert torch.equal(given.sr, before)
+    assert torch.equal(given.hr, hr.double())
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        pytest.param(lambda sr: sr[0], id="no batch"),
+        pytest.param(lambda sr: sr[:0], id="no picture"),
+        pytest.param(lambda sr: sr.to(torch.int64), id="int64"),
+        pytest.param(lambda sr: sr > 100, id="bool"),
+        pytest.param(lambda sr: sr[..., :-3], id="narrower"),
+        pytest.param(lambda sr: sr[:, :2], id="two channels"),
+    ],
+)
+def test_pictures_of_a_wrong_form_are_refused(metric: Metric, spoil: Callable[[Tensor], Tensor]) -> None:
+    hr = picture(metric)
+    with pytest.raises(InputError, match=rf"^{metric.name}: .*expected"):
+        metric.score(Pair(spoil(hr), hr, imresize(hr, 1 / SCALE), SCALE))
+
+
+def test_a_picture_below_the_metric_s_window_is_refused_and_named(metric: Metric) -> None:
+    dot = torch.zeros(1, 3, 1, 1, dtype=torch.uint8)
+    if metric.name == "psnr":
+        assert metric.score(Pair(dot, dot, None, SCALE)).item() == math.inf
+        return
+    with pytest.raises(InputError, match="1×1"):
+        metric.score(Pair(dot, dot, dot, SCALE))
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_a_picture_that_is_not_finite_has_no_score(metric: Metric, bad: float) -> None:
+    hr = picture(metric).double()
+    sr = hr.clone()
+    sr[0, 1, 20, 30] = bad
+    with pytest.raises(UnavailableError) as caught:
+        metric.score(Pair(sr, hr, imresize(hr, 1 / SCALE), SCALE))
+    if caught.value.status == "unavailable":
+        pytest.skip(caught.value.reason)
+    assert caught.value.status == "failed"
+    assert caught.value.reason.startswith(f"{metric.name}: ")
+
+
+@pytest.mark.gpu
+def test_a_gpu_gives_the_same_scores(metric: Metric) -> None:
+    if not torch.cuda.is_available():
+        pytest.skip("no CUDA device")
+    hr = picture(metric)
+    here = pair(noisy(hr, 9), hr)
+    assert here.lr is not None
+    there = Pair(here.sr.cuda(), here.hr.cuda(), here.lr.cuda(), SCALE)
+    tolerance = 1e-9 if metric.name in ("psnr", "ssim", "lr-psnr") else 1e-4
+    assert torch.allclose(score(metric, there).cpu(), score(metric, here), rtol=0, atol=tolerance)
+
+
+def test_lr_psnr_compares_with_the_lr_picture_at_its_own_precision() -> None:
+    metric = get_metric("lr-psnr")
+    hr = picture(metric)
+    lr = imresize(hr, 1 / SCALE)
+    assert metric.score(Pair(hr, hr, lr, SCALE)).item() == math.inf
+    one_off = lr.clone()
+    one_off[0, 0, 5, 5] += 1
+    expected = 10 * math.log10(255**2 * lr.numel())
+    assert metric.score(Pair(hr, hr, one_off, SCALE)).item() == pytest.approx(expected, abs=1e-9)
+    assert metric.score(Pair(hr.double(), hr, imresize(hr.double(), 1 / SCALE), SCALE)).item() == math.inf
+    assert 50 < metric.score(Pair(hr, hr, lr.double(), SCALE)).item() < 70, "8-bit rounding of LR alone is 58.9 dB"
+
+
+def test_lr_psnr_needs_an_lr_picture_that_fits() -> None:
+    metric = get_metric("lr-psnr")
+    hr = picture(metric)
+    with pytest.raises(InputError, match="LR picture is 14×16"):
+        metric.score(Pair(hr, hr, torch.zeros(1, 3, 16, 14, dtype=torch.uint8), SCALE))
+    with pytest.raises(UnavailableError, match="needs the LR picture"):
+        metric.score(Pair(hr, hr, None, SCALE))
+
+
+def test_an_unknown_metric_is_named_with_the_nearest() -> None:
+    with pytest.raises(UnknownNameError, match="Did you mean 'psnr'"):
+        get_metric("pnsr")
+    assert list_metrics("lpips*") == ["lpips", "lpips-vgg"]
+    assert len(METRICS) == len(METRIC_NAMES)
