@@ -48,6 +48,7 @@ class Model:
         interpolator: it has no weights and works at any scale in ``scales``.
         multi_scale: one network serves every scale in ``scales``; its ``set_scale`` chooses.
         options: names of build options besides ``channels`` and ``skip``, with their defaults.
+        counted: regular expression of the submodules that its printed mult-adds are a count of; all where empty.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Model:
     interpolator: bool = False
     multi_scale: bool = False
     options: Mapping[str, Any] = field(default_factory=dict)
+    counted: str = ""
 
     def multiple_at(self, scale: int) -> int:
         """What the input's height and width must be multiples of at this scale."""

@@ -85,5 +85,6 @@ MODELS.register(
         receptive_radius=10,
         has_skip=True,
         options={"width": _WIDTH},
+        counted=r"[lh]r_blocks\.",  # the printed 165.2 G at ×4 are those of the ten blocks
     )
 )

@@ -1,0 +1,64 @@
+"""``srbench cost``: parameters, multiply-adds and the like, counted without computing anything."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from srbench.cli._common import json_option, print_json, print_table
+
+
+@click.command()
+@click.argument("names", nargs=-1)
+@click.option("--scale", type=click.IntRange(2, 8), help="Only this scale; default: 4, and a checkpoint's own.")
+@click.option("--input", "size", metavar="HxW", help="Size of the LR picture; default: what gives 1280×720.")
+@json_option
+def command(names: tuple[str, ...], scale: int | None, size: str | None, as_json: bool) -> None:
+    r"""Count what models and checkpoints cost on any machine (NAMES; all models by default).
+
+    \b
+    srbench cost                          every model at x4, 1280x720 output
+    srbench cost fsrcnn btsrn --scale 2
+    srbench cost fsrcnn_x4.common --json
+
+    Mult-adds are those really done. Beside them the papers' convention, at exactly 1280x720 output: a deconvolution's
+    kernel counts once an output pixel, and BTSRN's blocks alone are counted.
+    """
+    from dataclasses import asdict
+
+    from srbench.evaluation.cost import Cost, card_cost, cost, parse_size
+    from srbench.models import MODELS
+    from srbench.zoo import find_checkpoint
+
+    shape = parse_size(size) if size else None
+    found: list[Cost] = []
+    for name in names or [model.name for model in MODELS if (scale or 4) in model.scales]:
+        if "." in name:
+            found.append(card_cost(find_checkpoint(name), scale, shape))
+        else:
+            found.append(cost(name, scale or 4, shape))
+    if as_json:
+        print_json([asdict(one) for one in found])
+        return
+    columns = (
+        "name", "scale", "input", "parameters", "mult-adds", "as in papers", "FLOPs", "activations", "weights",
+        "receptive field",
+    )  # fmt: skip
+    print_table("", columns, (_cells(one) for one in found))
+
+
+def _cells(one: Any) -> list[str]:
+    side = one.receptive_field
+    return [
+        one.name,
+        f"x{one.scale}",
+        f"{one.input[1]}×{one.input[0]}",
+        f"{one.parameters:,}",
+        f"{one.mult_adds / 1e9:.2f} G",
+        "–" if one.paper_mult_adds is None else f"{one.paper_mult_adds / 1e9:.1f} G",
+        f"{one.flops / 1e9:.2f} G",
+        f"{one.activations / 1e6:.1f} M",
+        f"{one.weight_bytes / 1e6:.2f} MB",
+        f"{side}×{side}",
+    ]
