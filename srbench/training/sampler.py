@@ -21,6 +21,7 @@ from srbench.errors import InputError
 from srbench.images import as_rgb, crop_to_multiple, imresize, luma, read_image
 
 U8 = npt.NDArray[np.uint8]
+_PIXEL = np.dtype("V3")
 _MARGIN = 3  # LR pixels around a crop that its bicubic enlargement reads: 2, and one to spare
 
 
@@ -216,12 +217,12 @@ def enlarge_margin(pre_upsampled: bool) -> int:
 
 
 def _copy(out: U8, picture: U8, top: int, left: int, turn: int) -> None:
-    """Write one square crop into ``out``, flipped and turned."""
-    crop = picture[top : top + out.shape[0], left : left + out.shape[1]]
+    """Write one square crop into ``out``, flipped and turned; both are seen as pixels of 3 bytes, moved as one."""
+    crop = picture[top : top + out.shape[0], left : left + out.shape[1]].view(_PIXEL)
     if turn & 1:
         crop = crop[:, ::-1]
     if turn & 2:
         crop = crop[::-1]
     if turn & 4:
         crop = crop.transpose(1, 0, 2)
-    np.copyto(out, crop)
+    np.copyto(out.view(_PIXEL), crop)
