@@ -82,7 +82,8 @@ def load_backbone(name: str) -> tuple[nn.Sequential, str]:
     try:
         features.load_state_dict(state, strict=True, assign=True)
     except RuntimeError as error:
-        raise UnavailableError("unavailable", f"{path} does not fit {name}: {error}") from None
+        reason = " ".join(str(error).split())
+        raise UnavailableError("unavailable", f"{path} does not fit {name}: {reason}") from None
     return features.requires_grad_(False).eval(), str(path)
 
 
