@@ -9,7 +9,7 @@ import pytest
 
 from srbench.errors import InputError, UnknownNameError
 from srbench.models import list_models
-from srbench.training.recipe import Recipe, find_recipe, list_recipes, load_recipe
+from srbench.training.recipe import CPU_KEYS, Recipe, find_recipe, list_recipes, load_recipe
 
 RECIPES = sorted((Path(__file__).parents[1] / "zoo" / "recipes").glob("*.toml"))
 
@@ -17,14 +17,18 @@ RECIPES = sorted((Path(__file__).parents[1] / "zoo" / "recipes").glob("*.toml"))
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 def test_a_committed_recipe_is_complete_and_named_as_its_file(path: Path) -> None:
     values = tomllib.loads(path.read_text())
-    by_model = values.pop("models", {})
-    assert set(values) == set(Recipe.model_fields)
+    by_model, cpu = values.pop("models", {}), values.pop("cpu")
+    tables = {"perceptual", "adversarial"}
+    assert set(values) - tables == set(Recipe.model_fields) - tables - {"size"}
+    assert {table for table in tables if table in values} == tables & set(values["loss"])
+    assert {"patch", "batch", "steps"} <= set(cpu) <= set(CPU_KEYS)
     owner, _, name = path.stem.rpartition(".")
     assert values["name"] == name
     known = set(list_models())
     assert set(by_model) <= known
     assert not owner or owner in known
-    load_recipe(name, owner or "fsrcnn")
+    assert load_recipe(name, owner or "fsrcnn").size == "full"
+    assert load_recipe(name, owner or "fsrcnn", size="cpu").steps == cpu["steps"]
 
 
 def test_a_models_own_values_and_changes_are_resolved() -> None:

@@ -16,6 +16,14 @@ from srbench.cli._common import data_root_option, device_option, print_json
 )
 @click.option("--scale", type=int, help="The enlargement.")
 @click.option("--steps", type=int, help="Optimiser steps.")
+@click.option("--budget", metavar="TIME", help="Train for this time, such as 20m or 2h, instead of a number of steps.")
+@click.option(
+    "--size",
+    type=click.Choice(["auto", "full", "cpu"]),
+    default="auto",
+    show_default=True,
+    help="The recipe's full size, or the patch, batch and steps that a CPU can bear; auto goes by the device.",
+)
 @click.option("--data", help="Training sets or folders, joined with +; a list in val then becomes a number.")
 @click.option("--seed", type=int, help="Of initial weights and crops; it becomes part of the name.")
 @click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="Change any value of the recipe.")
@@ -34,6 +42,8 @@ def command(
     recipe_name: str,
     scale: int | None,
     steps: int | None,
+    budget: str | None,
+    size: str,
     data: str | None,
     seed: int | None,
     changes: tuple[str, ...],
@@ -55,20 +65,26 @@ def command(
     srbench train espcn --recipe paper --seed 1
     srbench train fsrcnn --set skip=none --name noskip   any value of the recipe
     srbench train fsrcnn --resume                        after Ctrl-C or a crash
+    srbench train srgan --recipe srgan-perpix            starts from srresnet_x4.common
+    srbench train edsr_baseline --budget 30m             as many steps as fit
     """
     import json
 
+    from srbench.inference import pick_device
     from srbench.models import get_model
-    from srbench.training.recipe import load_recipe
+    from srbench.training.budget import parse_budget
+    from srbench.training.perceptual import with_backbone
+    from srbench.training.recipe import Size, load_recipe
     from srbench.training.trainer import Settings, train
 
     get_model(model)
-    recipe = load_recipe(recipe_name, model)
+    small: Size = "cpu" if size == "cpu" or (size == "auto" and pick_device(device).type == "cpu") else "full"
+    recipe = load_recipe(recipe_name, model, size=small)
     given = {"scale": scale, "steps": steps, "data": data, "seed": seed}
     asked = [f"{key}={json.dumps(value)}" for key, value in given.items() if value is not None]
     if data is not None and not isinstance(recipe.val, int):
         asked.append(f"val={len(recipe.val)}")
-    recipe = load_recipe(recipe_name, model, [*asked, *changes])
+    recipe = with_backbone(load_recipe(recipe_name, model, [*asked, *changes], small))
     tag = name or recipe.name + ("" if seed is None else f"-seed{seed}")
     settings = Settings(
         name=tag,
@@ -80,6 +96,7 @@ def command(
         overwrite=overwrite,
         skip_bad=skip_bad,
         save_seconds=save_every,
+        budget=parse_budget(budget) if budget else 0.0,
     )
     card = train(model, recipe, settings)
     if as_json:

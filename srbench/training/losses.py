@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor
 
-from srbench.errors import UnknownNameError
+from srbench.errors import InputError, UnknownNameError
 
 Term = Callable[[Tensor, Tensor], Tensor]
 
@@ -28,22 +28,39 @@ def charbonnier(sr: Tensor, hr: Tensor) -> Tensor:
 
 
 TERMS: dict[str, Term] = {"l1": l1, "mse": mse, "charbonnier": charbonnier}
+"""The terms that need nothing but the two pictures."""
+
+LEARNED = ("perceptual", "adversarial")
+"""The terms that look through another network, which a table of the recipe of the same name describes."""
+
+
+def check_terms(weights: Mapping[str, float]) -> None:
+    """Raise UnknownNameError, with the nearest name, for a term that does not exist."""
+    for name in weights:
+        if name not in TERMS and name not in LEARNED:
+            raise UnknownNameError("loss term", name, (*TERMS, *LEARNED), "the recipe's loss")
 
 
 class Losses:
     """The weighted sum of named terms.
 
     Args:
-        weights: weight of each term; raises UnknownNameError for a term that does not exist.
+        weights: weight of each term.
+        learned: the terms of ``LEARNED`` that ``weights`` names.
+
+    Raises:
+        UnknownNameError: a term that does not exist. InputError: a learned term that was not given.
     """
 
-    def __init__(self, weights: Mapping[str, float]) -> None:
+    def __init__(self, weights: Mapping[str, float], learned: Mapping[str, Term] | None = None) -> None:
+        check_terms(weights)
+        known = {**TERMS, **(learned or {})}
         for name in weights:
-            if name not in TERMS:
-                raise UnknownNameError("loss term", name, TERMS, "the recipe's loss")
+            if name not in known:
+                raise InputError(f"the loss term {name!r} needs a network that looks at the pictures; none was given")
         self.names = list(weights)
         self._weights = [float(weight) for weight in weights.values()]
-        self._terms = [TERMS[name] for name in weights]
+        self._terms = [known[name] for name in weights]
 
     def __call__(self, sr: Tensor, hr: Tensor) -> tuple[Tensor, Tensor]:
         """The weighted sum, and the unweighted terms ``(len(names),)`` without gradient, in the order of ``names``.

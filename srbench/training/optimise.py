@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Iterable
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +13,20 @@ from torch import Tensor, nn
 from srbench.training.recipe import Recipe
 
 
-def make_optimiser(parameters: Iterable[nn.Parameter], recipe: Recipe) -> torch.optim.Optimizer:
+class OptimiserSettings(Protocol):
+    """What a recipe says of the network's optimiser, and its ``[adversarial]`` table of the discriminator's."""
+
+    @property
+    def optimiser(self) -> str: ...
+    @property
+    def lr(self) -> float: ...
+    @property
+    def betas(self) -> tuple[float, float]: ...
+    @property
+    def weight_decay(self) -> float: ...
+
+
+def make_optimiser(parameters: Iterable[nn.Parameter], recipe: OptimiserSettings) -> torch.optim.Optimizer:
     """The recipe's optimiser; its learning rate is set before each step from :func:`learning_rate`."""
     wanted = [parameter for parameter in parameters if parameter.requires_grad]
     decay = recipe.weight_decay
@@ -40,6 +54,11 @@ def learning_rate(recipe: Recipe, step: int) -> float:
     else:
         share = 1.0
     return recipe.lr * share
+
+
+def clip_gradients(parameters: Iterable[nn.Parameter], limit: float) -> Tensor:
+    """Scale the gradients down to a norm of ``limit`` (0: leave them); their norm before that, ``(1,)``."""
+    return nn.utils.clip_grad_norm_(parameters, limit or math.inf).detach().reshape(1)
 
 
 class Average:

@@ -13,22 +13,73 @@ from torch import Tensor
 from srbench.errors import SrbenchError
 
 
+class Window:
+    """What the steps since the last look measured, left on the device until then.
+
+    Args:
+        names: of the values of a step.
+    """
+
+    def __init__(self, names: list[str]) -> None:
+        self.names = names
+        self._rows: list[tuple[int, Tensor]] = []
+
+    def add(self, step: int, values: Tensor) -> None:
+        """Keep the values ``(len(names),)`` of a step."""
+        self._rows.append((step, values))
+
+    def take(self, folder: Path, seed: int) -> list[list[float]]:
+        """The values of each step since the last call (which is when a GPU is waited for).
+
+        Raises:
+            SrbenchError: a value that is not finite, with its name and step.
+        """
+        if not self._rows:
+            return []
+        steps = [step for step, _ in self._rows]
+        values = torch.stack([row for _, row in self._rows]).double().cpu()
+        self._rows.clear()
+        broken = (~values.isfinite()).nonzero()
+        if len(broken):
+            row, column = int(broken[0, 0]), int(broken[0, 1])
+            step = steps[row]
+            raise SrbenchError(
+                f"{self.names[column]} is {float(values[row, column])} in step {step} "
+                f"(batch of seed {seed}, step {step}); "
+                f"the last good state is in {folder}; a lower lr or grad_clip may help"
+            )
+        return values.tolist()
+
+    def means(self, folder: Path, seed: int) -> dict[str, float]:
+        """The mean of each value since the last call; empty where no step was made. Raises as :meth:`take`."""
+        rows = self.take(folder, seed)
+        return {name: math.fsum(row[i] for row in rows) / len(rows) for i, name in enumerate(self.names) if rows}
+
+
 class Progress:
-    """What a run has measured so far, and its best weights."""
+    """What a run has measured so far, and its best weights.
+
+    Args:
+        best: the weights to keep.
+        names: of the loss terms, and of what else a generator's step measures.
+        best_psnr, seconds, curve, window, latest: what :meth:`facts` gave, to go on from.
+    """
 
     def __init__(
         self,
         best: dict[str, Tensor],
+        names: list[str],
         best_psnr: float = -math.inf,
         seconds: float = 0.0,
         curve: list[dict[str, Any]] | None = None,
         window: list[float] | None = None,
+        latest: dict[str, float] | None = None,
     ) -> None:
         self.best, self.best_psnr, self.seconds = best, best_psnr, seconds
         self.curve: list[dict[str, Any]] = curve or []
         self.window: list[float] = window or [0.0, 0.0]  # sum of the loss and steps since the last validation
-        self.pending: list[Tensor] = []
-        self._latest: dict[str, float] = {}
+        self.steps = Window(["loss", *names])
+        self._latest: dict[str, float] = latest or {"loss": 0.0}
 
     def facts(self) -> dict[str, Any]:
         """What a saved state keeps besides the weights."""
@@ -38,37 +89,30 @@ class Progress:
             "seconds": self.seconds,
             "curve": self.curve,
             "window": self.window,
+            "latest": self._latest,
         }
 
-    def collect(self, done: int, names: list[str], folder: Path, seed: int) -> dict[str, float]:
-        """Mean loss and terms of the steps since the last call (which is when a GPU is waited for).
+    def collect(self, folder: Path, seed: int) -> dict[str, float]:
+        """Mean loss and terms of the steps since the last call, or those of the last call where there was no step.
 
         Raises:
             SrbenchError: a loss that is not finite, with its step.
         """
-        if self.pending:
-            values = torch.stack(self.pending).double().cpu()
-            first = done - len(self.pending)
-            self.pending.clear()
-            broken = (~values.isfinite()).nonzero()
-            if len(broken):
-                step, column = int(broken[0, 0]) + first, int(broken[0, 1])
-                term = "loss" if column == 0 else names[column - 1]
-                raise SrbenchError(
-                    f"{term} is {float(values[broken[0, 0], column])} in step {step} (batch of seed {seed}, step {step}); "
-                    f"the last good state is in {folder}; a lower lr or grad_clip may help"
-                )
-            self.window = [self.window[0] + float(values[:, 0].sum()), self.window[1] + len(values)]
-            means = values.mean(0).tolist()
-            self._latest = {"loss": means[0]}
-            if len(names) > 1:
-                self._latest.update(zip(names, means[1:], strict=True))
-        return self._latest
+        rows = self.steps.take(folder, seed)
+        if rows:
+            # Added step by step, so that the sum does not depend on how often it was asked for.
+            for row in rows:
+                self.window = [self.window[0] + row[0], self.window[1] + 1]
+            means = [math.fsum(column) / len(rows) for column in zip(*rows, strict=True)]
+            self._latest = dict(zip(self.steps.names, means, strict=True))
+            if len(self.steps.names) == 2:  # a single term is the loss
+                self._latest.popitem()
+        return dict(self._latest)
 
-    def validated(self, step: int, psnr: float, seconds: float, weights: dict[str, Tensor]) -> None:
-        """Add a point to the curve; keep the weights if they are the best so far."""
+    def validated(self, step: int, scores: dict[str, float], weights: dict[str, Tensor], keep: str) -> None:
+        """Add a point to the curve; keep the weights if they are the best so far, or in any case (``keep`` "last")."""
         loss = self.window[0] / max(1.0, self.window[1])
         self.window = [0.0, 0.0]
-        self.curve.append({"step": step, "loss": loss, "val_psnr": round(psnr, 4), "seconds": round(seconds, 1)})
-        if psnr > self.best_psnr:
-            self.best_psnr, self.best = psnr, copy.deepcopy(weights)
+        self.curve.append({"step": step, "loss": loss, **{key: round(value, 4) for key, value in scores.items()}})
+        if keep == "last" or scores["val_psnr"] > self.best_psnr:
+            self.best_psnr, self.best = scores["val_psnr"], copy.deepcopy(weights)

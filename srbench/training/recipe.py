@@ -1,8 +1,9 @@
 """Recipes: everything that decides what a training run learns, as one flat TOML file under zoo/recipes.
 
-``NAME.toml`` serves every model, ``MODEL.NAME.toml`` one model and goes before it. The only table besides ``loss`` and
-``options`` is ``[models.MODEL]``: values that one model needs otherwise, such as its peak learning rate. What a run
-used is resolved to a flat recipe before training, and that is what its card stores.
+``NAME.toml`` serves every model, ``MODEL.NAME.toml`` one model and goes before it. Besides the tables of a recipe's own
+keys there are two: ``[models.MODEL]``, values that one model needs otherwise, such as its peak learning rate, and
+``[cpu]``, the size that a CPU can bear: other patches, batches and steps, on pictures that hold such patches, and nothing
+else. What a run used is resolved to a flat recipe before training, and that is what its card stores.
 """
 
 from __future__ import annotations
@@ -16,6 +17,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from srbench.errors import InputError, UnknownNameError
 from srbench.home import home
+from srbench.training.tables import Adversarial, Perceptual
+
+Size = Literal["full", "cpu"]
+CPU_KEYS = ("data", "val", "patch", "grow", "batch", "steps", "val_every", "log_every")
+"""What ``[cpu]`` may change."""
 
 
 class Recipe(BaseModel):
@@ -23,18 +29,22 @@ class Recipe(BaseModel):
 
     Attributes:
         name: the file's name without model and suffix; part of the checkpoint's name.
+        size: ``"full"``, or ``"cpu"`` where the values of ``[cpu]`` are in place.
         data: training sets of the catalog, or folders, joined with ``+``.
         val: pictures held back for validation: their names, or how many, which are then spread evenly over the data.
         scale: the enlargement.
         channels: ``"y"``, ``"rgb"``, or ``"model"`` for what the network was published on.
         skip: ``"bicubic"`` adds the network's output to the bicubic enlargement, where it has no such skip itself.
         options: the model's build options.
+        init_from: a checkpoint of the same architecture, options and scale whose weights training starts from, or "".
         patch: side of an LR crop in pixels; the HR crop's is ``scale`` times it.
+        grow: sides of the crops of later stages; all stages have equally many steps.
         batch: crops a step, over all processes.
         steps: optimiser steps.
         rescale: sizes of additional bicubic copies of every picture.
         augment: each crop is flipped and turned into one of its 8 orientations.
         loss: weight of each loss term.
+        perceptual, adversarial: the tables that the terms of these names need.
         optimiser, lr, betas, weight_decay, grad_clip: the optimiser, its peak rate, and the largest gradient norm
             (0: not clipped).
         schedule: how the rate falls after the warm-up: ``cosine`` to ``lr_end``, ``exponential`` to ``lr_end``,
@@ -44,6 +54,9 @@ class Recipe(BaseModel):
         ema: decay a step of the averaged weights, which are validated and kept (0: the weights themselves).
         precision: ``"bf16"`` runs the network under autocast; weights and optimiser stay float32.
         channels_last: memory layout of the network's tensors.
+        compile: run the network through ``torch.compile``.
+        keep: the weights that are kept: ``"best"`` by validation PSNR, or ``"last"``, which adversarial runs need, as
+            their PSNR falls while their pictures sharpen.
         seed: decides initial weights and every crop.
         val_every, log_every: steps between validations and log lines.
     """
@@ -51,18 +64,23 @@ class Recipe(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = ""
+    size: Size = "full"
     data: str = "t91+bsds200"
     val: int | tuple[str, ...] = 10
     scale: int = Field(4, ge=1)
     channels: Literal["model", "y", "rgb"] = "model"
     skip: Literal["none", "bicubic"] = "none"
     options: dict[str, str | int | float | bool] = {}
+    init_from: str = ""
     patch: int = Field(24, ge=1)
+    grow: tuple[int, ...] = ()
     batch: int = Field(16, ge=1)
     steps: int = Field(10_000, ge=1)
     rescale: tuple[float, ...] = ()
     augment: bool = True
     loss: dict[str, float] = {"l1": 1.0}
+    perceptual: Perceptual | None = None
+    adversarial: Adversarial | None = None
     optimiser: Literal["adam", "adamw", "sgd", "rmsprop"] = "adam"
     lr: float = Field(1e-3, gt=0)
     betas: tuple[float, float] = (0.9, 0.999)
@@ -76,6 +94,8 @@ class Recipe(BaseModel):
     ema: float = Field(0.999, ge=0, lt=1)
     precision: Literal["fp32", "bf16"] = "fp32"
     channels_last: bool = True
+    compile: bool = False
+    keep: Literal["best", "last"] = "best"
     seed: int = Field(0, ge=0)
     val_every: int = Field(500, ge=1)
     log_every: int = Field(50, ge=1)
@@ -107,11 +127,38 @@ class Recipe(BaseModel):
             raise ValueError("milestones are fractions of the steps, between 0 and 1")
         return value
 
+    @field_validator("grow")
+    @classmethod
+    def _sides(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        if any(side < 1 for side in value):
+            raise ValueError("sides of crops are 1 LR pixel or more")
+        return value
+
+    @model_validator(mode="after")
+    def _has_tables(self) -> Recipe:
+        for term in ("perceptual", "adversarial"):
+            if term in self.loss and getattr(self, term) is None:
+                raise ValueError(f"the loss term {term!r} needs a table [{term}]")
+        if self.game and self.keep == "best":
+            raise ValueError("keep = 'best' by PSNR would keep an adversarial run's first weights; use keep = 'last'")
+        return self
+
     @model_validator(mode="after")
     def _reaches(self) -> Recipe:
         if self.schedule == "exponential" and self.lr_end == 0:
             raise ValueError("an exponential schedule never reaches lr_end = 0")
         return self
+
+    @property
+    def game(self) -> Adversarial | None:
+        """How generator and discriminator play, or None where the loss has no adversarial term."""
+        return self.adversarial if "adversarial" in self.loss else None
+
+    def stages(self) -> list[tuple[int, int, int]]:
+        """First step, end and LR patch of each stage."""
+        patches = (self.patch, *self.grow)
+        ends = [round(self.steps * (index + 1) / len(patches)) for index in range(len(patches))]
+        return list(zip([0, *ends], ends, patches, strict=False))
 
 
 def recipe_folders() -> list[Path]:
@@ -148,7 +195,7 @@ def find_recipe(name: str, model: str) -> Path:
     raise UnknownNameError("recipe", name, list_recipes(model), f"zoo/recipes for {model}")
 
 
-def load_recipe(name: str, model: str, changes: Iterable[str] = ()) -> Recipe:
+def load_recipe(name: str, model: str, changes: Iterable[str] = (), size: Size = "full") -> Recipe:
     """The recipe called ``name``, resolved for one model.
 
     Args:
@@ -156,6 +203,7 @@ def load_recipe(name: str, model: str, changes: Iterable[str] = ()) -> Recipe:
         model: whose ``[models.MODEL]`` values apply.
         changes: ``key=value``, read as TOML where that is possible and as text where not; ``loss.mse=0.1`` sets one
             value of a table.
+        size: ``"cpu"`` puts the values of ``[cpu]`` in place before the changes; a recipe without that table has one size.
 
     Raises:
         InputError, UnknownNameError: no such recipe, not TOML, an unknown key (with the nearest) or a value that
@@ -166,9 +214,15 @@ def load_recipe(name: str, model: str, changes: Iterable[str] = ()) -> Recipe:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"recipe {path} is not TOML: {error}") from None
-    by_model = values.pop("models", {})
+    by_model, cpu = values.pop("models", {}), values.pop("cpu", {})
+    for key in cpu:
+        if key not in CPU_KEYS:
+            raise UnknownNameError("key of [cpu]", key, CPU_KEYS, str(path))
     values.setdefault("name", path.stem.rpartition(".")[2])
-    return resolve(merged(values, by_model.get(model, {})), str(path), changes)
+    values = merged(values, {key: _table(value) for key, value in by_model.get(model, {}).items()})
+    if size == "cpu" and cpu:
+        values = {**values, **cpu, "size": "cpu"}
+    return resolve(values, str(path), changes)
 
 
 def resolve(values: Mapping[str, Any], where: str, changes: Iterable[str] = ()) -> Recipe:
@@ -179,10 +233,17 @@ def resolve(values: Mapping[str, Any], where: str, changes: Iterable[str] = ()) 
         return Recipe.model_validate(dict(values))
     except ValidationError as error:
         first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"][:1])
+        table, entry = (*map(str, first["loc"][:2]), "", "")[:2]
+        entry = entry if table in _TABLES else ""
+        key = f"{table}.{entry}" if entry else table
         if first["type"] == "extra_forbidden":
-            raise UnknownNameError("recipe key", key, Recipe.model_fields, where) from None
-        given = f" = {values[key]!r}" if key in values else ""
+            allowed = _TABLES[table].model_fields if entry else Recipe.model_fields
+            raise UnknownNameError(
+                "recipe key", entry or key, allowed, f"{table} of {where}" if entry else where
+            ) from None
+        held = values.get(table, {})
+        held = held.get(entry, {}) if entry and isinstance(held, dict) else held
+        given = f" = {held!r}" if table in values and not (isinstance(held, dict) and table in _TABLES) else ""
         raise InputError(f"{where}: {key or 'recipe'}{given}: {first['msg'].removeprefix('Value error, ')}") from None
 
 
@@ -194,7 +255,13 @@ def merged(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, A
     return result
 
 
+_TABLES: dict[str, type[BaseModel]] = {"perceptual": Perceptual, "adversarial": Adversarial}
 _PARTIAL = "\0partial"
+
+
+def _table(value: Any) -> Any:
+    """A model's values of a table go into the recipe's table key by key."""
+    return {_PARTIAL: value} if isinstance(value, dict) else value
 
 
 def _is_partial(value: Any) -> bool:

@@ -50,7 +50,7 @@ def start_or_resume(folder: Path, recipe: Recipe, resume: bool, overwrite: bool)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / STATE).unlink(missing_ok=True)
     (folder / LOG).write_text("", encoding="utf-8")
-    (folder / RECIPE).write_text(tomli_w.dumps(recipe.model_dump(mode="json")), encoding="utf-8")
+    (folder / RECIPE).write_text(tomli_w.dumps(recipe.model_dump(mode="json", exclude_none=True)), encoding="utf-8")
     return None
 
 
@@ -139,6 +139,7 @@ class Watch:
         self._path = folder / LOG
         self._file: TextIO | None = None
         self._val = ""
+        self._warned = ""
 
     def __enter__(self) -> Watch:
         self._bar.start()
@@ -164,6 +165,12 @@ class Watch:
         if "samples_per_s" in facts:
             shown = f"loss {facts['loss']:.5f}  {self._val}{facts['samples_per_s']:.0f} samples/s"
             self._bar.update(self._task, completed=step, facts=shown)
+
+    def warn(self, text: str) -> None:
+        """A line of its own, once while it stays the same."""
+        if text and text.partition(":")[0] != self._warned:
+            self.say(f"warning: {text}")
+        self._warned = text.partition(":")[0]
 
     def counting(self, title: str, total: int) -> Callable[[], None]:
         """A second bar, which each call of the result moves by one and the last one hides."""

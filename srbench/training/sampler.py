@@ -6,10 +6,9 @@ Crops are gathered as uint8 by NumPy, one batch ahead in a thread, and become fl
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -18,89 +17,12 @@ import torch
 from torch import Tensor
 
 from srbench.errors import InputError
-from srbench.images import as_rgb, crop_to_multiple, imresize, luma, read_image
+from srbench.images import imresize, luma
+from srbench.training.pictures import MARGIN, U8, TrainingPictures, enlarge_margin, load_pictures
 
-U8 = npt.NDArray[np.uint8]
+__all__ = ["Crops", "Sampler", "TrainingPictures", "enlarge_margin", "load_pictures"]
+
 _PIXEL = np.dtype("V3")
-_MARGIN = 3  # LR pixels around a crop that its bicubic enlargement reads: 2, and one to spare
-
-
-@dataclass(frozen=True)
-class TrainingPictures:
-    """Decoded pictures and their rescaled copies.
-
-    Attributes:
-        hr: uint8 ``(H, W, 3)``, H and W multiples of the scale.
-        lr: uint8 ``(H/scale + 2·margin, W/scale + 2·margin, 3)``, MATLAB bicubic, mirrored into the margin.
-        scale: the enlargement.
-        margin: LR pixels around each LR picture.
-        too_small: files that are smaller than a crop and were left out.
-        bad: files that cannot be read and were left out.
-    """
-
-    hr: Sequence[U8]
-    lr: Sequence[U8]
-    scale: int
-    margin: int
-    too_small: tuple[str, ...] = ()
-    bad: tuple[str, ...] = ()
-
-
-def load_pictures(
-    paths: Sequence[Path],
-    scale: int,
-    patch: int,
-    rescale: Sequence[float] = (),
-    margin: int = 0,
-    skip_bad: bool = False,
-    advance: Callable[[], None] = lambda: None,
-) -> TrainingPictures:
-    """Read pictures, add bicubic copies at the ``rescale`` sizes and make every LR; gray pictures become RGB.
-
-    A picture or copy smaller than ``patch`` LR pixels is left out.
-
-    Args:
-        paths: the HR files.
-        scale: the enlargement.
-        patch: side of an LR crop.
-        rescale: factors below 1.
-        margin: LR pixels to mirror around each LR picture.
-        skip_bad: leave out files that cannot be read instead of raising.
-        advance: called after each file.
-
-    Raises:
-        InputError: a file that cannot be read; no picture as large as a crop.
-    """
-    hrs: list[U8] = []
-    lrs: list[U8] = []
-    small: list[str] = []
-    bad: list[str] = []
-    for path in paths:
-        try:
-            picture = as_rgb(read_image(path))
-        except InputError:
-            if not skip_bad:
-                raise
-            bad.append(path.name)
-            advance()
-            continue
-        if min(picture.shape[:2]) < patch * scale:
-            small.append(path.name)
-        for factor in (1.0, *rescale):
-            if min(picture.shape[:2]) * factor < patch * scale:
-                continue
-            copy = picture if factor == 1.0 else imresize(picture, factor)
-            hr = np.ascontiguousarray(crop_to_multiple(copy, scale))
-            lr = imresize(hr, 1 / scale)
-            hrs.append(hr)
-            lrs.append(np.pad(lr, ((margin, margin), (margin, margin), (0, 0)), mode="symmetric") if margin else lr)
-        advance()
-    if not hrs:
-        raise InputError(
-            f"none of the {len(paths)} training pictures holds a crop of {patch * scale}×{patch * scale} pixels "
-            f"(patch {patch} at x{scale}); expected a smaller patch or larger pictures"
-        )
-    return TrainingPictures(hrs, lrs, scale, margin, tuple(small), tuple(bad))
 
 
 @dataclass(frozen=True)
@@ -155,8 +77,8 @@ class Sampler:
             )
         if batch % world:
             raise InputError(f"a batch of {batch} cannot be shared equally by {world} processes")
-        if pre_upsampled and pictures.margin < _MARGIN:
-            raise InputError(f"an enlarged crop needs a margin of {_MARGIN} LR pixels, not {pictures.margin}")
+        if pre_upsampled and pictures.margin < MARGIN:
+            raise InputError(f"an enlarged crop needs a margin of {MARGIN} LR pixels, not {pictures.margin}")
         self.pictures, self.patch, self.batch, self.seed = pictures, patch, batch, seed
         self.augment, self.channels, self.pre_upsampled = augment, channels, pre_upsampled
         self._slice = slice(rank * batch // world, (rank + 1) * batch // world)
@@ -176,7 +98,7 @@ class Sampler:
         """The own slice of ``step``'s crops: LR ``(n, p, p, 3)``, with its margin where enlarged, and HR, both uint8."""
         crops = self.draw(step)
         scale, side = self.pictures.scale, self.patch
-        around = _MARGIN if self.pre_upsampled else 0
+        around = MARGIN if self.pre_upsampled else 0
         inset = self.pictures.margin - around
         chosen = range(self.batch)[self._slice]
         lr = np.empty((len(chosen), side + 2 * around, side + 2 * around, 3), np.uint8)
@@ -192,7 +114,7 @@ class Sampler:
         """Gathered crops as float32 ``(n, C, H, W)`` on [0, 1] on ``device``, in channels_last layout for RGB."""
         small, large = self._floats(lr, device), self._floats(hr, device)
         if self.pre_upsampled:
-            border = _MARGIN * self.pictures.scale
+            border = MARGIN * self.pictures.scale
             small = imresize(small, float(self.pictures.scale))[..., border:-border, border:-border]
         return small, large
 
@@ -209,11 +131,6 @@ class Sampler:
     def _floats(self, crops: U8, device: torch.device) -> Tensor:
         planar = torch.from_numpy(crops).to(device, non_blocking=True).permute(0, 3, 1, 2).float()
         return (luma(planar) if self.channels == "y" else planar).div_(255)
-
-
-def enlarge_margin(pre_upsampled: bool) -> int:
-    """The margin that ``load_pictures`` must leave for a network's sampler."""
-    return _MARGIN if pre_upsampled else 0
 
 
 def _copy(out: U8, picture: U8, top: int, left: int, turn: int) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
 import torch
@@ -15,6 +16,7 @@ from srbench.errors import InputError, SrbenchError
 from srbench.home import home
 from srbench.inference import for_model
 from srbench.models import Model, create_model, get_model
+from srbench.training.budget import steps_within
 from srbench.training.checkpoint import (
     RunState,
     load_optimiser,
@@ -25,13 +27,17 @@ from srbench.training.checkpoint import (
     save_state,
 )
 from srbench.training.distributed import Processes
-from srbench.training.losses import Losses
-from srbench.training.optimise import Average, learning_rate, make_optimiser
+from srbench.training.gan import Game
+from srbench.training.losses import Losses, check_terms
+from srbench.training.optimise import Average, clip_gradients, learning_rate, make_optimiser
+from srbench.training.parent import start_from
+from srbench.training.perceptual import PerceptualLoss, with_backbone
 from srbench.training.progress import Progress
 from srbench.training.provenance import hardware, notes, source_commit
 from srbench.training.recipe import Recipe
 from srbench.training.run import Clock, Watch, claim, start_or_resume, stop_on_signal
-from srbench.training.sampler import Sampler, enlarge_margin, load_pictures
+from srbench.training.sampler import enlarge_margin, load_pictures
+from srbench.training.stages import Stages
 from srbench.training.validation import Validation, split
 from srbench.zoo import Card, checkpoint_name, list_checkpoints, save_checkpoint
 
@@ -51,6 +57,8 @@ class Settings:
         skip_bad: leave out pictures that cannot be read.
         save_seconds: time between saved states.
         progress: show a bar.
+        runs: folder of the runs; runs/ by default.
+        budget: seconds of training, which replace the recipe's steps; 0 for the recipe's.
     """
 
     name: str = ""
@@ -63,6 +71,8 @@ class Settings:
     skip_bad: bool = False
     save_seconds: float = 60.0
     progress: bool = True
+    runs: Path | None = None
+    budget: float = 0.0
 
 
 class InterruptedRunError(SrbenchError):
@@ -78,7 +88,7 @@ def train(model_name: str, recipe: Recipe, settings: Settings | None = None) -> 
         settings: how to carry it out.
 
     Returns:
-        the card of the checkpoint, whose weights are the average with the best validation PSNR.
+        the card of the checkpoint, whose weights are the average with the best validation PSNR, or the last one.
 
     Raises:
         SrbenchError: data, names or values that cannot be used; a loss that is no number; InterruptedRunError.
@@ -91,12 +101,15 @@ def train(model_name: str, recipe: Recipe, settings: Settings | None = None) -> 
         torch.set_num_threads(settings.threads)
     processes = Processes(settings.device)
     device = processes.device
+    recipe = with_backbone(recipe)
     tag = settings.name or recipe.name
     name = checkpoint_name(model.name, [recipe.scale], tag)
     if not (settings.overwrite or settings.resume) and list_checkpoints(name, settings.zoo):
         raise InputError(f"the zoo has a checkpoint {name}; --overwrite replaces it, --name keeps both")
-    folder = home() / "runs" / name
-    losses = Losses(recipe.loss)
+    folder = (settings.runs or home() / "runs") / name
+    if settings.budget:
+        recipe = processes.agree(_within_budget(model_name, recipe, settings, folder))
+    check_terms(recipe.loss)
     channels: Literal["y", "rgb"] = model.channels if recipe.channels == "model" else recipe.channels
     options: dict[str, Any] = dict(recipe.options)
     if recipe.skip == "bicubic" and not model.has_skip:
@@ -106,8 +119,20 @@ def train(model_name: str, recipe: Recipe, settings: Settings | None = None) -> 
     network = create_model(model.name, recipe.scale, channels=channels, **options).to(device)
     if recipe.channels_last:
         network = network.to(memory_format=torch.channels_last)
+    if recipe.init_from:
+        start_from(recipe.init_from, network, model, recipe.scale, channels, options, settings.zoo)
+    forward = torch.compile(network) if recipe.compile else network
     average = Average(network, recipe.ema)
     optimiser = make_optimiser(network.parameters(), recipe)
+    learned: dict[str, Any] = {}
+    if "perceptual" in recipe.loss and recipe.perceptual:
+        learned["perceptual"] = PerceptualLoss(recipe.perceptual, recipe.precision).to(device)
+    game: Game | None = None
+    if recipe.game:
+        game = Game(recipe, channels, device, processes.average, folder, processes.rank, processes.world)
+        learned["adversarial"] = game.fool
+    losses = Losses(recipe.loss, learned)
+    measured = [*losses.names, *(["g_grad"] if game else [])]
 
     sets = find_datasets(recipe.data, settings.data_root)
     digests = {images.name: images.digest for images in sets}
@@ -125,13 +150,15 @@ def train(model_name: str, recipe: Recipe, settings: Settings | None = None) -> 
         if not processes.main and settings.resume:
             state = load_state(folder)
         start = state.step if state else 0
-        run = Progress(best={key: value.clone() for key, value in average.weights().items()})
+        run = Progress({key: value.clone() for key, value in average.weights().items()}, measured)
         if state:
             network.load_state_dict(state.tensors["network"])
             average.network.load_state_dict(state.tensors["average"])
             load_optimiser(optimiser, state.tensors.get("optimiser", {}))
             load_random(state.tensors["random"])
-            run = Progress(state.tensors["best"], **state.facts["progress"])
+            run = Progress(state.tensors["best"], measured, **state.facts["progress"])
+            if game:
+                game.load(state.tensors, state.facts["game"], device)
 
         watch.say(f"{name}: reading {len(train_paths)} pictures of {recipe.data}, {len(val_paths)} held back")
         advance = watch.counting("reading", len(train_paths))
@@ -139,54 +166,58 @@ def train(model_name: str, recipe: Recipe, settings: Settings | None = None) -> 
         pictures = load_pictures(
             train_paths, recipe.scale, recipe.patch, recipe.rescale, margin, settings.skip_bad, advance
         )
-        sampler = Sampler(
-            pictures,
-            recipe.patch,
-            recipe.batch,
-            recipe.seed,
-            recipe.augment,
-            channels,
-            model.pre_upsampled,
-            processes.rank,
-            processes.world,
-        )
+        stages = Stages(pictures, recipe, channels, model.pre_upsampled, processes.rank, processes.world)
+        if game and not state:
+            game.draw_reference(stages.first, device)
         if not start and processes.main:
-            watch.log(0, {"val_bicubic": validation.bicubic(), "val_psnr": validation.psnr(shown)})
+            watch.log(0, {"val_bicubic": validation.bicubic(), **validation.scores(shown, game is not None)})
 
         clock, saved = Clock(run.seconds, start), time.monotonic()
         network.train()
-        for step, (lr, hr) in enumerate(sampler.batches(start, recipe.steps, device), start):
+        for step, (lr, hr) in enumerate(stages.batches(start, device), start):
+            turn = game is None or game.generators_turn(step)
             for group in optimiser.param_groups:
                 group["lr"] = learning_rate(recipe, step)
-            with torch.autocast(device.type, torch.bfloat16, enabled=recipe.precision == "bf16"):
-                sr = network(lr)
-            loss, terms = losses(sr, hr)
-            optimiser.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            values = processes.average(network.parameters(), torch.cat([loss.detach()[None], terms]))
-            if recipe.grad_clip:
-                nn.utils.clip_grad_norm_(network.parameters(), recipe.grad_clip)
-            optimiser.step()
-            average.update(step)
-            run.pending.append(values)
+            with (
+                torch.autocast(device.type, torch.bfloat16, enabled=recipe.precision == "bf16"),
+                torch.set_grad_enabled(turn),
+            ):
+                sr = forward(lr)
+            if game:
+                game.learn(step, sr, hr)
+            if turn:
+                loss, terms = losses(sr, hr)
+                optimiser.zero_grad()
+                loss.backward()  # type: ignore[no-untyped-call]
+                values = processes.average(network.parameters(), torch.cat([loss.detach()[None], terms]))
+                if recipe.grad_clip or game:
+                    norm = clip_gradients(network.parameters(), recipe.grad_clip)
+                    values = torch.cat([values, norm]) if game else values
+                optimiser.step()
+                average.update(step // (recipe.game.n_critic if recipe.game else 1))
+                run.steps.add(step, values)
 
             done = step + 1
             last, logged = done == recipe.steps, done % recipe.log_every == 0
             if logged or last:
-                means = run.collect(done, losses.names, folder, recipe.seed)
+                facts: dict[str, Any] = run.collect(folder, recipe.seed)
+                if game:
+                    facts = game.report(done, facts, sr, lr, hr)
+                    watch.warn(facts.get("collapse", ""))
                 rate = clock.rate(done, recipe.batch)
-                watch.log(done, {**means, "lr": learning_rate(recipe, step), "samples_per_s": round(rate, 1)})
+                watch.log(done, {**facts, "lr": learning_rate(recipe, step), "samples_per_s": round(rate, 1)})
             if done % recipe.val_every == 0 or last:
-                run.collect(done, losses.names, folder, recipe.seed)
-                psnr = processes.agree(validation.psnr(shown) if processes.main else 0.0)
-                run.validated(done, psnr, clock.seconds(), average.weights())
+                run.collect(folder, recipe.seed)
+                scores = validation.scores(shown, game is not None) if processes.main else {}
+                scores = processes.agree({**scores, "seconds": clock.seconds()})
+                run.validated(done, scores, average.weights(), recipe.keep)
                 watch.log(done, run.curve[-1])
             stopped = processes.any(stop.asked, logged or last)
             due = done % recipe.val_every == 0 or last or stopped or time.monotonic() - saved > settings.save_seconds
             if due and processes.main:
-                run.collect(done, losses.names, folder, recipe.seed)
+                run.collect(folder, recipe.seed)
                 run.seconds = clock.seconds()
-                _save(folder, done, model, recipe, network, average, optimiser, run)
+                _save(folder, done, model, recipe, network, average, optimiser, run, game)
                 saved = time.monotonic()
             if stopped and not last:
                 raise InterruptedRunError(f"{name} stopped at step {done} of {recipe.steps}; go on with --resume")
@@ -207,9 +238,17 @@ def train(model_name: str, recipe: Recipe, settings: Settings | None = None) -> 
         hardware=hardware(device, processes.world),
         wall_time_s=round(run.seconds, 1),
         precision=recipe.precision,
+        init_from=recipe.init_from or None,
         config=recipe.model_dump(mode="json"),
         curve=run.curve,
-        notes=notes(val_paths, pictures.too_small, pictures.bad),
+        notes="; ".join(
+            [
+                notes(val_paths, pictures.too_small, pictures.bad),
+                *([learned["perceptual"].source] if "perceptual" in learned else []),
+                *([f"step {step}: {reason}" for step, reason in game.health.events] if game else []),
+                *([f"steps follow from a budget of {settings.budget:g} s"] if settings.budget else []),
+            ]
+        ),
     )
     if processes.main:
         save_checkpoint(run.best, card, settings.zoo)
@@ -226,6 +265,7 @@ def _save(
     average: Average,
     optimiser: torch.optim.Optimizer,
     run: Progress,
+    game: Game | None,
 ) -> None:
     tensors = {
         "network": dict(network.state_dict()),
@@ -235,4 +275,20 @@ def _save(
         "random": random_tensors(),
     }
     facts = {"model": model.name, "recipe": recipe.model_dump(mode="json"), "progress": run.facts()}
+    if game:
+        game.collect()  # nothing is saved after a loss that is no number
+        tensors.update(game.tensors())
+        facts["game"] = game.facts()
     save_state(folder, RunState(step, tensors, facts))
+
+
+def _within_budget(model_name: str, recipe: Recipe, settings: Settings, folder: Path) -> Recipe:
+    with TemporaryDirectory() as temporary:
+        place = Path(temporary)
+
+        def trial(short: Recipe) -> tuple[Path, float]:
+            kept = replace(settings, name="trial", zoo=place, runs=place, resume=False, progress=False, budget=0.0)
+            card = train(model_name, short, kept)
+            return place / card.name, card.wall_time_s
+
+        return steps_within(recipe, settings.budget, folder, trial)

@@ -5,18 +5,22 @@ Measured as the ``standard`` protocol measures test sets; a test set itself is n
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from srbench.datasets.local import ImageSet
 from srbench.datasets.pairs import degrade, prepare_hr
-from srbench.errors import InputError, nearest
+from srbench.errors import InputError, UnavailableError, nearest
 from srbench.images import imresize, luma, read_image, shave
 from srbench.inference import Upscaler, upscale_array
+from srbench.metrics.lpips import lpips_distance
+from srbench.metrics.lr_psnr import lr_psnr
 from srbench.protocol import get_protocol
 
 U8 = npt.NDArray[np.uint8]
@@ -70,9 +74,25 @@ class Validation:
                 raise error if str(path) in str(error) else InputError(f"{path}: {error}") from None
             self._pairs.append((hr, degrade(hr, scale, self._protocol)))
 
-    def psnr(self, upscaler: Upscaler) -> float:
-        """Mean PSNR (dB, Y, shave = scale) of a network."""
-        return float(np.mean([self._score(upscale_array(upscaler, lr), hr) for hr, lr in self._pairs]))
+    def scores(self, upscaler: Upscaler, perceptual: bool = False) -> dict[str, float]:
+        """Means of a network: ``val_psnr`` (dB, Y, shave = scale).
+
+        Args:
+            perceptual: also ``val_lr_psnr`` (dB) and, where AlexNet's weights can be had, ``val_lpips``; an adversarial
+                run is judged by them, as its PSNR falls.
+        """
+        rows: list[dict[str, float]] = []
+        for hr, lr in self._pairs:
+            sr = upscale_array(upscaler, lr)
+            rows.append({"val_psnr": self._score(sr, hr), **(self._perceptual(sr, hr, lr) if perceptual else {})})
+        return {key: float(np.mean([row[key] for row in rows])) for key in rows[0]}
+
+    def _perceptual(self, sr: U8, hr: U8, lr: U8) -> dict[str, float]:
+        sr_, hr_, lr_ = (torch.from_numpy(np.atleast_3d(p)).permute(2, 0, 1)[None] for p in (sr, hr, lr))
+        scores = {"val_lr_psnr": float(lr_psnr(sr_, lr_, self._scale))}
+        with contextlib.suppress(UnavailableError, InputError):  # no weights, or a picture that is too small
+            scores["val_lpips"] = float(lpips_distance(sr_, hr_))
+        return scores
 
     def bicubic(self) -> float:
         """The same of bicubic, which any network should pass soon."""

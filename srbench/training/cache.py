@@ -1,0 +1,162 @@
+"""Decoded pictures on disk, memory-mapped: training sets that are larger than memory.
+
+``SRBENCH_CACHE/training/<key>.bin`` holds the pixels of all pictures and copies one after another, ``<key>.json`` where each
+lies and the sha256 of the whole. The key is a hash over the files' own hashes, the scale and the rescaled sizes, so that
+changed pictures get a new cache. Both files appear whole or not at all, and a cache that differs from its sha256 is built anew.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from srbench.datasets.hashes import cache_root, sha256_of
+from srbench.errors import InputError
+from srbench.training.pictures import U8, Copy, Decoded, Wanted, decode_all
+
+_VERSION = 1  # of the file's layout and of how its pixels are made
+
+
+def default_memory() -> float:
+    """The bound in bytes where none is given: a quarter of the machine's memory, 4 GiB where that is unknown."""
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 4
+    except (AttributeError, ValueError, OSError):
+        return 4 * 2**30
+
+
+def estimate(paths: Sequence[Path], scale: int, rescale: Sequence[float]) -> int:
+    """Bytes that the decoded pictures and copies take, from the files' headers; unreadable files take none."""
+    from PIL import Image
+
+    pixels = 0
+    for path in paths:
+        with suppress(OSError, ValueError, SyntaxError, Image.DecompressionBombError), Image.open(path) as file:
+            pixels += file.width * file.height
+    area = 1 + sum(factor**2 for factor in rescale)
+    return int(3 * pixels * area * (1 + 1 / scale**2))
+
+
+def cached(
+    paths: Sequence[Path], wanted: Wanted, size: int, skip_bad: bool, advance: Callable[[], None] = lambda: None
+) -> list[Decoded]:
+    """The files' pictures and copies, memory-mapped; built first where the cache has none or a damaged one.
+
+    Args:
+        paths: the HR files.
+        wanted: what is made of each.
+        size: bytes that it will take, about.
+        skip_bad: build although some file cannot be read.
+        advance: called after each file that is decoded for the cache.
+
+    Raises:
+        InputError: a file that cannot be read; no room on the disk.
+    """
+    folder = cache_root() / "training"
+    stem = key(paths, wanted)
+    found = read(folder, stem, wanted)
+    if found is None:
+        build(folder, stem, paths, wanted, size, skip_bad, advance)
+        found = read(folder, stem, wanted, trusted=True)
+        if found is None:
+            raise InputError(f"{folder / stem}.bin changed while it was read; expected nobody else to write there")
+    return found
+
+
+def key(paths: Sequence[Path], wanted: Wanted) -> str:
+    """The name of a cache: everything that decides its bytes."""
+    hashes = sha256_of(paths)
+    facts = [_VERSION, wanted.scale, wanted.rescale, wanted.margin, [[path.name, hashes[path]] for path in paths]]
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:32]
+
+
+def build(
+    folder: Path,
+    stem: str,
+    paths: Sequence[Path],
+    wanted: Wanted,
+    size: int,
+    skip_bad: bool,
+    advance: Callable[[], None],
+) -> None:
+    """Decode every file into a new cache; raises InputError as :func:`cached`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    advice = "raise --cache-memory, or point SRBENCH_CACHE to a larger disk"
+    if (free := shutil.disk_usage(folder).free) < size:
+        raise InputError(f"the decoded pictures take {_gib(size)} and {folder} has {_gib(free)} left; {advice}")
+    handle, name = tempfile.mkstemp(dir=folder, prefix=".building-")
+    digest, entries = hashlib.sha256(), []
+    try:
+        with os.fdopen(handle, "wb") as file:
+            for decoded in decode_all(paths, wanted, wanted.scale, advance):
+                if decoded.error and not skip_bad:
+                    raise InputError(f"{decoded.error}; --skip-bad leaves such pictures out")
+                copies = [[copy.factor, *copy.hr.shape[:2]] for copy in decoded.copies]
+                entries.append({"name": decoded.name, "side": decoded.side, "error": decoded.error, "copies": copies})
+                for array in (part for copy in decoded.copies for part in (copy.hr, copy.lr)):
+                    file.write(array.data)
+                    digest.update(array.data)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).replace(folder / f"{stem}.bin")
+        index = {"sha256": digest.hexdigest(), "files": entries}
+        Path(name).write_text(json.dumps(index), encoding="utf-8")
+        Path(name).replace(folder / f"{stem}.json")
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise InputError(f"{folder} became full while the decoded pictures were written; {advice}") from None
+    finally:
+        Path(name).unlink(missing_ok=True)
+
+
+def read(folder: Path, stem: str, wanted: Wanted, trusted: bool = False) -> list[Decoded] | None:
+    """What a cache holds, or None where it is not there, cut off or damaged.
+
+    The sha256 of all pixels is compared, and remembered by the file's size and time of change; ``trusted`` files were
+    written just now.
+    """
+    pixels = folder / f"{stem}.bin"
+    try:
+        index = json.loads((folder / f"{stem}.json").read_text(encoding="utf-8"))
+        if not trusted and sha256_of([pixels])[pixels] != index["sha256"]:
+            return None
+        mapped: U8 = np.asarray(np.memmap(pixels, np.uint8, "r"))
+        return _unpack(mapped, index["files"], wanted)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _unpack(mapped: U8, files: list[dict[str, Any]], wanted: Wanted) -> list[Decoded]:
+    start = 0
+
+    def take(height: int, width: int) -> U8:
+        nonlocal start
+        end = start + 3 * height * width
+        array = mapped[start:end].reshape(height, width, 3)  # ValueError where the file is cut off
+        start = end
+        return array
+
+    found = []
+    for entry in files:
+        copies = []
+        for factor, height, width in entry["copies"]:
+            hr = take(height, width)
+            lr = take(height // wanted.scale + 2 * wanted.margin, width // wanted.scale + 2 * wanted.margin)
+            copies.append(Copy(entry["side"], factor, hr, lr))
+        found.append(Decoded(entry["name"], entry["side"], tuple(copies), entry["error"]))
+    return found
+
+
+def _gib(size: float) -> str:
+    return f"{size / 2**30:.1f} GiB"

@@ -1,0 +1,71 @@
+"""The two tables that a recipe needs for some of its loss terms: ``[perceptual]`` and ``[adversarial]``."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+
+class Perceptual(BaseModel):
+    """What the term ``perceptual`` compares.
+
+    Attributes:
+        backbone: the classifier whose features are compared. Where VGG19's weights cannot be had, VGG16 takes its place.
+        layer: such as ``conv5_4`` (VGG19), ``conv5_3`` or ``conv2_2``.
+        activation: ``"before"`` compares what the convolution gives, ``"after"`` what its ReLU leaves of it.
+        distance: between features, ``"l1"`` or ``"mse"``, as a mean.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    backbone: Literal["vgg19", "vgg16"] = "vgg19"
+    layer: str = "conv5_4"
+    activation: Literal["before", "after"] = "after"
+    distance: Literal["l1", "mse"] = "mse"
+
+
+class Adversarial(BaseModel):
+    """How generator and discriminator play, for the term ``adversarial``.
+
+    Attributes:
+        kind: ``standard`` (binary cross-entropy), ``relativistic`` (average), ``wgan-clip`` or ``wgan-gp``.
+        discriminator: ``dense`` is SRGAN's, built for the recipe's patch; ``convolutional`` takes any patch.
+        norm: ``batch``, ``none`` or ``virtual``, which normalises by a reference batch drawn before the first step.
+        reference: pictures of that reference batch.
+        optimiser, lr, betas, weight_decay: the discriminator's; its rate follows the generator's schedule.
+        grad_clip: the largest norm of its gradient (0: not clipped).
+        real_label, fake_label: targets of the cross-entropy; 0.9 for ``real_label`` alone is one-sided smoothing.
+        label_noise: half the width of the uniform noise on each picture's target.
+        n_critic: the generator learns from every ``n_critic``-th batch, the discriminator from every batch.
+        clip: of ``wgan-clip``, the largest absolute value of a weight of the critic's convolutions and dense layers.
+        penalty: of ``wgan-gp``, the weight λ of the gradient penalty.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["standard", "relativistic", "wgan-clip", "wgan-gp"] = "standard"
+    discriminator: Literal["dense", "convolutional"] = "dense"
+    norm: Literal["batch", "none", "virtual"] = "batch"
+    reference: int = Field(16, ge=1)
+    optimiser: Literal["adam", "adamw", "sgd", "rmsprop"] = "adam"
+    lr: float = Field(1e-4, gt=0)
+    betas: tuple[float, float] = (0.9, 0.999)
+    weight_decay: float = Field(0.0, ge=0)
+    grad_clip: float = Field(0.0, ge=0)
+    real_label: float = Field(1.0, ge=0, le=1)
+    fake_label: float = Field(0.0, ge=0, le=1)
+    label_noise: float = Field(0.0, ge=0, le=0.5)
+    n_critic: int = Field(1, ge=1)
+    clip: float = Field(0.01, gt=0)
+    penalty: float = Field(10.0, gt=0)
+
+    @model_validator(mode="after")
+    def _plays(self) -> Adversarial:
+        if self.kind == "wgan-gp" and self.norm == "batch":
+            raise ValueError(
+                "a gradient penalty is one picture's, and batch norm mixes pictures: norm must be 'none' or 'virtual'"
+            )
+        if self.fake_label >= self.real_label:
+            raise ValueError(f"real_label = {self.real_label} must be above fake_label = {self.fake_label}")
+        return self
