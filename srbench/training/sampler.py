@@ -18,7 +18,8 @@ from torch import Tensor
 
 from srbench.errors import InputError
 from srbench.images import imresize, luma
-from srbench.training.pictures import MARGIN, U8, TrainingPictures, enlarge_margin, load_pictures
+from srbench.training.decode import U8
+from srbench.training.pictures import MARGIN, TrainingPictures, enlarge_margin, load_pictures
 
 __all__ = ["Crops", "Sampler", "TrainingPictures", "enlarge_margin", "load_pictures"]
 
