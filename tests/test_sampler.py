@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from srbench.errors import InputError
 from srbench.images import imresize, luma, write_image
-from srbench.training.sampler import Sampler, TrainingPictures, enlarge_margin, load_pictures
+from srbench.training.pictures import TrainingPictures, enlarge_margin, load_pictures
+from srbench.training.sampler import Sampler
 
 CPU = torch.device("cpu")
 

@@ -25,7 +25,8 @@ from srbench.training.losses import TERMS, Losses
 from srbench.training.optimise import Average, learning_rate, make_optimiser
 from srbench.training.recipe import Recipe, load_recipe
 from srbench.training.run import claim
-from srbench.training.trainer import Settings, train
+from srbench.training.settings import Settings
+from srbench.training.trainer import train
 from srbench.zoo import find_checkpoint, load_checkpoint
 
 
@@ -139,7 +140,7 @@ def test_a_stopped_run_goes_on_to_the_same_bits(pictures: Path, srbench_home: Pa
             os.kill(os.getpid(), signal.SIGINT)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("srbench.training.run.Watch.log", stop)
+        patch.setattr("srbench.training.watch.Watch.log", stop)
         with pytest.raises(SrbenchError, match="stopped at step 9 of 12; go on with --resume"):
             train("fsrcnn_s", recipe, Settings(name="parts", progress=False, threads=1))
     with pytest.raises(InputError, match="holds a run at step"):

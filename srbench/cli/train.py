@@ -34,6 +34,10 @@ from srbench.cli._common import data_root_option, device_option, print_json
 @click.option("--skip-bad", is_flag=True, help="Leave out pictures that cannot be read; they are counted.")
 @click.option("--threads", type=int, default=0, help="CPU threads [torch's default].")
 @click.option("--save-every", type=float, default=60.0, show_default=True, help="Seconds between saved states.")
+@click.option(
+    "--cache-memory", type=float, metavar="GIB", help="Decoded pictures in memory, more on disk [a quarter of all]."
+)
+@click.option("--tensorboard", is_flag=True, help="Write scalars and pictures for TensorBoard into the run's folder.")
 @data_root_option
 @device_option
 @click.option("--json", "as_json", is_flag=True, help="Print the card as JSON at the end.")
@@ -54,6 +58,8 @@ def command(
     skip_bad: bool,
     threads: int,
     save_every: float,
+    cache_memory: float | None,
+    tensorboard: bool,
     data_root: str | None,
     device: str,
     as_json: bool,
@@ -75,7 +81,8 @@ def command(
     from srbench.training.budget import parse_budget
     from srbench.training.perceptual import with_backbone
     from srbench.training.recipe import Size, load_recipe
-    from srbench.training.trainer import Settings, train
+    from srbench.training.settings import Settings
+    from srbench.training.trainer import train
 
     get_model(model)
     small: Size = "cpu" if size == "cpu" or (size == "auto" and pick_device(device).type == "cpu") else "full"
@@ -96,6 +103,8 @@ def command(
         overwrite=overwrite,
         skip_bad=skip_bad,
         save_seconds=save_every,
+        cache_memory=None if cache_memory is None else cache_memory * 2**30,
+        tensorboard=tensorboard,
         budget=parse_budget(budget) if budget else 0.0,
     )
     card = train(model, recipe, settings)

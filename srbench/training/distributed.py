@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import atexit
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import TypeVar
 
@@ -112,6 +113,15 @@ class Processes:
 
         kept: list[T] = broadcast_object_list([value])
         return kept[0]
+
+    @contextmanager
+    def main_first(self) -> Iterator[None]:
+        """The block runs in the first process before the others, which find in a cache what it left there."""
+        if not self.main:
+            self.wait()
+        yield
+        if self.main:
+            self.wait()
 
     def wait(self) -> None:
         """Until every process is here."""

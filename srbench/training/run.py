@@ -1,4 +1,4 @@
-"""A run's folder, runs/<checkpoint>: its recipe, its state, its log; and what the user sees of it while it goes."""
+"""A run's folder, runs/<checkpoint>: who holds it, how a run starts or goes on in it, and how a user stops one."""
 
 from __future__ import annotations
 
@@ -6,18 +6,17 @@ import errno
 import json
 import os
 import platform
+import shutil
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Any, TextIO
+from typing import TextIO
 
 import tomli_w
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from srbench.errors import InputError
 from srbench.training.checkpoint import STATE, RunState, load_state
@@ -26,6 +25,8 @@ from srbench.training.recipe import Recipe
 LOG = "log.jsonl"
 RECIPE = "recipe.toml"
 LOCK = "lock"
+SAMPLES = "samples"
+BOARD = "tensorboard"
 
 
 def start_or_resume(folder: Path, recipe: Recipe, resume: bool, overwrite: bool) -> RunState | None:
@@ -49,6 +50,8 @@ def start_or_resume(folder: Path, recipe: Recipe, resume: bool, overwrite: bool)
         return state
     folder.mkdir(parents=True, exist_ok=True)
     (folder / STATE).unlink(missing_ok=True)
+    for old in (SAMPLES, BOARD):
+        shutil.rmtree(folder / old, ignore_errors=True)
     (folder / LOG).write_text("", encoding="utf-8")
     (folder / RECIPE).write_text(tomli_w.dumps(recipe.model_dump(mode="json", exclude_none=True)), encoding="utf-8")
     return None
@@ -112,79 +115,6 @@ def _forget_after(log: Path, step: int) -> None:
         except (ValueError, KeyError):
             continue
     log.write_text("".join(kept), encoding="utf-8")
-
-
-class Watch:
-    """Log lines to the run's JSONL file, and a progress bar (a line per validation where there is no terminal).
-
-    Args:
-        folder: the run's. title: shown before the bar. steps: how many the run has. show: draw anything at all.
-        main: this process writes and draws; the others of a run do neither.
-    """
-
-    def __init__(self, folder: Path, title: str, steps: int, show: bool = True, main: bool = True) -> None:
-        self._main = main
-        self._console = Console(stderr=True, quiet=not (show and main), soft_wrap=True)
-        self._bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[facts]}"),
-            TimeRemainingColumn(elapsed_when_finished=True),
-            console=self._console,
-            disable=not self._console.is_terminal,
-            refresh_per_second=2,
-        )
-        self._task = self._bar.add_task(title, total=steps, facts="")
-        self._path = folder / LOG
-        self._file: TextIO | None = None
-        self._val = ""
-        self._warned = ""
-
-    def __enter__(self) -> Watch:
-        self._bar.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.stop()
-        if self._file:
-            self._file.close()
-
-    def log(self, step: int, facts: Mapping[str, Any]) -> None:
-        """Write one line, and show it."""
-        if not self._main:
-            return
-        if self._file is None:  # not before the first line: resuming rewrites the file
-            self._file = self._path.open("a", encoding="utf-8")
-        self._file.write(json.dumps({"step": step, **facts}) + "\n")
-        self._file.flush()
-        if "val_psnr" in facts:
-            self._val = f"val {facts['val_psnr']:.2f} dB  "
-            if not self._console.is_terminal:
-                self.say(f"step {step}: " + ", ".join(f"{key} {value:.5g}" for key, value in facts.items()))
-        if "samples_per_s" in facts:
-            shown = f"loss {facts['loss']:.5f}  {self._val}{facts['samples_per_s']:.0f} samples/s"
-            self._bar.update(self._task, completed=step, facts=shown)
-
-    def warn(self, text: str) -> None:
-        """A line of its own, once while it stays the same."""
-        if text and text.partition(":")[0] != self._warned:
-            self.say(f"warning: {text}")
-        self._warned = text.partition(":")[0]
-
-    def counting(self, title: str, total: int) -> Callable[[], None]:
-        """A second bar, which each call of the result moves by one and the last one hides."""
-        task = self._bar.add_task(title, total=total, facts="")
-
-        def advance() -> None:
-            self._bar.advance(task)
-            self._bar.update(task, visible=not self._bar.tasks[task].finished)
-
-        return advance
-
-    def say(self, text: str) -> None:
-        """A line of its own."""
-        self._console.print(text, highlight=False)
 
 
 class Stop:

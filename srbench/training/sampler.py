@@ -19,9 +19,7 @@ from torch import Tensor
 from srbench.errors import InputError
 from srbench.images import imresize, luma
 from srbench.training.decode import U8
-from srbench.training.pictures import MARGIN, TrainingPictures, enlarge_margin, load_pictures
-
-__all__ = ["Crops", "Sampler", "TrainingPictures", "enlarge_margin", "load_pictures"]
+from srbench.training.pictures import MARGIN, TrainingPictures
 
 _PIXEL = np.dtype("V3")
 

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from srbench.errors import InputError
+from srbench.training.pictures import TrainingPictures
 from srbench.training.recipe import Recipe
-from srbench.training.sampler import Sampler, TrainingPictures
+from srbench.training.sampler import Sampler
 
 
 class Stages:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from srbench.datasets.local import find_datasets
-from srbench.errors import InputError, SrbenchError
+from srbench.errors import InputError
 from srbench.home import home
 from srbench.inference import for_model
 from srbench.models import Model, create_model, get_model
@@ -32,51 +32,16 @@ from srbench.training.losses import Losses, check_terms
 from srbench.training.optimise import Average, clip_gradients, learning_rate, make_optimiser
 from srbench.training.parent import start_from
 from srbench.training.perceptual import PerceptualLoss, with_backbone
+from srbench.training.pictures import enlarge_margin, load_pictures
 from srbench.training.progress import Progress
 from srbench.training.provenance import hardware, notes, source_commit
 from srbench.training.recipe import Recipe
-from srbench.training.run import Clock, Watch, claim, start_or_resume, stop_on_signal
-from srbench.training.sampler import enlarge_margin, load_pictures
+from srbench.training.run import Clock, claim, start_or_resume, stop_on_signal
+from srbench.training.settings import InterruptedRunError, Settings
 from srbench.training.stages import Stages
 from srbench.training.validation import Validation, split
+from srbench.training.watch import Watch
 from srbench.zoo import Card, checkpoint_name, list_checkpoints, save_checkpoint
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How a run is carried out; none of it changes what is learned, but ``threads`` changes the last bits.
-
-    Attributes:
-        name: the checkpoint's recipe part; the recipe's name by default.
-        data_root: folder with the datasets.
-        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
-        threads: CPU threads, 0 for torch's default.
-        zoo: folder that takes the checkpoint; zoo/ by default.
-        resume: go on from the saved state, if there is one.
-        overwrite: replace a run and a checkpoint of the same name.
-        skip_bad: leave out pictures that cannot be read.
-        save_seconds: time between saved states.
-        progress: show a bar.
-        runs: folder of the runs; runs/ by default.
-        budget: seconds of training, which replace the recipe's steps; 0 for the recipe's.
-    """
-
-    name: str = ""
-    data_root: str | None = None
-    device: str = "auto"
-    threads: int = 0
-    zoo: Path | None = None
-    resume: bool = False
-    overwrite: bool = False
-    skip_bad: bool = False
-    save_seconds: float = 60.0
-    progress: bool = True
-    runs: Path | None = None
-    budget: float = 0.0
-
-
-class InterruptedRunError(SrbenchError):
-    """The user stopped a run; its state is saved."""
 
 
 def train(model_name: str, recipe: Recipe, settings: Settings | None = None) -> Card:
@@ -142,7 +107,7 @@ def train(model_name: str, recipe: Recipe, settings: Settings | None = None) -> 
 
     with (
         claim(folder, processes.main),
-        Watch(folder, name, recipe.steps, settings.progress, processes.main) as watch,
+        Watch(folder, name, recipe.steps, settings.progress, processes.main, settings.tensorboard) as watch,
         stop_on_signal() as stop,
     ):
         state = start_or_resume(folder, recipe, settings.resume, settings.overwrite) if processes.main else None
@@ -163,9 +128,17 @@ def train(model_name: str, recipe: Recipe, settings: Settings | None = None) -> 
         watch.say(f"{name}: reading {len(train_paths)} pictures of {recipe.data}, {len(val_paths)} held back")
         advance = watch.counting("reading", len(train_paths))
         margin = enlarge_margin(model.pre_upsampled)
-        pictures = load_pictures(
-            train_paths, recipe.scale, recipe.patch, recipe.rescale, margin, settings.skip_bad, advance
-        )
+        with processes.main_first():
+            pictures = load_pictures(
+                train_paths,
+                recipe.scale,
+                recipe.patch,
+                recipe.rescale,
+                margin,
+                settings.skip_bad,
+                advance,
+                settings.memory,
+            )
         stages = Stages(pictures, recipe, channels, model.pre_upsampled, processes.rank, processes.world)
         if game and not state:
             game.draw_reference(stages.first, device)
@@ -212,6 +185,8 @@ def train(model_name: str, recipe: Recipe, settings: Settings | None = None) -> 
                 scores = processes.agree({**scores, "seconds": clock.seconds()})
                 run.validated(done, scores, average.weights(), recipe.keep)
                 watch.log(done, run.curve[-1])
+                if processes.main and watch.wants_pictures(done, recipe.val_every):
+                    watch.pictures(done, validation.samples(shown))
             stopped = processes.any(stop.asked, logged or last)
             due = done % recipe.val_every == 0 or last or stopped or time.monotonic() - saved > settings.save_seconds
             if due and processes.main:

@@ -17,7 +17,7 @@ import torch
 from srbench.datasets.local import ImageSet
 from srbench.datasets.pairs import degrade, prepare_hr
 from srbench.errors import InputError, UnavailableError, nearest
-from srbench.images import imresize, luma, read_image, shave
+from srbench.images import as_rgb, imresize, luma, read_image, shave
 from srbench.inference import Upscaler, upscale_array
 from srbench.metrics.lpips import lpips_distance
 from srbench.metrics.lr_psnr import lr_psnr
@@ -93,6 +93,19 @@ class Validation:
         with contextlib.suppress(UnavailableError, InputError):  # no weights, or a picture that is too small
             scores["val_lpips"] = float(lpips_distance(sr_, hr_))
         return scores
+
+    def samples(self, upscaler: Upscaler, count: int = 3, side: int = 48) -> list[tuple[U8, U8, U8]]:
+        """LR, SR and HR crops from the middle of the first pictures, RGB, all of one size: ``side`` LR pixels or what fits."""
+        chosen = self._pairs[:count]
+        side = min(side, *(edge for _, lr in chosen for edge in lr.shape[:2]))
+        crops = []
+        for hr, lr in chosen:
+            top, left = ((edge - side) // 2 for edge in lr.shape[:2])
+            small = lr[top : top + side, left : left + side]
+            end = side * self._scale
+            large = hr[top * self._scale : top * self._scale + end, left * self._scale : left * self._scale + end]
+            crops.append((as_rgb(small), as_rgb(upscale_array(upscaler, small)), as_rgb(large)))
+        return crops
 
     def bicubic(self) -> float:
         """The same of bicubic, which any network should pass soon."""

@@ -21,11 +21,13 @@ from srbench.datasets.local import find_dataset
 from srbench.images import imresize, write_image
 from srbench.interop.basicsr import import_basicsr
 from srbench.models import create_model, get_model
-from srbench.training import run
 from srbench.training.optimise import make_optimiser
+from srbench.training.pictures import load_pictures
 from srbench.training.recipe import Recipe, load_recipe
-from srbench.training.sampler import Sampler, load_pictures
-from srbench.training.trainer import Settings, train
+from srbench.training.sampler import Sampler
+from srbench.training.settings import Settings
+from srbench.training.trainer import train
+from srbench.training.watch import Watch
 
 CPU = torch.device("cpu")
 
@@ -67,9 +69,9 @@ def alternate(model: str, recipe: Recipe, block: int) -> tuple[list[float], list
     whole: list[float] = []
     bare: list[float] = []
     resumed = 0.0
-    log = run.Watch.log
+    log = Watch.log
 
-    def after_log(self: run.Watch, step: int, facts: Mapping[str, Any]) -> None:
+    def after_log(self: Watch, step: int, facts: Mapping[str, Any]) -> None:
         nonlocal resumed
         log(self, step, facts)
         if "lr" in facts:
@@ -78,7 +80,7 @@ def alternate(model: str, recipe: Recipe, block: int) -> tuple[list[float], list
         resumed = time.perf_counter()
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(run.Watch, "log", after_log)
+        patch.setattr(Watch, "log", after_log)
         train(model, recipe, Settings(progress=False, threads=1, save_seconds=1e9))
     return whole[1:-1], bare[1:-1]  # the first block warms up, the last one ends with a validation
 

@@ -1,0 +1,56 @@
+"""How a run is carried out, in contrast to what it learns, which the recipe says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from srbench.errors import SrbenchError
+from srbench.training.cache import default_memory
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a run is carried out; none of it changes what is learned, but ``threads`` changes the last bits.
+
+    Attributes:
+        name: the checkpoint's recipe part; the recipe's name by default.
+        data_root: folder with the datasets.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+        threads: CPU threads, 0 for torch's default.
+        zoo: folder that takes the checkpoint; zoo/ by default.
+        resume: go on from the saved state, if there is one.
+        overwrite: replace a run and a checkpoint of the same name.
+        skip_bad: leave out pictures that cannot be read.
+        save_seconds: time between saved states.
+        cache_memory: bytes of decoded pictures that are kept in memory; more of them are mapped from a cache on disk. A
+            quarter of the machine's memory by default.
+        progress: show a bar.
+        tensorboard: also write scalars and pictures for TensorBoard into the run's folder.
+        runs: folder of the runs; runs/ by default.
+        budget: seconds of training, which replace the recipe's steps; 0 for the recipe's.
+    """
+
+    name: str = ""
+    data_root: str | None = None
+    device: str = "auto"
+    threads: int = 0
+    zoo: Path | None = None
+    resume: bool = False
+    overwrite: bool = False
+    skip_bad: bool = False
+    save_seconds: float = 60.0
+    cache_memory: float | None = None
+    progress: bool = True
+    tensorboard: bool = False
+    runs: Path | None = None
+    budget: float = 0.0
+
+    @property
+    def memory(self) -> float:
+        """The bound of decoded pictures in memory, in bytes."""
+        return default_memory() if self.cache_memory is None else self.cache_memory
+
+
+class InterruptedRunError(SrbenchError):
+    """The user stopped a run; its state is saved."""
