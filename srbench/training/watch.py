@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -34,7 +35,10 @@ class Watch:
         self, folder: Path, title: str, steps: int, show: bool = True, main: bool = True, tensorboard: bool = False
     ) -> None:
         self._main, self._steps, self._folder = main, steps, folder
-        self._board = _open_board(folder / BOARD) if tensorboard and main else None
+        if tensorboard and find_spec("tensorboard") is None:
+            raise UnavailableError("unavailable", "--tensorboard needs the extra: pip install 'srbench[tensorboard]'")
+        self._wants_board = tensorboard
+        self._board: Any = None
         self._console = Console(stderr=True, quiet=not (show and main), soft_wrap=True)
         self._bar = Progress(
             TextColumn("{task.description}"),
@@ -66,8 +70,9 @@ class Watch:
         """Write one line, and show it."""
         if not self._main:
             return
-        if self._file is None:  # not before the first line: resuming rewrites the file
+        if self._file is None:  # not before the first line: a start rewrites or removes what an earlier run left
             self._file = (self._folder / LOG).open("a", encoding="utf-8")
+            self._board = _open_board(self._folder / BOARD, step) if self._wants_board else None
         self._file.write(json.dumps({"step": step, **facts}) + "\n")
         self._file.flush()
         if self._board:
@@ -116,11 +121,7 @@ class Watch:
         self._console.print(text, highlight=False)
 
 
-def _open_board(folder: Path) -> Any:
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError:
-        raise UnavailableError(
-            "unavailable", "--tensorboard needs the extra: pip install 'srbench[tensorboard]'"
-        ) from None
-    return SummaryWriter(str(folder))
+def _open_board(folder: Path, step: int) -> Any:
+    from torch.utils.tensorboard import SummaryWriter
+
+    return SummaryWriter(str(folder), purge_step=step)  # hides what a killed run wrote of later steps
