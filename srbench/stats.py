@@ -22,6 +22,31 @@ ALPHA = 0.05
 """Two models are told apart where the paired test's p is at most this."""
 
 
+SMALL = 10
+"""Below this many pictures the bootstrap has too few distinct resamples: at n = 5 its intervals reach 50 dB."""
+
+
+def mean_interval(values: ArrayLike, level: float = 0.95, seed: int = 0) -> tuple[float, float] | None:
+    """Interval of the mean over pictures: the studentised bootstrap from ``SMALL`` pictures on, Student's t below.
+
+    Args:
+        values: ``(n,)`` scores, one a picture; inf allowed, NaN not. level, seed: as ``bootstrap_interval``.
+
+    Returns:
+        (low, high) around the mean; None where it is undefined: an infinite score or fewer than 3 pictures.
+    """
+    from scipy.special import stdtrit
+
+    sample = _finite_or_infinite(values)
+    n = sample.size
+    if n >= SMALL:
+        return bootstrap_interval(sample, level, seed)
+    if n < 3 or not np.isfinite(sample).all():
+        return None
+    reach = float(stdtrit(n - 1, (1 + level) / 2) * sample.std(ddof=1) / np.sqrt(n))
+    return float(sample.mean()) - reach, float(sample.mean()) + reach
+
+
 def bootstrap_interval(
     values: ArrayLike, level: float = 0.95, seed: int = 0, resamples: int = 9999
 ) -> tuple[float, float] | None:

@@ -14,7 +14,7 @@ from srbench.cli import main
 from srbench.errors import InputError, UnavailableError, UnknownNameError
 from srbench.reports.comparison import compare
 from srbench.results import write_result
-from srbench.stats import bootstrap_interval, paired_test
+from srbench.stats import mean_interval, paired_test
 from tests.test_reports import PICTURES, bare, cell, scores
 
 GAIN = np.random.default_rng(9).normal(0.05, 0.02, 14)
@@ -26,7 +26,7 @@ def test_figures_are_those_of_stats() -> None:
     found = compare([A, B], "a_x4.c", "b_x4.c", "set14")
     difference = PICTURES + GAIN - PICTURES
     assert found.difference == pytest.approx(GAIN.mean())
-    assert found.interval == bootstrap_interval(difference)
+    assert found.interval == mean_interval(difference)
     assert found.p == paired_test(PICTURES + GAIN, PICTURES) < 0.01
     assert (found.wins, found.losses, found.ties) == (int((GAIN > 0).sum()), int((GAIN < 0).sum()), 0)
     assert found.verdict.startswith("a_x4.c is better")

@@ -14,7 +14,16 @@ from hypothesis import strategies as st
 from scipy.stats import wilcoxon
 
 from srbench.errors import InputError
-from srbench.stats import Floats, bootstrap_interval, differences, least_p, paired_test, share_rank
+from srbench.stats import (
+    SMALL,
+    Floats,
+    bootstrap_interval,
+    differences,
+    least_p,
+    mean_interval,
+    paired_test,
+    share_rank,
+)
 
 decibels = st.floats(15, 50).map(lambda v: round(v, 3))
 sets = st.lists(decibels, min_size=1, max_size=30)
@@ -54,6 +63,24 @@ def test_a_higher_level_is_wider() -> None:
     assert narrow is not None
     assert wide is not None
     assert wide[0] < narrow[0] < narrow[1] < wide[1]
+
+
+def test_a_small_set_has_students_interval_and_a_larger_one_the_bootstrap() -> None:
+    from scipy import stats as scipy_stats
+
+    values = np.random.default_rng(5).normal(30, 4, SMALL)
+    assert mean_interval(values) == bootstrap_interval(values)
+    few = values[:5]
+    expected = scipy_stats.t.interval(0.95, 4, few.mean(), scipy_stats.sem(few))
+    assert mean_interval(few) == pytest.approx(expected)
+    assert mean_interval(values[:2]) is None
+    assert mean_interval([30.0, 31.0, math.inf]) is None
+
+
+def test_coverage_at_the_size_of_set5() -> None:
+    samples = np.random.default_rng(21).normal(30, 4, (2000, 5))
+    hits = sum(low <= 30 <= high for low, high in filter(None, map(mean_interval, samples)))
+    assert 0.93 < hits / 2000 < 0.97
 
 
 def _percentile(values: Floats, resamples: int) -> tuple[float, float]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from srbench.errors import InputError, UnavailableError, UnknownNameError
 from srbench.results import Result
-from srbench.stats import ALPHA, bootstrap_interval, differences, least_p, paired_test
+from srbench.stats import ALPHA, differences, least_p, mean_interval, paired_test
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Comparison:
 
     Attributes:
         pictures: name, score of a, score of b, in the order of the dataset.
-        difference: mean of a − b. interval: its 95 % interval (studentised bootstrap), None where it is undefined.
+        difference: mean of a − b. interval: its 95 % interval (``stats.mean_interval``), None where it is undefined.
         p: of the Wilcoxon signed-rank test, two-sided. least_p: the smallest that so many pictures can give.
         wins: pictures where a is better, as the metric's direction says. losses: where b is. ties: where they are equal.
     """
@@ -129,7 +129,7 @@ def _compare(a: str, b: str, first: Result, second: Result, metric: str) -> Comp
         mean_a=first.mean(metric),
         mean_b=second.mean(metric),
         difference=float(difference.mean()),
-        interval=bootstrap_interval(difference),
+        interval=mean_interval(difference),
         p=paired_test(one, two),
         least_p=least_p(len(pairs)),
         wins=int((better > 0).sum()),

@@ -106,11 +106,14 @@ def print_leaderboard(results: Iterable[Result] | None = None) -> None:
             left = head in ("checkpoint", "trained on")
             grid.add_column(head, justify="left" if left else "right", overflow="fold")
         for row in shown.rows:
-            if row[1].mark != "published only":
+            if row[1].mark != "published only" and not any(cell.text == "no_weights" for cell in row):
                 grid.add_row(*(" ".join(filter(None, (c.text, c.interval, c.mark))) for c in row[:-1]))
         console.print(grid)
         for who, status, why in shown.reasons:
-            console.print(f"{who}: {status}, {why}", highlight=False)
+            if status != "no_weights":
+                console.print(f"{who}: {status}, {why}", highlight=False)
+        if lacking := [who for who, status, _ in shown.reasons if status == "no_weights"]:
+            console.print(f"no_weights (`srbench train MODEL` makes them): {', '.join(lacking)}", highlight=False)
         console.print()
 
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from srbench.reports.published import find_figure, published_models
 from srbench.results import MetricScores, Result
-from srbench.stats import ALPHA, Floats, bootstrap_interval, least_p, share_rank
+from srbench.stats import ALPHA, Floats, least_p, mean_interval, share_rank
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -178,7 +178,7 @@ class _Cell:
         for info in infos:
             m = info.name
             mean = self.means.get(m, math.nan)
-            low, high = (m in self.scores and bootstrap_interval(self.scores[m])) or (math.nan, math.nan)
+            low, high = (m in self.scores and mean_interval(self.scores[m])) or (math.nan, math.nan)
             unmeasured = (
                 ("not_measured", f"{m} was not asked for") if self.status == "ok" else (self.status, self.reason)
             )
