@@ -15,8 +15,19 @@ from PIL import Image
 
 from srbench.errors import InputError
 from srbench.images import (
-    as_rgb, crop_to_multiple, imresize, list_images, luma, read_image, resize_weights, rgb, shave, to_array, to_tensor,
-    write_image, ycbcr,
+    as_rgb,
+    crop_to_multiple,
+    imresize,
+    list_images,
+    luma,
+    read_image,
+    resize_weights,
+    rgb,
+    shave,
+    to_array,
+    to_tensor,
+    write_image,
+    ycbcr,
 )  # fmt: skip
 
 pictures = hnp.arrays(np.uint8, st.tuples(st.integers(1, 24), st.integers(1, 24), st.just(3)))

@@ -10,7 +10,13 @@ from torch import Tensor, nn
 from srbench.errors import InputError, UnavailableError
 from srbench.images import imresize, luma, rgb, ycbcr
 from srbench.inference import (
-    Upscaler, for_model, pick_device, tile_difference, tile_overlap, upscale, upscale_array,
+    Upscaler,
+    for_model,
+    pick_device,
+    tile_difference,
+    tile_overlap,
+    upscale,
+    upscale_array,
 )  # fmt: skip
 from srbench.models import create_model, get_model
 
