@@ -17,7 +17,8 @@ SPEED_TITLES = dict(zip(SPEED_COLUMNS, ("mult-adds", "latency (ms)", "pictures/s
 READING = (
     "Each table is one dataset, scale and protocol; numbers of different protocols are not comparable.",
     "30.56 [28.9, 33.1] is the mean over the pictures and its 95 % interval (studentised bootstrap over pictures, Student's t "
-    "below 10 of them): how far another set of such pictures might move it. With fewer than 3 pictures there is none. ∞: the pictures are identical.",
+    "below 10 of them): how far another set of such pictures might move it. With fewer than 3 pictures there is none. "
+    "∞: the pictures are identical.",
     "The rank is by the mean of the first metric. Models that a paired test on the same pictures (Wilcoxon signed-rank, "
     "two-sided, p > .05) cannot tell from the best of their group share its rank.",
     "“Published” is a figure measured under the same protocol, with its source and training data below the table, and Δ is "
