@@ -14,13 +14,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 import tomli_w
 
 from srbench.errors import InputError
-from srbench.training.checkpoint import STATE, RunState, load_state
-from srbench.training.recipe import Recipe
+
+if TYPE_CHECKING:
+    from srbench.training.checkpoint import RunState
+    from srbench.training.recipe import Recipe
 
 LOG = "log.jsonl"
 RECIPE = "recipe.toml"
@@ -36,6 +38,8 @@ def start_or_resume(folder: Path, recipe: Recipe, resume: bool, overwrite: bool)
         InputError: the folder holds a run and neither ``resume`` nor ``overwrite`` was asked for, or the run to resume
             has another recipe.
     """
+    from srbench.training.checkpoint import STATE, load_state
+
     state = load_state(folder) if not overwrite else None
     if state is not None and not resume:
         raise InputError(

@@ -1,0 +1,116 @@
+"""Runs that lie under runs/: what each has come to, read from its log without torch."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from srbench.errors import InputError, UnknownNameError
+from srbench.home import home
+from srbench.training.run import LOCK, LOG, RECIPE, SAMPLES, lock
+
+Status = Literal["running", "stopped", "done"]
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run.
+
+    Attributes:
+        name: its folder's path below runs/; the checkpoint's name, within ``ablate-…/`` for a cell of an ablation.
+        folder: where it lies.
+        status: ``running`` while a process holds it, ``done`` after its last step, else ``stopped``.
+        step, steps: of the last log line, and of the recipe.
+        best: best validation PSNR in dB, None before the first validation.
+        bicubic: the same of bicubic.
+        seconds: of training, at the last validation.
+        collapse: the last log line's, of an adversarial run.
+        recipe: the flat recipe.
+    """
+
+    name: str
+    folder: Path
+    status: Status
+    step: int
+    steps: int
+    best: float | None
+    bicubic: float | None
+    seconds: float
+    collapse: str
+    recipe: dict[str, Any]
+
+
+def runs_root() -> Path:
+    """The folder of the runs; it need not exist."""
+    return home() / "runs"
+
+
+def list_runs(root: Path | None = None) -> list[Run]:
+    """Every run below a folder (runs/ by default), cells of ablations included, by name."""
+    root = root or runs_root()
+    folders = [path.parent for pattern in (f"*/{LOG}", f"*/*/{LOG}") for path in root.glob(pattern)]
+    return [read_run(folder, root) for folder in sorted(folders)]
+
+
+def find_run(name: str, root: Path | None = None) -> Run:
+    """The run called ``name``; raises UnknownNameError with the nearest name."""
+    root = root or runs_root()
+    if not name or not (root / name / LOG).is_file():
+        raise UnknownNameError("run", name, (run.name for run in list_runs(root)), str(root))
+    return read_run(root / name, root)
+
+
+def read_run(folder: Path, root: Path) -> Run:
+    """The run in a folder; raises InputError where its recipe cannot be read."""
+    try:
+        recipe = tomllib.loads((folder / RECIPE).read_text(encoding="utf-8"))
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{folder / RECIPE} is no recipe of a run: {error}") from None
+    lines = read_log(folder)
+    step, steps = max((line["step"] for line in lines), default=0), int(recipe.get("steps", 0))
+    scores = [line["val_psnr"] for line in lines if "val_psnr" in line and line["step"]]
+    status: Status = "running" if _held(folder) else "done" if step >= steps else "stopped"
+    logged = [line for line in lines if "lr" in line]
+    return Run(
+        name=str(folder.relative_to(root)),
+        folder=folder,
+        status=status,
+        step=step,
+        steps=steps,
+        best=max(scores, default=None),
+        bicubic=next((line["val_bicubic"] for line in lines if "val_bicubic" in line), None),
+        seconds=max((line["seconds"] for line in lines if "seconds" in line), default=0.0),
+        collapse=str(logged[-1].get("collapse", "")) if logged else "",
+        recipe=recipe,
+    )
+
+
+def read_log(folder: Path) -> list[dict[str, Any]]:
+    """The log's lines in order; a line that is being written or was cut off by a kill is left out."""
+    lines = []
+    for text in (folder / LOG).read_text(encoding="utf-8").splitlines():
+        try:
+            line = json.loads(text)
+        except ValueError:
+            continue
+        if isinstance(line, dict) and isinstance(line.get("step"), int):
+            lines.append(line)
+    return lines
+
+
+def sample_files(folder: Path) -> tuple[Path, dict[int, Path], Path] | None:
+    """Columns of sample pictures: LR, SR by step, HR; None before the first."""
+    samples = folder / SAMPLES
+    steps = {int(path.stem.partition("-")[2]): path for path in sorted(samples.glob("sr-*.png"))}
+    return (samples / "lr.png", steps, samples / "hr.png") if steps else None
+
+
+def _held(folder: Path) -> bool:
+    path = folder / LOCK
+    if not path.is_file():
+        return False
+    with path.open("r+", encoding="utf-8") as file:
+        return not lock(file)
