@@ -112,9 +112,8 @@ class Game:
     def draw_reference(self, sampler: Sampler, device: torch.device) -> None:
         """The reference batch of virtual batch norm: HR crops drawn as those of the step after the last one."""
         if self._game.norm == "virtual":
-            whole = Sampler(
-                sampler.pictures, sampler.patch, self._game.reference, sampler.seed, sampler.augment, sampler.channels
-            )
+            count = min(self._game.reference, len(sampler.pictures.hr))
+            whole = Sampler(sampler.pictures, sampler.patch, count, sampler.seed, sampler.augment, sampler.channels)
             self.discriminator.set_reference(whole.tensors(*whole.gather(self._recipe.steps), device)[1])
 
     def learn(self, step: int, sr: Tensor, hr: Tensor) -> None:

@@ -52,25 +52,28 @@ class Health:
         self._game = game
         self._won = int(facts.get("won", 0))
         self._best = float(facts.get("best", -math.inf))
+        self._recent: list[float] = [float(value) for value in facts.get("recent", [])]
         self._last = str(facts.get("last", ""))
         self.events: list[tuple[int, str]] = [(int(step), str(reason)) for step, reason in facts.get("events", [])]
 
     def facts(self) -> dict[str, Any]:
         """What a saved state keeps."""
         best = {"best": self._best} if math.isfinite(self._best) else {}
-        return {"won": self._won, "last": self._last, "events": self.events, **best}
+        return {"won": self._won, "last": self._last, "recent": self._recent, "events": self.events, **best}
 
     def look(self, step: int, values: dict[str, float]) -> str:
         """The collapse that the values of a log line show, or ""; a new one becomes an event."""
+        self._recent = [*self._recent, values["lr_psnr"]][-_PATIENCE:]
+        consistent = sum(self._recent) / len(self._recent)  # one batch may hold nothing but sky
         reasons = {
             "one-sided": self._one_sided(values),
             "constant": values["contrast"] < _NO_CONTRAST
             and f"the generator gives one colour: its contrast is {values['contrast']:.3f} of HR's",
-            "drift": values["lr_psnr"] < self._best - _FALL
-            and f"the generator leaves its input: lr-psnr fell from {self._best:.1f} to {values['lr_psnr']:.1f} dB",
+            "drift": consistent < self._best - _FALL
+            and f"the generator leaves its input: lr-psnr fell from {self._best:.1f} to {consistent:.1f} dB",
             "stuck": values.get("g_grad", 1.0) < _NO_GRADIENT and "no gradient reaches the generator",
         }
-        self._best = max(self._best, values["lr_psnr"])
+        self._best = max(self._best, consistent) if len(self._recent) == _PATIENCE else self._best
         name, reason = next(((name, reason) for name, reason in reasons.items() if reason), ("", ""))
         if name and name != self._last:
             self.events.append((step, str(reason)))

@@ -58,7 +58,11 @@ def learning_rate(recipe: Recipe, step: int) -> float:
 
 def clip_gradients(parameters: Iterable[nn.Parameter], limit: float) -> Tensor:
     """Scale the gradients down to a norm of ``limit`` (0: leave them); their norm before that, ``(1,)``."""
-    return nn.utils.clip_grad_norm_(parameters, limit or math.inf).detach().reshape(1)
+    parameters = list(parameters)
+    norm = nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
+    if limit:
+        nn.utils.clip_grads_with_norm_(parameters, limit, norm)
+    return norm.detach().reshape(1)
 
 
 class Average:

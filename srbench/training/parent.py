@@ -10,8 +10,7 @@ from torch import nn
 
 from srbench.errors import InputError, UnknownNameError
 from srbench.models import Model, get_model
-from srbench.weights import fit, read_weights
-from srbench.zoo import Card, find_checkpoint, verify
+from srbench.zoo import Card, find_checkpoint, load_weights, verify
 
 
 def start_from(
@@ -50,7 +49,7 @@ def start_from(
     elif wanted["scale"] != found["scale"]:
         raise InputError(f"init_from = {name!r} was trained for {found['scale']}, this run is {wanted['scale']}")
     try:
-        fit(network, read_weights(verify(card, root)), Path(card.file))
+        load_weights(network, verify(card, root))
     except InputError as error:
         raise InputError(
             f"init_from = {name!r} is a {card.model}, whose weights do not fit {model.name}: {error}"

@@ -32,7 +32,7 @@ class Adversarial(BaseModel):
         kind: ``standard`` (binary cross-entropy), ``relativistic`` (average), ``wgan-clip`` or ``wgan-gp``.
         discriminator: ``dense`` is SRGAN's, built for the recipe's patch; ``convolutional`` takes any patch.
         norm: ``batch``, ``none`` or ``virtual``, which normalises by a reference batch drawn before the first step.
-        reference: pictures of that reference batch.
+        reference: crops in that reference batch, at most as many as there are pictures and copies.
         optimiser, lr, betas, weight_decay: the discriminator's; its rate follows the generator's schedule.
         grad_clip: the largest norm of its gradient (0: not clipped).
         real_label, fake_label: targets of the cross-entropy; 0.9 for ``real_label`` alone is one-sided smoothing.
