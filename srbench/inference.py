@@ -134,6 +134,12 @@ def upscale(upscaler: Upscaler, lr: Tensor) -> Tensor:
         raise
 
 
+def network_pass(upscaler: Upscaler, x: Tensor) -> Tensor:
+    """One pass over the network's own input ``(N, C, h, w)``, enlarged already where it wants that; no tiles, no ensemble."""
+    with torch.no_grad(), _autocast(upscaler):
+        return _padded(upscaler, x)
+
+
 def upscale_array(upscaler: Upscaler, lr: Any) -> Any:
     """uint8 ``(h, w, 3)`` or ``(h, w)`` → uint8 SR of the same kind, rounded half up; gray goes through as equal RGB."""
     planar = torch.from_numpy(np.ascontiguousarray(lr if lr.ndim == 3 else lr[..., None])).permute(2, 0, 1)[None]

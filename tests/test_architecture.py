@@ -22,8 +22,8 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "srbench"
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 
-# Who may import what from srbench; everybody may import home and itself. `resize` and `weights` are parts of images and
-# zoo in files of their own.
+# Who may import what from srbench; everybody may import home and itself. `resize`, `weights` and `speed_results` are parts
+# of images, zoo and results in files of their own.
 MAY_IMPORT = {
     "errors": "",
     "home": "",
@@ -33,6 +33,7 @@ MAY_IMPORT = {
     "stats": "errors",
     "weights": "errors",
     "results": "errors",
+    "speed_results": "errors results",
     "protocol": "errors images",
     "datasets": "errors images protocol",
     "models": "errors registry images resize",
@@ -41,13 +42,13 @@ MAY_IMPORT = {
     "metrics": "errors registry images resize interop",
     "inference": "errors images resize models zoo",
     "training": "errors datasets models metrics protocol images resize inference zoo",
-    "evaluation": "errors datasets models metrics protocol images resize inference zoo results",
-    "reports": "errors results stats zoo images",
+    "evaluation": "errors datasets models metrics protocol images resize inference zoo results speed_results",
+    "reports": "errors results speed_results stats zoo images",
 }
 EVERYTHING = ("cli", "__main__", "__init__")
 
 # These start at once and work without torch; their third-party imports at the top of a file are bounded.
-LIGHT = ("errors", "home", "registry", "results", "stats", "reports", "cli", "__init__", "__main__")
+LIGHT = ("errors", "home", "registry", "results", "speed_results", "stats", "reports", "cli", "__init__", "__main__")
 HEAVY = {
     "torch",
     "torchvision",

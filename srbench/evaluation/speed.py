@@ -1,0 +1,190 @@
+"""Latency, throughput, memory and PSNR change of every variant of networks, measured in turns, one record a network."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from srbench.evaluation.changes import psnr_changes, psnr_set
+from srbench.evaluation.cost import input_size
+from srbench.evaluation.device import describe
+from srbench.evaluation.quality import provenance
+from srbench.evaluation.speed_rows import Limits, again_cell, finish, prepare
+from srbench.evaluation.subjects import Subject
+from srbench.evaluation.timing import clock_for, in_turns
+from srbench.evaluation.variants import BASE, Variant, parse_variant, vary
+from srbench.speed_results import SpeedResult, find_speed, write_speed
+
+GROUP_MULT_ADDS = 400e9  # models are timed in turns until a round of bases would take more than this
+
+
+def groups(subjects: Sequence[Subject], size: tuple[int, int] | None) -> Iterator[list[Subject]]:
+    """Subjects by their mult-adds, in groups that are timed in turns; each group's records are complete when it ends."""
+    weights = {(s.name, s.scale): s.cost(size).mult_adds for s in subjects}
+    group: list[Subject] = []
+    total = 0.0
+    for subject in sorted(subjects, key=lambda s: weights[s.name, s.scale]):
+        weight = weights[subject.name, subject.scale]
+        if group and total + weight > GROUP_MULT_ADDS:
+            yield group
+            group, total = [], 0.0
+        group.append(subject)
+        total += weight
+    if group:
+        yield group
+
+
+def measure_group(
+    subjects: Sequence[Subject],
+    variants: Sequence[Variant],
+    device: torch.device,
+    limits: Limits | None = None,
+    size: tuple[int, int] | None = None,
+    run: str = "",
+    progress: Callable[[str], Any] = lambda _: None,
+) -> list[SpeedResult]:
+    """Time subjects and their variants in turns, the bases once more at the end.
+
+    Args:
+        subjects: what. variants: how; the base is always among them. size: height and width of the LR picture.
+        run: id of the run that the group belongs to. progress: told what is being done.
+
+    Raises:
+        InputError: a size without pixels. Whatever a network raises is a row with status and reason.
+    """
+    limits = limits or Limits()
+    clock = clock_for(device)
+    if device.type == "cuda":
+        torch.backends.cudnn.benchmark = True
+    machine = describe(device)
+    started = datetime.now(UTC).isoformat(timespec="seconds")
+    ways = list(dict.fromkeys([BASE, *variants]))
+    tables = [prepare(s, ways, device, limits, input_size(s.scale, size), progress) for s in subjects]
+    cells = [row.cell for rows in tables for row in rows if row.cell is not None]
+    progress(f"{len(cells)} cells of {', '.join(s.name for s in subjects)} in turns")
+    in_turns(cells, clock, limits.seconds, limits.passes)
+    again = [again_cell(rows) for rows in tables]
+    in_turns([cell for cell in again if cell], clock, limits.seconds, 5)
+    records = []
+    for subject, rows, last in zip(subjects, tables, again, strict=True):
+        progress(f"{subject.name}: what the variants change")
+        shape = input_size(subject.scale, size)
+        found = finish(subject, rows, limits, shape, clock)
+        back = statistics.median(last.times) * 1e3 if last and last.times else None
+        middle = found[BASE.name].median_ms
+        drift = back / middle - 1 if back is not None and middle else None
+        if drift is not None and abs(drift) > limits.spread:
+            found[BASE.name] = found[BASE.name].model_copy(update={"noisy": True})
+        records.append(
+            SpeedResult(
+                name=subject.name,
+                model=subject.model.name,
+                scale=subject.scale,
+                random_weights=subject.random_weights,
+                weights_sha256=subject.card.sha256 if subject.card else "",
+                options=subject.card.options if subject.card else {},
+                channels="any" if subject.model.interpolator else (subject.card or subject.model).channels,
+                device=machine.slug,
+                device_type=machine.type,
+                device_name=machine.name,
+                driver=machine.driver,
+                torch=torch.__version__,
+                threads=machine.threads,
+                load_average=machine.load,
+                input=shape,
+                output=(shape[0] * subject.scale, shape[1] * subject.scale),
+                psnr_set=psnr_set(subject.scale) if subject.card else "",
+                run=run or started,
+                group=[s.name for s in subjects],
+                seconds=limits.seconds,
+                spread_limit=limits.spread,
+                quick=limits.quick,
+                again_ms=back,
+                drift=drift,
+                cost={k: v for k, v in asdict(subject.cost(size)).items() if isinstance(v, int | None)},
+                variants=found,
+                created=datetime.now(UTC).isoformat(timespec="seconds"),
+                provenance=provenance(device),
+            )
+        )
+    return records
+
+
+def run(
+    subjects: Sequence[Subject],
+    variants: Sequence[Variant],
+    device: torch.device,
+    limits: Limits | None = None,
+    size: tuple[int, int] | None = None,
+    root: Path | None = None,
+    overwrite: bool = False,
+    progress: Callable[[str], Any] = lambda _: None,
+) -> list[SpeedResult]:
+    """Time what has no record that holds, group by group, and store each group as it ends; the records of all subjects.
+
+    A network that two subjects share, such as srgan's and srresnet's, is timed once; the second record says so.
+    """
+    limits = limits or Limits()
+    slug = describe(device).slug
+    stamp = datetime.now(UTC).isoformat(timespec="seconds")
+    records: dict[tuple[str, int], SpeedResult] = {}
+    open_: list[Subject] = []
+    for subject in subjects:
+        known = find_speed(slug, subject.name, subject.scale, input_size(subject.scale, size), root)
+        if known is not None and not overwrite and holds(known, subject, variants, limits):
+            records[subject.name, subject.scale] = known
+        else:
+            open_.append(subject)
+    first = {s.network: s for s in reversed(subjects) if (s.name, s.scale) not in records}
+    first |= {s.network: s for s in subjects if (s.name, s.scale) in records}
+    timed = [s for s in open_ if first[s.network] is s]
+    for group in groups(timed, size):
+        for record in measure_group(group, variants, device, limits, size, stamp, progress):
+            write_speed(record, root)
+            records[record.name, record.scale] = record
+    for subject in open_:
+        if (subject.name, subject.scale) not in records:
+            twin = first[subject.network]
+            record = _as_twin(records[twin.name, twin.scale], subject, device)
+            write_speed(record, root)
+            records[subject.name, subject.scale] = record
+    return [records[s.name, s.scale] for s in subjects]
+
+
+def holds(known: SpeedResult, subject: Subject, variants: Sequence[Variant], limits: Limits) -> bool:
+    """Whether a stored record answers what is asked: same weights and torch, every variant, as long a look."""
+    return (
+        known.weights_sha256 == (subject.card.sha256 if subject.card else "")
+        and known.torch == torch.__version__
+        and {variant.name for variant in variants} <= set(known.variants)
+        and (limits.quick or not known.quick)
+        and known.seconds >= limits.seconds
+    )
+
+
+def _as_twin(record: SpeedResult, subject: Subject, device: torch.device) -> SpeedResult:
+    """The times of the same network under another name; what its own weights lose is measured."""
+    changes: dict[str, float] = {}
+    if subject.card is not None:
+        base = subject.upscaler(device)
+        ways = {name: vary(base, parse_variant(name)) for name, v in record.variants.items() if v.ok}
+        changes = psnr_changes(base, ways)
+    return record.model_copy(
+        update={
+            "name": subject.name,
+            "model": subject.model.name,
+            "random_weights": subject.random_weights,
+            "weights_sha256": subject.card.sha256 if subject.card else "",
+            "psnr_set": psnr_set(subject.scale) if subject.card else "",
+            "same_as": record.same_as or record.name,
+            "variants": {
+                name: v.model_copy(update={"psnr_change": changes.get(name)}) for name, v in record.variants.items()
+            },
+        }
+    )
