@@ -64,7 +64,7 @@ class Commands(click.Group):
 @click.option("--debug", is_flag=True, help="Show the whole traceback of an error.")
 @click.pass_context
 def main(ctx: click.Context, debug: bool) -> None:
-    r"""Single-image super-resolution models, trained, measured and compared under one protocol.
+    """Single-image super-resolution models, trained, measured and compared under one protocol.
 
     \b
     srbench selftest                                 bicubic and the metrics against known values

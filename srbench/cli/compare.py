@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @click.option("--protocol", default="standard", show_default=True, help="A protocol's name or id.")
 @json_option
 def command(a: str, b: str, dataset: str, metric: str, scale: int | None, protocol: str, as_json: bool) -> None:
-    r"""Compare checkpoints A and B picture by picture, from the records in results/.
+    """Compare checkpoints A and B picture by picture, from the records in results/.
 
     \b
     srbench compare fsrcnn_x4.common espcn_x4.common --dataset set14 --metric psnr

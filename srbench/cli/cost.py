@@ -15,7 +15,7 @@ from srbench.cli._common import json_option, print_json, print_table
 @click.option("--input", "size", metavar="HxW", help="Size of the LR picture; default: what gives 1280×720.")
 @json_option
 def command(names: tuple[str, ...], scale: int | None, size: str | None, as_json: bool) -> None:
-    r"""Count what models and checkpoints cost on any machine (NAMES; all models by default).
+    """Count what models and checkpoints cost on any machine (NAMES; all models by default).
 
     \b
     srbench cost                          every model at x4, 1280x720 output

@@ -58,7 +58,7 @@ def command(
     device: str,
     as_json: bool,
 ) -> None:
-    r"""Measure TARGETS (checkpoints, models, interpolators, package.module:Class) on datasets.
+    """Measure TARGETS (checkpoints, models, interpolators, package.module:Class) on datasets.
 
     \b
     srbench eval --all --datasets set5,set14

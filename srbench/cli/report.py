@@ -11,7 +11,7 @@ from srbench.cli._common import json_option, print_json
 @click.option("--check", is_flag=True, help="Write nothing; exit 1 and name what is stale.")
 @json_option
 def command(check: bool, as_json: bool) -> None:
-    r"""Render reports/ and the README's excerpt from the records in results/.
+    """Render reports/ and the README's excerpt from the records in results/.
 
     \b
     srbench report               leaderboard.md, index.html and figures/ in reports/

@@ -14,7 +14,7 @@ from srbench.cli._common import json_option, print_json, print_table
 @json_option
 @click.pass_context
 def command(ctx: click.Context, as_json: bool) -> None:
-    r"""List the training runs in runs/: state, step, best PSNR on held-back pictures.
+    """List the training runs in runs/: state, step, best PSNR on held-back pictures.
 
     \b
     srbench runs

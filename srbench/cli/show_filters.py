@@ -15,7 +15,7 @@ from srbench.cli._common import json_option, print_json
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="The PNG file [CHECKPOINT.LAYER.png].")
 @json_option
 def command(checkpoint: str, layer: str, out: Path | None, as_json: bool) -> None:
-    r"""Draw the kernels of LAYER of CHECKPOINT as a PNG file.
+    """Draw the kernels of LAYER of CHECKPOINT as a PNG file.
 
     \b
     srbench show-filters fsrcnn_x4.common body.0

@@ -34,7 +34,7 @@ def command(
     device: str,
     as_json: bool,
 ) -> None:
-    r"""Time NAMES (checkpoints, or models with random weights) on this machine.
+    """Time NAMES (checkpoints, or models with random weights) on this machine.
 
     \b
     srbench speed fsrcnn_x4.common edsr_baseline --quick

@@ -64,7 +64,7 @@ def command(
     device: str,
     as_json: bool,
 ) -> None:
-    r"""Train MODEL by a recipe and write the best weights and their card to zoo/.
+    """Train MODEL by a recipe and write the best weights and their card to zoo/.
 
     \b
     srbench train fsrcnn                                 minutes on a laptop
