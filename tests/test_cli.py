@@ -45,6 +45,13 @@ def refused(result: Result, *words: str) -> None:
         assert word in lines[0]
 
 
+@pytest.mark.parametrize("name", main.list_commands(None))  # type: ignore[arg-type]
+def test_examples_in_help_keep_their_lines(name: str) -> None:
+    text = srbench(name, "--help").stdout
+    assert "\\b" not in text
+    assert all(line.startswith("  srbench") for line in text.splitlines() if " srbench " in line and "  #" in line)
+
+
 def test_eval_prints_writes_and_keeps(srbench_home: Path, folder: Path) -> None:
     first = srbench("eval", "bicubic", "nearest", "--datasets", folder, "--metrics", "psnr,ssim", "--json")
     assert first.exit_code == 0, first.output
