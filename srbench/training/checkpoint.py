@@ -6,8 +6,10 @@ header, the step and what was measured. Nothing in it is a pickle.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -38,7 +40,7 @@ class RunState:
 
 
 def save_state(folder: Path, state: RunState) -> None:
-    """Write a state to ``folder``; the file appears whole or the last one stays."""
+    """Write a state to ``folder``; the file appears whole or the last one stays. Raises OSError."""
     flat = {
         f"{group}/{name}": tensor.detach().cpu().contiguous()
         for group, tensors in state.tensors.items()
@@ -51,8 +53,10 @@ def save_state(folder: Path, state: RunState) -> None:
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
         temporary.replace(path)
-    except SafetensorError as error:
-        raise InputError(f"{path} cannot be written: {error}") from None
+    except SafetensorError as error:  # the system's own error stands in its text, such as a full disk's
+        found = re.search(r"os error (\d+)", str(error))
+        number = int(found[1]) if found else errno.EIO
+        raise OSError(number, os.strerror(number), str(path)) from None
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -71,7 +75,7 @@ def load_state(folder: Path) -> RunState | None:
                 tensors.setdefault(group, {})[name] = file.get_tensor(key)
         return RunState(int(header["step"]), tensors, json.loads(header["facts"]))
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{path} is not the state of a run: {error}") from None
+        raise InputError(f"{path} is not the state of a run, or cut off ({error}); --overwrite starts again") from None
 
 
 def optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:

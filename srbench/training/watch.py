@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TextIO
@@ -64,7 +65,8 @@ class Watch:
         if self._file:
             self._file.close()
         if self._board:
-            self._board.close()
+            with suppress(OSError):  # its thread may meet a full disk, which the log and the state report
+                self._board.close()
 
     def log(self, step: int, facts: Mapping[str, Any]) -> None:
         """Write one line, and show it."""
