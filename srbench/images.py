@@ -178,7 +178,13 @@ def luma(picture: Any) -> Any:
     planes = (torch.from_numpy(picture) if array else picture).unbind(-1 if array else 1)
     dtype = planes[0].dtype if planes[0].is_floating_point() else torch.float64
     r, g, b = (weight / 255.0 for weight in _YCBCR[0])
-    y = planes[0].to(dtype, copy=True).mul_(r).add_(planes[1], alpha=g).add_(planes[2], alpha=b).add_(_OFFSET[0])
+    y = torch.empty_like(planes[0], dtype=dtype, memory_format=torch.contiguous_format)
+    # On a CPU in strips that stay in cache and are too small for torch to share out (32768 samples): its threads meet after
+    # every operation, and on a busy machine they wait for one another ten times as long as they work.
+    strip = 2**15 // max(1, y[..., :1, :].numel()) if y.ndim > 1 and y.device.type == "cpu" else 0
+    parts = zip(*(p.split(max(1, strip), dim=-2) if strip else (p,) for p in (y, *planes)), strict=True)
+    for out, red, green, blue in parts:
+        out.copy_(red).mul_(r).add_(green, alpha=g).add_(blue, alpha=b).add_(_OFFSET[0])
     return y.numpy() if array else y[:, None]
 
 

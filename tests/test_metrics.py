@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from functools import cache
+from threading import Barrier, Thread, current_thread
 
 import pytest
 import torch
@@ -15,19 +16,17 @@ from srbench.errors import InputError, UnavailableError, UnknownNameError
 from srbench.images import imresize
 from srbench.metrics import METRICS, Metric, Pair, get_metric, list_metrics
 from srbench.metrics import _backbones as backbones
+from srbench.metrics._threads import share_out
 
 SCALE = 4
 SMALL, LARGE = (64, 60), (176, 168)
 METRIC_NAMES = list_metrics()
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(autouse=True)
-def _offline_and_on_one_thread(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _offline(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(backbones, "_download", lambda *_: "tests do not download")
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(params=METRIC_NAMES)
@@ -218,6 +217,47 @@ def test_lr_psnr_needs_an_lr_picture_that_fits() -> None:
         metric.score(Pair(hr, hr, torch.zeros(1, 3, 16, 14, dtype=torch.uint8), SCALE))
     with pytest.raises(UnavailableError, match="needs the LR picture"):
         metric.score(Pair(hr, hr, None, SCALE))
+
+
+@pytest.mark.parametrize("name", ["psnr", "ssim"])
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.float64])
+def test_threads_change_no_bit_and_leave_torch_s_setting_alone(name: str, dtype: torch.dtype) -> None:
+    generator = torch.Generator().manual_seed(5)
+    hr = torch.randint(0, 256, (1, 2, 500, 421), dtype=torch.uint8, generator=generator)
+    given = Pair(noisy(hr, 20).to(dtype), hr.to(dtype), None, SCALE)
+    alone = get_metric(name).score(given)
+    for threads in (2, 3):
+        torch.set_num_threads(threads)
+        assert torch.equal(get_metric(name).score(given), alone)
+        assert torch.get_num_threads() == threads
+        seen: list[int] = []
+        later = Thread(target=lambda: seen.append(torch.get_num_threads()))  # noqa: B023 read before the next turn
+        later.start()
+        later.join()
+        assert seen == [threads]
+
+
+def test_work_is_shared_out_in_order_and_its_errors_arrive() -> None:
+    torch.set_num_threads(3)
+    names: set[str] = set()
+    met = Barrier(3, timeout=20)
+
+    def work(part: Sequence[int]) -> list[int]:
+        names.add(current_thread().name)
+        assert torch.get_num_threads() == 1
+        met.wait()
+        return [10 * item for item in part]
+
+    assert share_out(work, range(8), 10**7) == [10 * item for item in range(8)]
+    assert len(names) == 3
+    with pytest.raises(ZeroDivisionError):
+        share_out(lambda part: [1 // item for item in part], range(8), 10**7)
+
+
+def test_a_picture_that_a_network_still_tracks_is_scored(metric: Metric) -> None:
+    hr = picture(metric).double()
+    sr = (hr * 0.9).requires_grad_()
+    assert not score(metric, pair(sr, hr)).requires_grad
 
 
 def test_an_unknown_metric_is_named_with_the_nearest() -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
 from srbench.metrics import METRICS, Metric, Pair
 from srbench.metrics._pictures import PEAK, check, numbers, strips
+from srbench.metrics._threads import share_out
 
 _ROWS = 16  # a strip and its widened copies stay in the second-level cache
 
@@ -18,12 +21,19 @@ def squared_error(sr: Tensor, hr: Tensor) -> Tensor:
         sr: ``(N, C, H, W)`` on the 0–255 scale. Of two uint8 pictures the sum is one of integers, hence exact.
         hr: like ``sr``.
     """
-    exact = sr.dtype == hr.dtype == torch.uint8
-    wide = torch.int32 if exact else torch.float64
-    total = torch.zeros(sr.shape[0], dtype=torch.int64 if exact else torch.float64, device=sr.device)
-    for rows in strips(sr.shape[-2], _ROWS if sr.device.type == "cpu" else sr.shape[-2]):
-        difference = sr[..., rows, :].to(wide) - hr[..., rows, :].to(wide)
-        total += difference.mul_(difference).sum(dim=(1, 2, 3))
+    wide = torch.int32 if sr.dtype == hr.dtype == torch.uint8 else torch.float64
+
+    def sums(parts: Sequence[slice]) -> list[Tensor]:
+        found = []
+        for rows in parts:
+            difference = sr[..., rows, :].to(wide) - hr[..., rows, :].to(wide)
+            found.append(difference.mul_(difference).sum(dim=(1, 2, 3)))
+        return found
+
+    if sr.device.type == "cpu":
+        total = torch.stack(share_out(sums, list(strips(sr.shape[-2], _ROWS)), sr.numel())).sum(dim=0)
+    else:
+        total = sums([slice(None)])[0]
     return total.to(torch.float64) / sr[0].numel()
 
 
@@ -47,6 +57,7 @@ def psnr(sr: Tensor, hr: Tensor) -> Tensor:
 def decibels(metric: str, sr: Tensor, hr: Tensor) -> Tensor:
     """PSNR under the name of ``metric``, with which messages begin."""
     check(metric, sr, hr)
+    sr, hr = sr.detach(), hr.detach()
     return numbers(metric, 10.0 * torch.log10(PEAK**2 / squared_error(sr, hr)))
 
 

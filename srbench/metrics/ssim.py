@@ -12,6 +12,7 @@ a = E[s]², b = E[d]², p = E[s²] − a and q = E[d²] − b,
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 import torch
@@ -19,6 +20,7 @@ from torch import Tensor
 
 from srbench.metrics import METRICS, Metric, Pair
 from srbench.metrics._pictures import PEAK, check, numbers, strips
+from srbench.metrics._threads import share_out
 
 WINDOW = 11
 _SIGMA = 1.5
@@ -107,15 +109,21 @@ def ssim(sr: Tensor, hr: Tensor) -> Tensor:
     tensor([1.], dtype=torch.float64)
     """
     check("ssim", sr, hr, minimum=WINDOW)
+    sr, hr = sr.detach(), hr.detach()
     count, channels, height, width = sr.shape
-    sum_map = _Strips(width, sr.device)
-    totals = torch.zeros(count, dtype=torch.float64, device=sr.device)
-    for picture in range(count):
-        for channel in range(channels):
-            x, y = sr[picture, channel], hr[picture, channel]
-            for rows in strips(height, _ROWS, overlap=WINDOW - 1):
-                totals[picture] += sum_map(x[rows].to(torch.float64), y[rows].to(torch.float64))
-    return numbers("ssim", totals / (channels * (height - WINDOW + 1) * (width - WINDOW + 1)))
+
+    def sums(parts: Sequence[tuple[int, int, slice]]) -> list[Tensor]:
+        sum_map = _Strips(width, sr.device)
+        return [
+            sum_map(sr[picture, channel, rows].to(torch.float64), hr[picture, channel, rows].to(torch.float64))
+            for picture, channel, rows in parts
+        ]
+
+    rows = list(strips(height, _ROWS, overlap=WINDOW - 1))
+    parts = [(picture, channel, part) for picture in range(count) for channel in range(channels) for part in rows]
+    found = share_out(sums, parts, sr.numel()) if sr.device.type == "cpu" else sums(parts)
+    total = torch.stack(found).view(count, -1).sum(dim=1)
+    return numbers("ssim", total / (channels * (height - WINDOW + 1) * (width - WINDOW + 1)))
 
 
 def _score(pair: Pair) -> Tensor:
