@@ -112,6 +112,15 @@ def test_real_features_tell_a_blurred_picture(weights_root: Path) -> None:
     assert "vgg16_features.safetensors (sha256 515071ad" in term.source
 
 
+def test_consistency_holds_what_lr_shows_and_leaves_detail_free() -> None:
+    hr = torch.full((1, 3, 32, 32), 0.5)
+    detail = 0.1 * (torch.arange(32) % 2 * 2 - 1.0) * torch.ones(32, 1)
+    losses = Losses({"consistency": 2.0}, scale=4)
+    assert float(losses(hr + detail, hr)[0]) < 0.02  # what is left comes from the mirrored edges
+    total, terms = losses(hr + 0.1, hr)
+    assert (float(total), float(terms[0])) == (pytest.approx(0.2, rel=1e-4), pytest.approx(0.1, rel=1e-4))
+
+
 def test_crops_grow_by_stage_and_small_pictures_leave() -> None:
     sizes = [64, 96, 160]
     pictures = TrainingPictures(

@@ -111,6 +111,9 @@ def command(
     if as_json:
         print_json(card.model_dump(mode="json"))
     else:
-        best = max(point["val_psnr"] for point in card.curve)
-        minutes = card.wall_time_s / 60
-        click.echo(f"{card.name}: {best:.2f} dB on held-back pictures after {minutes:.1f} minutes; written to the zoo")
+        kept = card.curve[-1] if recipe.keep == "last" else max(card.curve, key=lambda point: point["val_psnr"])
+        lpips = f", LPIPS {kept['val_lpips']:.4f}" if "val_lpips" in kept else ""
+        click.echo(
+            f"{card.name}: {kept['val_psnr']:.2f} dB{lpips} on held-back pictures "
+            f"after {card.wall_time_s / 60:.1f} minutes; written to the zoo"
+        )

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from srbench.errors import InputError, UnknownNameError
+from srbench.images import imresize
 
 Term = Callable[[Tensor, Tensor], Tensor]
 
@@ -27,8 +28,24 @@ def charbonnier(sr: Tensor, hr: Tensor) -> Tensor:
     return ((sr - hr).square() + 1e-6).sqrt().mean()
 
 
+def consistency(scale: int) -> Term:
+    """Mean absolute difference of the pictures after both were downscaled to LR size (MATLAB's bicubic, nothing rounded).
+
+    It leaves detail free and holds what LR shows: colours, brightness, shapes. lr-psnr measures the same.
+    """
+
+    def term(sr: Tensor, hr: Tensor) -> Tensor:
+        difference: Tensor = imresize(sr - hr, 1 / scale)
+        return difference.abs().mean()
+
+    return term
+
+
 TERMS: dict[str, Term] = {"l1": l1, "mse": mse, "charbonnier": charbonnier}
 """The terms that need nothing but the two pictures."""
+
+SCALED: dict[str, Callable[[int], Term]] = {"consistency": consistency}
+"""The terms that depend on the scale."""
 
 LEARNED = ("perceptual", "adversarial")
 """The terms that look through another network, which a table of the recipe of the same name describes."""
@@ -37,8 +54,8 @@ LEARNED = ("perceptual", "adversarial")
 def check_terms(weights: Mapping[str, float]) -> None:
     """Raise UnknownNameError, with the nearest name, for a term that does not exist."""
     for name in weights:
-        if name not in TERMS and name not in LEARNED:
-            raise UnknownNameError("loss term", name, (*TERMS, *LEARNED), "the recipe's loss")
+        if name not in (*TERMS, *SCALED, *LEARNED):
+            raise UnknownNameError("loss term", name, (*TERMS, *SCALED, *LEARNED), "the recipe's loss")
 
 
 class Losses:
@@ -47,14 +64,15 @@ class Losses:
     Args:
         weights: weight of each term.
         learned: the terms of ``LEARNED`` that ``weights`` names.
+        scale: the enlargement.
 
     Raises:
         UnknownNameError: a term that does not exist. InputError: a learned term that was not given.
     """
 
-    def __init__(self, weights: Mapping[str, float], learned: Mapping[str, Term] | None = None) -> None:
+    def __init__(self, weights: Mapping[str, float], learned: Mapping[str, Term] | None = None, scale: int = 1) -> None:
         check_terms(weights)
-        known = {**TERMS, **(learned or {})}
+        known = {**TERMS, **{name: term(scale) for name, term in SCALED.items()}, **(learned or {})}
         for name in weights:
             if name not in known:
                 raise InputError(f"the loss term {name!r} needs a network that looks at the pictures; none was given")

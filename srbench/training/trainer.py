@@ -96,7 +96,7 @@ def train(model_name: str, recipe: Recipe, settings: Settings | None = None) -> 
     if recipe.game:
         game = Game(recipe, channels, device, processes.average, folder, processes.rank, processes.world)
         learned["adversarial"] = game.fool
-    losses = Losses(recipe.loss, learned)
+    losses = Losses(recipe.loss, learned, recipe.scale)
     measured = [*losses.names, *(["g_grad"] if game else [])]
 
     sets = find_datasets(recipe.data, settings.data_root)
