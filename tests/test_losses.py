@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from srbench.errors import InputError, UnavailableError, UnknownNameError
+from srbench.images import imresize
 from srbench.models import create_model, get_model
 from srbench.training.budget import parse_budget
 from srbench.training.losses import Losses
@@ -117,6 +118,8 @@ def test_consistency_holds_what_lr_shows_and_leaves_detail_free() -> None:
     detail = 0.1 * (torch.arange(32) % 2 * 2 - 1.0) * torch.ones(32, 1)
     losses = Losses({"consistency": 2.0}, scale=4)
     assert float(losses(hr + detail, hr)[0]) < 0.02  # what is left comes from the mirrored edges
+    sr = torch.rand(1, 3, 32, 32)
+    assert float(losses(sr, hr)[1][0]) == pytest.approx(float(imresize(sr - hr, 0.25).abs().mean()), rel=1e-5)
     total, terms = losses(hr + 0.1, hr)
     assert (float(total), float(terms[0])) == (pytest.approx(0.2, rel=1e-4), pytest.approx(0.1, rel=1e-4))
 
