@@ -240,3 +240,27 @@ def test_the_command_trains_and_names_the_seed(pictures: Path, srbench_home: Pat
     assert (card["name"], card["seed"], card["config"]["val"]) == ("fsrcnn_s_x4.common-seed3", 3, ["p1"])
     assert math.isfinite(card["curve"][-1]["val_psnr"])
     assert "held back: p1" in card["notes"]
+
+
+def test_a_budget_fixes_the_steps_once(pictures: Path, srbench_home: Path) -> None:
+    recipe = small(pictures)
+    card = train("fsrcnn_s", recipe, Settings(progress=False, threads=1, budget=1.0))
+    assert card.config["steps"] == card.steps != 12
+    assert card.steps > 5
+    assert card.config["val_every"] <= card.steps
+    assert "steps follow from a budget of 1 s" in card.notes
+    assert sorted(path.name for path in (srbench_home / "runs").iterdir()) == [card.name]
+    again = train("fsrcnn_s", recipe, Settings(progress=False, threads=1, budget=50.0, resume=True))
+    assert again.steps == card.steps
+
+
+def test_the_size_follows_the_device_and_can_be_chosen(pictures: Path, srbench_home: Path) -> None:
+    arguments = ["train", "fsrcnn_s", "--data", str(pictures), "--steps", "1", "--json", "--threads", "1"]
+    arguments += ["--set", "patch=8", "--set", "val=1", "--set", "batch=2", "--device", "cpu", "--overwrite"]
+    for size, expected, every in (("auto", "cpu", 500), ("full", "full", 5000)):
+        result = CliRunner().invoke(main, [*arguments, "--size", size])
+        assert result.exit_code == 0, result.stderr
+        config = json.loads(result.stdout)["config"]
+        assert (config["size"], config["val_every"]) == (expected, every)
+    result = CliRunner().invoke(main, ["train", "fsrcnn_s", "--budget", "soon"])
+    assert "--budget 'soon' is no time" in result.stderr
