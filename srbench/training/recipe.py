@@ -32,6 +32,7 @@ class Recipe(BaseModel):
         size: ``"full"``, or ``"cpu"`` where the values of ``[cpu]`` are in place.
         data: training sets of the catalog, or folders, joined with ``+``.
         val: pictures held back for validation: their names, or how many, which are then spread evenly over the data.
+        val_data: sets that those are chosen from; ``data`` by default. They are never trained on.
         scale: the enlargement.
         channels: ``"y"``, ``"rgb"``, or ``"model"`` for what the network was published on.
         skip: ``"bicubic"`` adds the network's output to the bicubic enlargement, where it has no such skip itself.
@@ -67,6 +68,7 @@ class Recipe(BaseModel):
     size: Size = "full"
     data: str = "t91+bsds200"
     val: int | tuple[str, ...] = 10
+    val_data: str = ""
     scale: int = Field(4, ge=1)
     channels: Literal["model", "y", "rgb"] = "model"
     skip: Literal["none", "bicubic"] = "none"

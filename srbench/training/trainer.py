@@ -101,7 +101,8 @@ def train(model_name: str, recipe: Recipe, settings: Settings | None = None) -> 
 
     sets = find_datasets(recipe.data, settings.data_root)
     digests = {images.name: images.digest for images in sets}
-    train_paths, val_paths = split(sets, recipe.val)
+    held_from = find_datasets(recipe.val_data, settings.data_root) if recipe.val_data else sets
+    train_paths, val_paths = split(sets, recipe.val, held_from)
     validation = Validation(val_paths, recipe.scale)
     shown = for_model(model, average.network, recipe.scale, channels, device=device)
 

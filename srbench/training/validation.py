@@ -26,33 +26,40 @@ from srbench.protocol import get_protocol
 U8 = npt.NDArray[np.uint8]
 
 
-def split(sets: Sequence[ImageSet], val: int | tuple[str, ...]) -> tuple[list[Path], list[Path]]:
+def split(
+    sets: Sequence[ImageSet], val: int | tuple[str, ...], held_from: Sequence[ImageSet] = ()
+) -> tuple[list[Path], list[Path]]:
     """Training and validation pictures.
 
     Args:
         sets: the training sets.
         val: names of the pictures to hold back (without suffix), or how many, spread evenly over all.
+        held_from: the sets that these are chosen from, ``sets`` by default; another training set is then judged on the same
+            pictures.
 
     Raises:
         InputError: a name that no picture has, or nothing left to train or to validate on.
     """
-    paths = [path for images in sets for path in images.paths]
+    held_from = held_from or sets
+    paths = [path for images in held_from for path in images.paths]
+    everything = [path for images in sets for path in images.paths]
     if isinstance(val, int):
-        if not 0 < val < len(paths):
-            raise InputError(f"val = {val} of {len(paths)} pictures; expected 1 to {len(paths) - 1}")
+        most = len(paths) - (held_from is sets)
+        if not 0 < val <= most:
+            raise InputError(f"val = {val} of {len(paths)} pictures; expected 1 to {most}")
         held = {paths[int((index + 0.5) * len(paths) / val)] for index in range(val)}
     else:
         stems = {path.stem for path in paths}
         for name in val:
             if name not in stems:
                 guess = nearest(name, stems)
-                where = "+".join(images.name for images in sets)
+                where = "+".join(images.name for images in held_from)
                 hint = f"; did you mean {guess!r}?" if guess else f"; give a number, as --set val={len(val)}"
                 raise InputError(f"val names {name!r}, which no picture of {where} is called{hint}")
         held = {path for path in paths if path.stem in val}
-    train = [path for path in paths if path not in held]
+    train = [path for path in everything if path not in held]
     if not train or not held:
-        raise InputError(f"val holds back {len(held)} of {len(paths)} pictures; both parts need at least one")
+        raise InputError(f"val holds back {len(held)} pictures of {len(everything)}; both parts need at least one")
     return train, [path for path in paths if path in held]
 
 

@@ -1,0 +1,244 @@
+"""Ablations: which cells a plan has, that they are trained once, resumed and tabulated, and what a bad plan is told."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from srbench.cli import main
+from srbench.datasets.local import find_datasets
+from srbench.errors import InputError, SrbenchError, UnknownNameError
+from srbench.images import write_image
+from srbench.training import trainer
+from srbench.training.ablate import Cell, Outcome, ablate, cells, folder_of, outcomes, read_plan
+from srbench.training.ablation_table import as_json, make_table, markdown, write_table
+from srbench.training.recipe import Recipe
+from srbench.training.settings import InterruptedRunError, Settings
+from srbench.training.validation import split
+from srbench.zoo import Card
+
+
+def write_plan(folder: Path, text: str, name: str = "plan.toml") -> Path:
+    path = folder / name
+    path.write_text(text)
+    return path
+
+
+def card_of(cell: Cell, psnr: float = 30.0) -> Card:
+    return Card(
+        name=cell.checkpoint, model=cell.model, scales=[4], channels="y", recipe=cell.tag, parameters=1, data={}, steps=100,
+        samples_seen=1, seed=cell.recipe.seed, commit="", hardware="", wall_time_s=90.0, precision="fp32",
+        curve=[{"step": 50, "val_psnr": psnr}, {"step": 100, "val_psnr": psnr - 1}],
+    )  # fmt: skip
+
+
+def test_a_grid_is_the_product_of_its_lists(srbench_home: Path) -> None:
+    text = 'model = ["fsrcnn", "espcn"]\nseed = [0, 1, 2]\nsteps = 10\n[set]\nval_every = 5\n'
+    text += '[grid]\nlr = [1e-3, 4e-3]\nloss = ["l1", {mse = 0.5, l1 = 1.0}]\n"options" = [{}]\n'
+    plan = read_plan(write_plan(srbench_home, text))
+    planned = cells(plan, "cpu")
+    assert len(planned) == 2 * 3 * 2 * 2
+    assert len({cell.checkpoint for cell in planned}) == len(planned)
+    first, last = planned[0], planned[-1]
+    assert first.values == {"recipe": "common", "model": "fsrcnn", "lr": "0.001", "loss": "l1", "seed": "0"}
+    assert (last.recipe.lr, last.recipe.loss, last.recipe.seed) == (4e-3, {"mse": 0.5, "l1": 1.0}, 2)
+    assert {(cell.recipe.steps, cell.recipe.val_every) for cell in planned} == {(10, 5)}
+    assert last.checkpoint.startswith("espcn_x4.common-lr-0.004-loss-0.5-mse-1-l1-seed-2-")
+    assert folder_of(plan) == srbench_home / "runs" / "ablate-plan"
+
+
+def test_a_changed_recipe_is_another_cell_and_an_added_value_keeps_the_rest(srbench_home: Path) -> None:
+    def tags(text: str) -> set[str]:
+        return {cell.checkpoint for cell in cells(read_plan(write_plan(srbench_home, text)), "cpu")}
+
+    base = tags('model = "fsrcnn"\n[grid]\nlr = [1e-3, 2e-3]\n')
+    assert base < tags('model = "fsrcnn"\n[grid]\nlr = [1e-3, 2e-3, 4e-3]\n')
+    assert not base & tags('model = "fsrcnn"\nbudget = "3m"\n[grid]\nlr = [1e-3, 2e-3]\n')
+    assert not base & tags('model = "fsrcnn"\n[set]\nema = 0.9\n[grid]\nlr = [1e-3, 2e-3]\n')
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('model = "fsrcnn"\nsedd = 1\n', r"unknown key 'sedd'.*Did you mean 'seed'"),
+        ('model = "fsrcnn"\n[grid]\nlearning = [1]\n', "unknown recipe key 'learning'"),
+        ('model = "fsrcnn"\n[grid]\nlr = []\n', "lr has no values"),
+        ('model = "fsrcnn"\n[grid]\nlr = [-1.0]\n', "lr = -1"),
+        ('model = "fsrcnn"\nsteps = 5\nbudget = "3m"\n', "a budget and steps"),
+        ('model = "fsrcnn"\nbudget = "soon"\n', "'soon' is no time"),
+        ('recipe = "comon"\nmodel = "fsrcnn"\n', "Did you mean 'common'"),
+        ("seed = 1\n", "model: Field required"),
+        ("seed = \n", "is not TOML"),
+    ],
+)
+def test_a_bad_plan_is_told_in_one_line(text: str, message: str, srbench_home: Path) -> None:
+    with pytest.raises(SrbenchError, match=message):
+        cells(read_plan(write_plan(srbench_home, text)), "cpu")
+    with pytest.raises(InputError, match="no plan"):
+        read_plan(srbench_home / "none.toml")
+
+
+Trained = Callable[[str, Recipe, Settings], Card]
+
+
+def pretend(trained: list[str], fail: str = "", stop: str = "") -> Trained:
+    """A ``train`` that makes a card at once, fails for one learning rate or is stopped at one."""
+
+    def train(model: str, recipe: Recipe, settings: Settings) -> Card:
+        trained.append(settings.name)
+        assert settings.resume
+        if fail and f"{recipe.lr:g}" == fail:
+            raise SrbenchError("loss is nan in step 3")
+        if stop and f"{recipe.lr:g}" == stop:
+            raise InterruptedRunError("x stopped at step 3 of 9; go on with --resume")
+        cell = Cell(model, recipe, settings.name, {})
+        assert settings.zoo is not None
+        path = settings.zoo / model / f"x4.{settings.name}.toml"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        card = card_of(cell, 30 + recipe.lr + recipe.seed / 10)
+        import tomli_w
+
+        path.write_text(tomli_w.dumps(card.model_dump(mode="json", exclude_none=True)))
+        return card
+
+    return train
+
+
+PLAN = 'model = "fsrcnn"\nseed = [0, 1]\nsteps = 9\n[grid]\nlr = [1.0, 2.0, 3.0]\n'
+
+
+def test_cells_are_trained_once_and_a_failed_one_again(srbench_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = read_plan(write_plan(srbench_home, PLAN))
+    planned = cells(plan, "cpu")
+    trained: list[str] = []
+    reports: list[int] = []
+
+    def run() -> list[Outcome]:
+        trained.clear()
+        return ablate(
+            plan, planned, Settings(), lambda _: None, lambda found: reports.append(sum(bool(o.card) for o in found))
+        )
+
+    monkeypatch.setattr(trainer, "train", pretend(trained, stop="2"))
+    with pytest.raises(InterruptedRunError, match="the same `srbench ablate` does so"):
+        run()
+    assert len(trained) == 3
+    monkeypatch.setattr(trainer, "train", pretend(trained, fail="3"))
+    found = run()
+    assert len(trained) == 4
+    assert [bool(outcome.card) for outcome in found] == [True] * 4 + [False] * 2
+    assert found[-1].reason == "loss is nan in step 3"
+    assert reports == [1, 2, 3, 4, 4, 4]
+    monkeypatch.setattr(trainer, "train", pretend(trained))
+    run()
+    assert len(trained) == 2
+    assert all(outcome.card for outcome in outcomes(plan, planned))
+    run()
+    assert not trained
+
+
+def test_seeds_are_one_row_with_mean_and_spread(srbench_home: Path) -> None:
+    planned = cells(read_plan(write_plan(srbench_home, PLAN)), "cpu")
+    found = [Outcome(cell) for cell in planned]
+    found[0] = Outcome(planned[0], card_of(planned[0], 30.0), "")
+    found[1] = Outcome(planned[1], card_of(planned[1], 30.5), "")
+    found[2] = Outcome(planned[2], card_of(planned[2], 31.0), "")
+    found[4] = Outcome(planned[4], None, "loss is nan | step 3")
+    table = make_table(found)
+    assert list(table["lr"]) == ["2", "1", "3"]
+    assert list(table["seeds"]) == [1, 2, 0]
+    assert list(table["of"]) == [2, 2, 2]
+    assert table["val_psnr"][1] == pytest.approx(30.25)
+    assert table["spread"][1] == pytest.approx(0.5)
+    assert math.isnan(table["spread"][0])
+    assert table["minutes"][1] == 1.5
+    lines = markdown(table).splitlines()
+    assert len(lines) == 5
+    assert "| common | fsrcnn | 1 | 30.250 | 0.500 | 2 | 2 | 1.5 | 100 |" in lines[3]
+    assert "seed 0: loss is nan \\| step 3" in lines[4]
+    written = json.loads(write_table(srbench_home / "out", "plan", found).with_suffix(".json").read_text())
+    assert written == as_json(found)
+    assert written["rows"][2]["val_psnr"] is None
+    assert written["cells"][0]["recipe"]["lr"] == 1.0
+    assert sorted(path.name for path in (srbench_home / "out").iterdir()) == ["table.json", "table.md"]
+
+
+def test_weights_kept_last_count_by_their_last_score(srbench_home: Path) -> None:
+    plan = read_plan(write_plan(srbench_home, 'model = "fsrcnn"\n[grid]\nkeep = ["best", "last"]\n'))
+    scores = [Outcome(cell, card_of(cell, 30.0), "").psnr for cell in cells(plan, "cpu")]
+    assert scores == [30.0, 29.0]
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> tuple[Path, Path]:
+    random = np.random.default_rng(0)
+    for folder in ("few", "other"):
+        for index in range(5):
+            picture = random.integers(0, 256, (48, 52, 3), dtype=np.uint8)
+            write_image(tmp_path / folder / f"{folder}{index}.png", picture)
+    return tmp_path / "few", tmp_path / "other"
+
+
+def test_pictures_may_be_held_back_from_another_set(folders: tuple[Path, Path]) -> None:
+    few, other = (find_datasets(str(folder)) for folder in folders)
+    train, val = split(few, ("other1", "other3"), other)
+    assert [path.stem for path in val] == ["other1", "other3"]
+    assert [path.stem for path in train] == [f"few{index}" for index in range(5)]
+    assert len(split(few, 5, other)[1]) == 5
+    train, val = split([*few, *other], 2, other)
+    assert (len(train), len(val)) == (8, 2)
+    with pytest.raises(InputError, match="no picture of dir-other is called"):
+        split(few, ("few1",), other)
+    with pytest.raises(InputError, match="expected 1 to 4"):
+        split(few, 5)
+
+
+def test_the_command_trains_tabulates_and_goes_on(
+    folders: tuple[Path, Path], srbench_home: Path, one_thread: None
+) -> None:
+    few, other = (str(folder) for folder in folders)
+    values = {"val": 2, "patch": 6, "batch": 4, "val_every": 4, "log_every": 2, "rescale": [], "val_data": other}
+    settings = "\n".join(f"{key} = {json.dumps(value)}" for key, value in values.items())
+    plan = write_plan(
+        srbench_home,
+        f'model = "fsrcnn_s"\nseed = [0, 1]\nsteps = 4\ndata = ["{few}", "{few}+{other}"]\n[set]\n{settings}\n',
+        "tails.toml",
+    )
+    empty = CliRunner().invoke(main, ["ablate", str(plan), "--table"])
+    assert empty.exit_code == 0, empty.stderr
+    assert not (srbench_home / "runs").exists()
+    result = CliRunner().invoke(main, ["ablate", str(plan), "--threads", "1", "--json"])
+    assert result.exit_code == 0, result.stderr
+    facts: dict[str, Any] = json.loads(result.stdout)
+    assert [(row["seeds"], row["of"], row["steps"]) for row in facts["rows"]] == [(2, 2, 4), (2, 2, 4)]
+    assert (srbench_home / "runs" / "ablate-tails" / "table.md").read_text().startswith("# tails\n")
+    again = CliRunner().invoke(main, ["ablate", str(plan), "--threads", "1"])
+    assert "cell" not in again.stderr
+    listed = json.loads(CliRunner().invoke(main, ["runs", "--json"]).stdout)
+    assert [row["state"] for row in listed] == ["done"] * 4
+    assert all(row["name"].startswith("ablate-tails/fsrcnn_s_x4.common-data-") for row in listed)
+    wrong = CliRunner().invoke(main, ["ablate", str(write_plan(srbench_home, 'model = "fsrcn"\n', "w.toml"))])
+    assert wrong.exit_code == 1
+
+
+def test_a_cell_that_fails_is_in_the_table_and_the_exit_code(folders: tuple[Path, Path], srbench_home: Path) -> None:
+    plan = write_plan(
+        srbench_home, f'model = "fsrcnn_s"\nsteps = 1\ndata = "{folders[0]}"\n[set]\nval = 2\npatch = 500\n'
+    )
+    result = CliRunner().invoke(main, ["ablate", str(plan), "--threads", "1"])
+    assert result.exit_code == 1
+    assert "1 of 1 cells failed" in result.stderr
+    assert "holds a crop" in result.stdout
+
+
+def test_unknown_model_is_told_before_anything_is_trained(srbench_home: Path) -> None:
+    plan = write_plan(srbench_home, 'model = ["fsrcnn", "esprn"]\n')
+    with pytest.raises(UnknownNameError, match="unknown model 'esprn'"):
+        cells(read_plan(plan), "cpu")
