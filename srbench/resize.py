@@ -8,7 +8,7 @@ one, as MATLAB does; float input is never rounded.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -118,6 +118,8 @@ def _pass(x: Tensor, axis: int, out_len: int, scale: float, edges: Edges, method
     """Resize axis −2 (rows) or −1 (columns) of ``(B, H, W)``; uint8 in, uint8 out."""
     import torch
 
+    from srbench.threads import share_out
+
     in_len = x.shape[axis]
     exact = _bands(in_len, out_len, scale, edges, method)[1]
     dtype = x.dtype if x.is_floating_point() else (torch.float32 if exact else torch.float64)
@@ -127,24 +129,31 @@ def _pass(x: Tensor, axis: int, out_len: int, scale: float, edges: Edges, method
         return torch.cat([w @ s if axis == -2 else s @ w.T for w, s in strips], dim=axis)
     batch, height, width = x.shape
     out = x.new_empty((batch, out_len, width) if axis == -2 else (batch, height, out_len))
-    # One strip and one product for all blocks: fresh ones cost more in page faults than the arithmetic.
-    longest = max(b - a for a, b, _ in blocks)
-    strip_store = x.new_empty(batch * longest * (width if axis == -2 else height), dtype=dtype)
-    value_store = x.new_empty(batch * _BLOCK * (width if axis == -2 else height), dtype=dtype)
-    start = 0
-    for first, last, block in blocks:
-        source = x.narrow(axis, first, last - first)
-        strip = strip_store[: source.numel()].view(source.shape).copy_(source)
-        target = out.narrow(axis, start, len(block))
-        value = value_store[: target.numel()].view(target.shape)
-        if axis == -2:
-            torch.bmm(block.expand(batch, -1, -1), strip, out=value)
-        else:
-            torch.mm(strip.flatten(0, 1), block.T, out=value.flatten(0, 1))
-        if not x.is_floating_point():
-            value.clamp_(0, 255).add_(0.5)  # the copy into uint8 cuts the fraction off
-        target.copy_(value)
-        start += len(block)
+    line = batch * (width if axis == -2 else height)
+
+    def work(parts: Sequence[tuple[int, tuple[int, int, Tensor]]]) -> list[None]:
+        # One strip and one product for all blocks: fresh ones cost more in page faults than the arithmetic.
+        strips = x.new_empty(line * max(last - first for _, (first, last, _) in parts), dtype=dtype)
+        values = x.new_empty(line * _BLOCK, dtype=dtype)
+        for start, (first, last, block) in parts:
+            source = x.narrow(axis, first, last - first)
+            strip = strips[: source.numel()].view(source.shape).copy_(source)
+            target = out.narrow(axis, start, len(block))
+            value = values[: target.numel()].view(target.shape)
+            if axis == -2:
+                torch.bmm(block.expand(batch, -1, -1), strip, out=value)
+            else:
+                torch.mm(strip.flatten(0, 1), block.T, out=value.flatten(0, 1))
+            if not x.is_floating_point():
+                value.clamp_(0, 255).add_(0.5)  # the copy into uint8 cuts the fraction off
+            target.copy_(value)
+        return [None] * len(parts)
+
+    numbered = [(i * _BLOCK, block) for i, block in enumerate(blocks)]
+    if x.device.type == "cpu":
+        share_out(work, numbered, x.numel())
+    else:
+        work(numbered)
     return out
 
 

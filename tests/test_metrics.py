@@ -16,7 +16,7 @@ from srbench.errors import InputError, UnavailableError, UnknownNameError
 from srbench.images import imresize
 from srbench.metrics import METRICS, Metric, Pair, get_metric, list_metrics
 from srbench.metrics import _backbones as backbones
-from srbench.metrics._threads import share_out
+from srbench.threads import share_out
 
 SCALE = 4
 SMALL, LARGE = (64, 60), (176, 168)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from srbench.metrics import METRICS, Metric, Pair
 from srbench.metrics._pictures import PEAK, check, numbers, strips
-from srbench.metrics._threads import share_out
+from srbench.threads import share_out
 
 _ROWS = 16  # a strip and its widened copies stay in the second-level cache
 

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from srbench.metrics import METRICS, Metric, Pair
 from srbench.metrics._pictures import PEAK, check, numbers, strips
-from srbench.metrics._threads import share_out
+from srbench.threads import share_out
 
 WINDOW = 11
 _SIGMA = 1.5
