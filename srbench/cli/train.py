@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from srbench.cli._common import data_root_option, device_option, print_json
 
+if TYPE_CHECKING:
+    from srbench.training.recipe import Recipe
+    from srbench.training.settings import Settings
+    from srbench.zoo import Card
+
 
 @click.command()
-@click.argument("model")
+@click.argument("model", required=False)
+@click.option("--all", "every", is_flag=True, help="Every network that the recipe serves, smallest first.")
 @click.option(
     "--recipe", "recipe_name", default="common", show_default=True, help="A recipe of zoo/recipes, or a file."
 )
 @click.option("--scale", type=int, help="The enlargement.")
 @click.option("--steps", type=int, help="Optimiser steps.")
-@click.option("--budget", metavar="TIME", help="Train for this time, such as 20m or 2h, instead of a number of steps.")
+@click.option("--budget", metavar="TIME", help="Time a network, such as 20m or 2h, instead of a number of steps.")
 @click.option(
     "--size",
     type=click.Choice(["auto", "full", "cpu"]),
@@ -42,7 +51,8 @@ from srbench.cli._common import data_root_option, device_option, print_json
 @device_option
 @click.option("--json", "as_json", is_flag=True, help="Print the card as JSON at the end.")
 def command(
-    model: str,
+    model: str | None,
+    every: bool,
     recipe_name: str,
     scale: int | None,
     steps: int | None,
@@ -73,47 +83,182 @@ def command(
     srbench train fsrcnn --resume                        after Ctrl-C or a crash
     srbench train srgan --recipe srgan-perpix            starts from srresnet_x4.common
     srbench train edsr_baseline --budget 30m             as many steps as fit
+    srbench train --all --recipe common --budget 1h      the whole zoo, then the leaderboard
+    torchrun --nproc-per-node 4 -m srbench train edsr    one run in four processes
+
+    --all trains one network after another, each for --budget; the same command goes on where it was stopped and skips
+    what is in the zoo. It ends with the leaderboard on those of set5, set14 and sample that are here.
     """
-    import json
-
-    from srbench.inference import pick_device
-    from srbench.models import get_model
-    from srbench.training.budget import parse_budget
-    from srbench.training.perceptual import with_backbone
-    from srbench.training.recipe import Size, load_recipe
     from srbench.training.settings import Settings
-    from srbench.training.trainer import train
 
-    get_model(model)
-    small: Size = "cpu" if size == "cpu" or (size == "auto" and pick_device(device).type == "cpu") else "full"
-    recipe = load_recipe(recipe_name, model, size=small)
-    given = {"scale": scale, "steps": steps, "data": data, "seed": seed}
-    asked = [f"{key}={json.dumps(value)}" for key, value in given.items() if value is not None]
-    if data is not None and not isinstance(recipe.val, int):
-        asked.append(f"val={len(recipe.val)}")
-    recipe = with_backbone(load_recipe(recipe_name, model, [*asked, *changes], small))
-    tag = name or recipe.name + ("" if seed is None else f"-seed{seed}")
+    if every == bool(model):
+        raise click.UsageError("name one MODEL, or give --all")
+    if every and overwrite:
+        raise click.UsageError("--all skips what is in the zoo: to train one network again, name it with --overwrite")
+    asked = Asked(recipe_name, scale, steps, data, seed, changes, size, device, name)
     settings = Settings(
-        name=tag,
         data_root=data_root,
         device=device,
         threads=threads,
         zoo=out,
-        resume=resume,
+        resume=resume or every,
         overwrite=overwrite,
         skip_bad=skip_bad,
         save_seconds=save_every,
         cache_memory=None if cache_memory is None else cache_memory * 2**30,
         tensorboard=tensorboard,
-        budget=parse_budget(budget) if budget else 0.0,
+        budget=_seconds(budget),
     )
-    card = train(model, recipe, settings)
+    if model:
+        _report(_train_one(model, asked, settings), as_json)
+    else:
+        _train_all(asked, settings, as_json)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the options say of the recipe, which becomes another for each network."""
+
+    recipe: str
+    scale: int | None
+    steps: int | None
+    data: str | None
+    seed: int | None
+    changes: tuple[str, ...]
+    size: str
+    device: str
+    name: str | None
+
+    def resolve(self, model: str) -> tuple[Recipe, str]:
+        """The recipe of one network, and the recipe part of its checkpoint's name."""
+        from srbench.inference import pick_device
+        from srbench.training.perceptual import with_backbone
+        from srbench.training.recipe import Size, load_recipe
+
+        small: Size = (
+            "cpu" if self.size == "cpu" or (self.size == "auto" and pick_device(self.device).type == "cpu") else "full"
+        )
+        given = {"scale": self.scale, "steps": self.steps, "data": self.data, "seed": self.seed}
+        asked = [f"{key}={json.dumps(value)}" for key, value in given.items() if value is not None]
+        if self.data is not None and not isinstance(val := load_recipe(self.recipe, model, size=small).val, int):
+            asked.append(f"val={len(val)}")
+        recipe = with_backbone(load_recipe(self.recipe, model, [*asked, *self.changes], small))
+        return recipe, self.name or recipe.name + ("" if self.seed is None else f"-seed{self.seed}")
+
+
+def _train_one(model: str, asked: Asked, settings: Settings) -> Card:
+    from srbench.models import get_model
+    from srbench.training.trainer import train
+
+    get_model(model)
+    recipe, tag = asked.resolve(model)
+    return train(model, recipe, replace(settings, name=tag))
+
+
+def _train_all(asked: Asked, settings: Settings, as_json: bool) -> None:
+    from srbench.errors import SrbenchError
+    from srbench.training.distributed import is_main
+    from srbench.training.settings import InterruptedRunError
+    from srbench.zoo import checkpoint_name, list_checkpoints
+
+    cards: list[Card] = []
+    failed = 0
+    for model in _served(asked):
+        try:
+            recipe, tag = asked.resolve(model)
+            name = checkpoint_name(model, [recipe.scale], tag)
+            if found := list_checkpoints(name, settings.zoo):
+                cards += found
+                _say(f"{name} is in the zoo")
+                continue
+            cards.append(_train_one(model, asked, settings))
+        except InterruptedRunError as error:
+            raise InterruptedRunError(f"{str(error).partition(';')[0]}; the same command goes on") from None
+        except SrbenchError as error:
+            failed += 1
+            _say(f"{model} failed: {' '.join(str(error).split())}")
+            continue
+        _report(cards[-1], as_json=False, err=True)
+    if as_json and is_main():
+        print_json([card.model_dump(mode="json") for card in cards])
+    elif settings.zoo is None and cards:
+        _leaderboard(cards, settings)
+    if failed:
+        click.get_current_context().exit(1)
+
+
+def _served(asked: Asked) -> list[str]:
+    """The networks that a recipe is for, smallest first.
+
+    Networks known for adversarial training are the generators of others: they wait for an adversarial recipe, which the
+    others do without. A network of several scales at once has no run of one scale.
+    """
+    from srbench.errors import UnknownNameError
+    from srbench.models import MODELS
+    from srbench.training.recipe import list_recipes
+
+    fitting = []
+    for model in MODELS:
+        scale = asked.scale or 4
+        if model.interpolator or model.multi_scale or scale not in model.scales:
+            continue
+        if not asked.recipe.endswith(".toml") and asked.recipe not in list_recipes(model.name):
+            continue
+        if ("gan" in model.name) == bool(asked.resolve(model.name)[0].game):
+            fitting.append((model.parameters[scale], model.name))
+    if not fitting:
+        raise UnknownNameError("recipe", asked.recipe, list_recipes("*"), "zoo/recipes for some network")
+    return [name for _, name in sorted(fitting)]
+
+
+def _leaderboard(cards: list[Card], settings: Settings) -> None:
+    """Measure the cards' checkpoints on the sets that are here, and print the leaderboard."""
+    from srbench.cli.eval import command as evaluate
+    from srbench.datasets.local import find_dataset
+    from srbench.errors import UnavailableError
+
+    here = []
+    for name in ("set5", "set14", "sample"):
+        try:
+            find_dataset(name, settings.data_root)
+            here.append(name)
+        except UnavailableError as error:
+            _say(f"not measured on {name}: {error}")
+    click.get_current_context().invoke(
+        evaluate,
+        targets=tuple(card.name for card in cards),
+        datasets=",".join(here),
+        data_root=settings.data_root,
+        device=settings.device,
+    )
+
+
+def _report(card: Card, as_json: bool, err: bool = False) -> None:
+    from srbench.training.distributed import is_main
+
+    if not is_main():
+        return
     if as_json:
         print_json(card.model_dump(mode="json"))
-    else:
-        kept = card.curve[-1] if recipe.keep == "last" else max(card.curve, key=lambda point: point["val_psnr"])
-        lpips = f", LPIPS {kept['val_lpips']:.4f}" if "val_lpips" in kept else ""
-        click.echo(
-            f"{card.name}: {kept['val_psnr']:.2f} dB{lpips} on held-back pictures "
-            f"after {card.wall_time_s / 60:.1f} minutes; written to the zoo"
-        )
+        return
+    last = card.config["keep"] == "last"
+    kept = card.curve[-1] if last else max(card.curve, key=lambda point: point["val_psnr"])
+    lpips = f", LPIPS {kept['val_lpips']:.4f}" if "val_lpips" in kept else ""
+    click.echo(
+        f"{card.name}: {kept['val_psnr']:.2f} dB{lpips} on held-back pictures "
+        f"after {card.wall_time_s / 60:.1f} minutes; written to the zoo",
+        err=err,
+    )
+
+
+def _say(text: str) -> None:
+    from srbench.training.distributed import is_main
+
+    if is_main():
+        click.echo(text, err=True)
+
+
+def _seconds(budget: str | None) -> float:
+    from srbench.training.budget import parse_budget
+
+    return parse_budget(budget) if budget else 0.0
