@@ -29,6 +29,9 @@ from srbench.cli._common import data_root_option, device_option, json_option, sp
     show_default=True,
     help="Number format of the network's arithmetic.",
 )
+@click.option(
+    "--fast", is_flag=True, help="Checkpoints in their fastest variant that costs under 0.01 dB; it is named."
+)
 @click.option("--lr-files", is_flag=True, help="Take LR from the folder that came with the dataset.")
 @click.option("--save-images", type=click.Path(file_okay=False), help="Folder for the SR pictures (PNG).")
 @click.option("--overwrite", is_flag=True, help="Measure again what is stored already.")
@@ -50,6 +53,7 @@ def command(
     tile_overlap: int | None,
     self_ensemble: bool,
     precision: str,
+    fast: bool,
     lr_files: bool,
     save_images: str | None,
     overwrite: bool,
@@ -79,6 +83,8 @@ def command(
         raise click.UsageError(f"--model needs --checkpoint FILE; for the zoo's checkpoints: srbench eval {model}")
     if not (targets or every or checkpoint):
         raise click.UsageError("nothing to measure: name checkpoints or models, or give --all")
+    if fast and precision != "fp32":
+        raise click.UsageError(f"--fast chooses the precision: leave out --precision {precision}")
     settings = settings_of(
         device, tile=tile, tile_overlap=tile_overlap, ensemble=self_ensemble, precision=precision
     )  # fmt: skip
@@ -97,6 +103,7 @@ def command(
         save_images=Path(save_images) if save_images else None,
         overwrite=overwrite,
         data_root=data_root,
+        fast=fast,
     )
     outcome = run(plan, quiet=as_json)
     if outcome.rank == 0:

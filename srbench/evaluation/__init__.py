@@ -44,7 +44,7 @@ def evaluate(
         metrics: names; ``srbench ls metrics``.
         data_root: folder of the datasets; ``SRBENCH_DATA`` by default.
         device: cpu, cuda, or auto. save_images: folder for the SR pictures.
-        settings: ``tile``, ``tile_overlap``, ``ensemble``, ``precision``.
+        settings: ``tile``, ``tile_overlap``, ``ensemble``, ``precision``, ``fused``, ``channels_last``.
 
     Raises:
         UnknownNameError, InputError, UnavailableError: names, pictures, missing data. A cell without a number is no error:

@@ -14,6 +14,7 @@ from typing import Any
 from srbench.datasets.local import ImageSet, find_dataset
 from srbench.errors import InputError, SrbenchError, UnavailableError
 from srbench.evaluation import targets as T
+from srbench.evaluation.fast import fastest
 from srbench.evaluation.measure import DEFAULT_METRICS
 from srbench.evaluation.quality import Samples, run_cell, stored
 from srbench.metrics import get_metric
@@ -39,6 +40,7 @@ class Plan:
     save_images: Path | None = None
     overwrite: bool = False
     data_root: str | None = None
+    fast: bool = False
 
 
 @dataclass
@@ -84,6 +86,8 @@ def run(plan: Plan, quiet: bool = False, root: Path | None = None) -> Outcome:
                 continue
             bar.update(task, completed=number, description=f"{target.checkpoint} · {images.name} ×{scale}")
             try:
+                if plan.fast:
+                    target = fastest(target, scale)
                 known = None
                 if not plan.overwrite and plan.save_images is None:
                     known = stored(target, images, scale, protocol, plan.metrics, plan.lr_files, root)

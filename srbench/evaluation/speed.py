@@ -26,7 +26,7 @@ GROUP_MULT_ADDS = 400e9  # models are timed in turns until a round of bases woul
 
 def groups(subjects: Sequence[Subject], size: tuple[int, int] | None) -> Iterator[list[Subject]]:
     """Subjects by their mult-adds, in groups that are timed in turns; each group's records are complete when it ends."""
-    weights = {(s.name, s.scale): s.cost(size).mult_adds for s in subjects}
+    weights = {(s.name, s.scale): _counts(s, size).get("mult_adds") or 0 for s in subjects}
     group: list[Subject] = []
     total = 0.0
     for subject in sorted(subjects, key=lambda s: weights[s.name, s.scale]):
@@ -107,13 +107,22 @@ def measure_group(
                 quick=limits.quick,
                 again_ms=back,
                 drift=drift,
-                cost={k: v for k, v in asdict(subject.cost(size)).items() if isinstance(v, int | None)},
+                cost=_counts(subject, size),
                 variants=found,
                 created=datetime.now(UTC).isoformat(timespec="seconds"),
                 provenance=provenance(device),
             )
         )
     return records
+
+
+def _counts(subject: Subject, size: tuple[int, int] | None) -> dict[str, int | float | None]:
+    """The numbers of its Cost; none where the network cannot take a picture of that size, as its rows will say."""
+    try:
+        found = asdict(subject.cost(size))
+    except Exception:
+        return {}
+    return {key: value for key, value in found.items() if key != "scale" and isinstance(value, int | None)}
 
 
 def run(

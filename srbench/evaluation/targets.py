@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from srbench.errors import InputError, SrbenchError, UnavailableError, UnknownNameError
+from srbench.evaluation.variants import Variant, vary
 from srbench.inference import Precision, Upscaler, for_card, for_model, pick_device
 from srbench.models import MODELS, create_model, get_model
 from srbench.protocol import Protocol
@@ -28,6 +29,7 @@ class Settings:
     Attributes:
         device: torch device. tile: edge of tiles in LR pixels, 0 for none. tile_overlap: None takes the receptive radius.
         ensemble: self-ensemble over eight flips and turns. precision: fp32, bf16 or fp16.
+        fused: exact rewrites of the network. channels_last: memory layout.
     """
 
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
@@ -35,6 +37,8 @@ class Settings:
     tile_overlap: int | None = None
     ensemble: bool = False
     precision: Precision = "fp32"
+    fused: bool = False
+    channels_last: bool = False
 
     @property
     def variant(self) -> str:
@@ -42,7 +46,8 @@ class Settings:
         parts = [f"tile{self.tile}" if self.tile else "", "ensemble" if self.ensemble else ""]
         if self.tile and self.tile_overlap is not None:
             parts[0] += f"-{self.tile_overlap}"
-        parts.append(self.precision if self.precision != "fp32" else "")
+        parts += ["fused" if self.fused else "", self.precision if self.precision != "fp32" else ""]
+        parts.append("channels_last" if self.channels_last else "")
         return "+".join(part for part in parts if part)
 
 
@@ -97,6 +102,8 @@ class Target:
             raise UnavailableError("unsupported_scale", f"{self.checkpoint} has {scales}, not x{scale}")
         made = self.make(scale)
         s = self.settings
+        if s.fused or s.channels_last:
+            made = vary(made, Variant(fused=s.fused, channels_last=s.channels_last))
         return made.with_(tile=s.tile, tile_overlap=s.tile_overlap, ensemble=s.ensemble, precision=s.precision)
 
 

@@ -1,0 +1,84 @@
+"""First call and peak memory of a pass in a fresh process, killed ones and GPUs included."""
+
+from __future__ import annotations
+
+import subprocess
+from typing import Any
+
+import pytest
+import torch
+
+from srbench.evaluation import memory
+from srbench.evaluation.memory import Fresh, in_fresh_process, measure_here, peak_bytes
+from srbench.evaluation.subjects import find_subject
+from srbench.inference import Upscaler
+
+pytestmark = pytest.mark.usefixtures("one_thread", "srbench_home")
+
+CPU = torch.device("cpu")
+
+
+@pytest.mark.slow
+def test_a_fresh_process_tells_first_call_and_memory() -> None:
+    ballast = torch.ones(400 * 2**18)  # 400 MB here must not be seen there
+    asked: dict[str, Any] = {"name": "fsrcnn_s", "scale": 2, "variant": "fused", "device": "cpu", "threads": 1}
+    small, large = (in_fresh_process({**asked, "size": size}, 120) for size in ((16, 16), (512, 512)))
+    assert small.status == large.status == "ok", small.reason
+    assert small.first_call_ms is not None
+    assert small.first_call_ms > 0
+    assert small.peak_memory_bytes is not None
+    assert large.peak_memory_bytes is not None
+    assert small.peak_memory_bytes < 200e6 < ballast.nbytes
+    # Eight feature maps of 32 floats a pixel are 33 MB each; some live at once.
+    assert large.peak_memory_bytes - small.peak_memory_bytes > 33e6
+
+
+def test_a_fresh_process_that_is_killed_or_hangs_is_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    done = {"code": -9, "err": ""}
+
+    def fake(*args: Any, **kwargs: Any) -> subprocess.CompletedProcess[str]:
+        if done["code"] is None:
+            raise subprocess.TimeoutExpired("python", kwargs["timeout"])
+        return subprocess.CompletedProcess([], int(done["code"]), "", str(done["err"]))
+
+    monkeypatch.setattr(memory.subprocess, "run", fake)
+    assert in_fresh_process({}, 1).status == "oom"
+    done.update(code=1, err="Traceback\nImportError: no such thing")
+    assert in_fresh_process({}, 1) == Fresh("failed", "ImportError: no such thing")
+    done.update(code=None)
+    assert "within 1 s" in in_fresh_process({}, 1).reason
+
+
+def test_memory_is_measured_here_as_there() -> None:
+    found = measure_here("espcn", 2, (8, 8), "bf16", "cpu", 1)
+    assert found.status == "ok"
+    assert found.pass_ms is not None
+    assert found.process_memory_bytes == pytest.approx(peak_bytes(), rel=0.2)
+    assert measure_here("espcn", 8, (8, 8), "bf16", "cpu", 1).status == "unsupported_scale"
+
+
+def test_gpu_memory_is_the_allocators_peak(monkeypatch: pytest.MonkeyPatch) -> None:
+    log: list[str] = []
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda *_: log.append("wait"))
+    monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", lambda *_: log.append("reset"))
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda *_: 777)
+    monkeypatch.setattr("srbench.evaluation.timing.clock_for", lambda device: lambda work: log.append("pass") or 0.1)
+    real = find_subject("espcn", 2)
+
+    class OnGPU:
+        """Its tensors stay where they are."""
+
+        def upscaler(self, device: torch.device) -> Upscaler:
+            assert device == torch.device("cuda:0")
+            return real.upscaler(CPU)
+
+        def picture(self, size: tuple[int, int], batch: int) -> OnGPU:
+            return self
+
+        def to(self, device: str) -> torch.Tensor:
+            return real.picture((8, 8), 1)
+
+    monkeypatch.setattr("srbench.evaluation.subjects.find_subject", lambda name, scale: OnGPU())
+    found = measure_here("espcn", 2, (8, 8), "eager", "cuda:0", 1)
+    assert found.peak_memory_bytes == 777, found.reason
+    assert log == ["wait", "reset", "pass", "pass"]
