@@ -10,9 +10,11 @@ pixels left out they would be .3441 and .4405.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from functools import cache
+from hashlib import blake2b
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +24,8 @@ from srbench.metrics._backbones import load_backbone
 from srbench.metrics._pictures import PEAK, check, numbers
 
 Net = Literal["alex", "vgg"]
+
+_KEPT_BYTES = 256 * 2**20  # features of HR pictures; 7 MB a picture of Set14 with alex
 
 # Of each net: the backbone, the layers whose (rectified) output is compared, their channels, and the least height and width
 # that its pooling leaves something of.
@@ -82,12 +86,43 @@ def lpips_distance(sr: Tensor, hr: Tensor, net: Net = "alex") -> Tensor:
     """
     name = "lpips" if net == "alex" else f"lpips-{net}"
     check(name, sr, hr, channels=(1, 3), minimum=_NETS[net][3])
-    network = _network(net, sr.device)
+    network: Any = _network(net, sr.device)
     scores = torch.zeros(sr.shape[0], dtype=torch.float64, device=sr.device)
     for index in range(sr.shape[0]):  # one at a time: the features of a batch of 2K pictures would not fit into memory
-        x, y = (p[index : index + 1].to(torch.float32).expand(-1, 3, -1, -1) / (PEAK / 2) - 1.0 for p in (sr, hr))
-        scores[index] = network(x, y).double().sum()
+        made, truth = _features(network, sr[index : index + 1]), _of_truth(net, hr[index : index + 1])
+        layers = zip(network.lins, made, truth, strict=True)
+        scores[index] = sum(lin((a - b) ** 2).mean([2, 3], keepdim=True) for lin, a, b in layers).double().sum()
     return numbers(name, scores)
+
+
+def _features(network: Any, picture: Tensor) -> list[Tensor]:
+    """What is compared of a picture ``(1, C, H, W)``: each layer's output, scaled to length 1 over the channels."""
+    import lpips
+
+    seen = picture.to(torch.float32).expand(-1, 3, -1, -1) / (PEAK / 2) - 1.0
+    return [lpips.normalize_tensor(out) for out in network.net(network.scaling_layer(seen))]
+
+
+_truths: OrderedDict[tuple[str, str, tuple[int, ...], bytes], list[Tensor]] = OrderedDict()
+
+
+def _of_truth(net: Net, hr: Tensor) -> list[Tensor]:
+    """The features of an HR picture: kept, within ``_KEPT_BYTES``, for the next network that is measured on it."""
+    content = hr.detach().cpu().contiguous()
+    key = (net, str(hr.device), tuple(hr.shape), blake2b(content.view(torch.uint8).numpy().tobytes()).digest())
+    if key in _truths:
+        _truths.move_to_end(key)
+        return _truths[key]
+    features = _features(_network(net, hr.device), hr)
+    if _size(features) <= _KEPT_BYTES:
+        _truths[key] = features
+    while sum(_size(kept) for kept in _truths.values()) > _KEPT_BYTES:
+        _truths.popitem(last=False)
+    return features
+
+
+def _size(features: list[Tensor]) -> int:
+    return sum(layer.nbytes for layer in features)
 
 
 def _alex(pair: Pair) -> Tensor:
