@@ -1,7 +1,7 @@
 """Random crops from decoded pictures in memory; the batch of a step is a pure function of (seed, step).
 
 That makes resuming exact and lets any number of processes learn the same: each takes its slice of the global batch.
-Crops are gathered as uint8 by NumPy, one batch ahead in a thread, and become float tensors on the device.
+Crops are gathered as uint8 by NumPy and become float tensors on the device.
 """
 
 from __future__ import annotations
@@ -117,14 +117,26 @@ class Sampler:
             small = imresize(small, float(self.pictures.scale))[..., border:-border, border:-border]
         return small, large
 
-    def batches(self, start: int, stop: int, device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:
-        """LR and HR tensors of steps ``start`` to ``stop`` (not included), the next batch gathered meanwhile."""
-        with ThreadPoolExecutor(1, "sampler") as thread:
-            ahead = thread.submit(self.gather, start)
+    def batches(
+        self, start: int, stop: int, device: torch.device, ahead: bool | None = None
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """LR and HR tensors of steps ``start`` to ``stop`` (not included).
+
+        Args:
+            start, stop: the steps. device: where the tensors shall lie.
+            ahead: gather the next batch in a thread meanwhile; by default for a GPU. On a CPU the network has every core
+                already: the thread would take turns with it, and hold Python's lock while it waits for its own.
+        """
+        if not (device.type == "cuda" if ahead is None else ahead):
             for step in range(start, stop):
-                lr, hr = ahead.result()
+                yield self.tensors(*self.gather(step), device)
+            return
+        with ThreadPoolExecutor(1, "sampler") as thread:
+            coming = thread.submit(self.gather, start)
+            for step in range(start, stop):
+                lr, hr = coming.result()
                 if step + 1 < stop:
-                    ahead = thread.submit(self.gather, step + 1)
+                    coming = thread.submit(self.gather, step + 1)
                 yield self.tensors(lr, hr, device)
 
     def _floats(self, crops: U8, device: torch.device) -> Tensor:

@@ -48,7 +48,7 @@ def test_training_step(
 ) -> None:
     """Sampler, loss terms, averaged weights and log lines included; validation and saved states are not steps."""
     changes = [f"steps={(pairs + 2) * block}", f"log_every={block}", "val_every=1000000", "rescale=[]"]
-    recipe = load_recipe("common", model, changes)
+    recipe = load_recipe("common", model, changes, "cpu")
     whole, bare = benchmark.pedantic(alternate, (model, recipe, block), rounds=1)
     ratio = statistics.median(ours / theirs for ours, theirs in zip(whole, bare, strict=True))
     benchmark.extra_info.update(
