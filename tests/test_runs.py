@@ -76,10 +76,11 @@ def test_runs_are_listed_with_state_step_and_best_score(srbench_home: Path) -> N
 
 def test_a_run_is_drawn_with_every_key_of_its_log(srbench_home: Path, tmp_path: Path) -> None:
     folder = make_run(srbench_home)
-    groups = panels(read_log(folder))
+    groups = panels(read_log(folder), ["l1", "perceptual", "adversarial"])
     drawn = {key for group in groups.values() for key in group}
     assert drawn == (set(GAN_LINE) | {"val_psnr", "val_lpips"}) - {"samples_per_s"}
     assert list(groups)[-1] == "something"
+    assert list(groups["loss"]) == ["loss", "l1", "perceptual", "adversarial"]
     assert groups["D(real), D(fake)"]["d_real"] == ([5, 10, 15, 20], [0.8] * 4)
     assert groups["loss"]["loss"][1] == [0.5] * 4
     result = CliRunner().invoke(main, ["runs", "show", "fsrcnn_x4.test", "--out", str(tmp_path / "c" / "run.png")])

@@ -3,7 +3,8 @@
 Every process holds the whole network and computes its slice of the global batch; after backward, gradients and losses are
 averaged in one exchange. That is done on the gradients themselves and not by a wrapper around the network, because
 adversarial steps run a network several times before backward and differentiate twice (gradient penalty), and because a
-wrapper would rename the weights. Networks of this field are small: the exchange takes a few percent of a step.
+wrapper would rename the weights. Networks of this field are small: the exchange takes little of a step. Batch norm sees the
+slice of its process, and the first one's statistics are kept.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ _PANELS = {
     "validation PSNR (dB)": ("val_psnr",),
     "LR-PSNR (dB)": ("lr_psnr", "val_lr_psnr"),
     "validation LPIPS": ("val_lpips",),
-    "loss": ("loss", "l1", "mse", "charbonnier", "perceptual", "adversarial"),
+    "loss": ("loss",),  # and the recipe's terms
     "D(real), D(fake)": ("d_real", "d_fake"),
     "discriminator's loss": ("d_loss",),
     "Wasserstein estimate, penalty": ("wasserstein", "penalty"),
@@ -39,8 +39,13 @@ _MOST_STEPS = 6  # sample pictures beside LR and HR
 _MOST_FILTERS = 64
 
 
-def panels(lines: Iterable[dict[str, Any]]) -> dict[str, dict[str, tuple[list[int], list[float]]]]:
-    """Panel → key → steps and values of a log's numbers. Loss means of a validation line repeat what is logged, so they go."""
+def panels(
+    lines: Iterable[dict[str, Any]], terms: Iterable[str] = ()
+) -> dict[str, dict[str, tuple[list[int], list[float]]]]:
+    """Panel → key → steps and values of a log's numbers; ``terms`` of the loss share its panel.
+
+    The loss of a validation line repeats what is logged, so it is left out.
+    """
     curves: dict[str, tuple[list[int], list[float]]] = {}
     for line in lines:
         for key, value in line.items():
@@ -49,7 +54,8 @@ def panels(lines: Iterable[dict[str, Any]]) -> dict[str, dict[str, tuple[list[in
             steps, values = curves.setdefault(key, ([], []))
             steps.append(line["step"])
             values.append(value)
-    grouped = {title: {key: curves.pop(key) for key in keys if key in curves} for title, keys in _PANELS.items()}
+    shared = {**_PANELS, "loss": (*_PANELS["loss"], *terms)}
+    grouped = {title: {key: curves.pop(key) for key in keys if key in curves} for title, keys in shared.items()}
     return {title: group for title, group in grouped.items() if group} | {key: {key: curves[key]} for key in curves}
 
 
@@ -62,7 +68,7 @@ def draw_run(run: Run, path: Path) -> Path:
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
-    shown = panels(read_log(run.folder))
+    shown = panels(read_log(run.folder), run.recipe.get("loss", {}))
     if not shown:
         raise InputError(f"{run.folder} has no log line yet; nothing to draw")
     samples = sample_files(run.folder)
@@ -87,7 +93,7 @@ def draw_run(run: Run, path: Path) -> Path:
 
 def _curves(axis: Axes, title: str, curves: dict[str, tuple[list[int], list[float]]], run: Run) -> None:
     for key, (steps, values) in curves.items():
-        axis.plot(steps, values, label=key, linewidth=1)
+        axis.plot(steps, values, label=key, linewidth=1, marker="." if len(steps) < 3 else "")
     if title.startswith("validation PSNR") and run.bicubic is not None:
         axis.axhline(run.bicubic, color="gray", linewidth=1, linestyle="--", label="bicubic")
         # Untrained weights score so low that the rest of the curve would be flat.

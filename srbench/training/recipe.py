@@ -30,7 +30,7 @@ class Recipe(BaseModel):
     Attributes:
         name: the file's name without model and suffix; part of the checkpoint's name.
         size: ``"full"``, or ``"cpu"`` where the values of ``[cpu]`` are in place.
-        data: training sets of the catalog, or folders, joined with ``+``.
+        data: training sets of the catalog, ``div2k``, ``df2k``, or folders, joined with ``+``.
         val: pictures held back for validation: their names, or how many, which are then spread evenly over the data.
         val_data: sets that those are chosen from; ``data`` by default. They are never trained on.
         scale: the enlargement.

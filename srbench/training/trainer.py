@@ -11,7 +11,6 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
-from srbench.datasets.local import find_datasets
 from srbench.errors import InputError
 from srbench.home import home
 from srbench.inference import for_model
@@ -26,6 +25,7 @@ from srbench.training.checkpoint import (
     random_tensors,
     save_state,
 )
+from srbench.training.data import find_training_sets
 from srbench.training.distributed import Processes
 from srbench.training.gan import Game
 from srbench.training.losses import Losses, check_terms
@@ -66,6 +66,7 @@ def train(model_name: str, recipe: Recipe, settings: Settings | None = None) -> 
         torch.set_num_threads(settings.threads)
     processes = Processes(settings.device)
     device = processes.device
+    torch.backends.cudnn.deterministic = True  # a resumed run ends in the same bits
     recipe = with_backbone(recipe)
     tag = settings.name or recipe.name
     name = checkpoint_name(model.name, [recipe.scale], tag)
@@ -99,9 +100,9 @@ def train(model_name: str, recipe: Recipe, settings: Settings | None = None) -> 
     losses = Losses(recipe.loss, learned, recipe.scale)
     measured = [*losses.names, *(["g_grad"] if game else [])]
 
-    sets = find_datasets(recipe.data, settings.data_root)
+    sets = find_training_sets(recipe.data, settings.data_root)
     digests = {images.name: images.digest for images in sets}
-    held_from = find_datasets(recipe.val_data, settings.data_root) if recipe.val_data else sets
+    held_from = find_training_sets(recipe.val_data, settings.data_root) if recipe.val_data else sets
     train_paths, val_paths = split(sets, recipe.val, held_from)
     validation = Validation(val_paths, recipe.scale)
     shown = for_model(model, average.network, recipe.scale, channels, device=device)

@@ -1,0 +1,17 @@
+"""Training sets by name: the catalog's, folders, joined with ``+``, and the field's short names for some."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from srbench.datasets.local import ImageSet, find_datasets
+
+SHORT = {"div2k": "div2k-train", "df2k": "div2k-train+flickr2k"}
+"""DF2K is DIV2K's training pictures and Flickr2K together (ESRGAN, Wang et al. 2018, arXiv:1809.00219)."""
+
+
+def find_training_sets(spec: str, data_root: Path | str | None = None) -> list[ImageSet]:
+    """The sets of a specification such as ``t91+bsds200``, ``df2k`` or a folder; raises as ``find_datasets``."""
+    if not Path(spec).expanduser().is_dir():
+        spec = "+".join(SHORT.get(part.strip().lower(), part) for part in spec.split("+"))
+    return find_datasets(spec, data_root)
