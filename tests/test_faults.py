@@ -23,6 +23,7 @@ from srbench.images import write_image
 from srbench.training import checkpoint
 from srbench.training.checkpoint import load_state
 from srbench.training.recipe import Recipe, load_recipe
+from srbench.training.run import claim
 from srbench.training.settings import Settings
 from srbench.training.trainer import train
 from srbench.zoo import find_checkpoint
@@ -137,6 +138,16 @@ def test_a_corrupt_training_picture_is_named_or_skipped_and_counted(folder: Path
     taken = CliRunner().invoke(main, [*arguments(folder, 3), "--skip-bad", "--overwrite"])
     assert taken.exit_code == 0, taken.stderr
     assert "unreadable and left out: p1.png" in find_checkpoint("fsrcnn_s_x4.common").notes
+
+
+def test_ctrl_c_while_pictures_are_read_ends_at_once(
+    folder: Path, srbench_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("srbench.training.trainer.load_pictures", lambda *_: os.kill(os.getpid(), signal.SIGINT))
+    with pytest.raises(KeyboardInterrupt):
+        train("fsrcnn_s", recipe(folder), Settings(progress=False))
+    with claim(srbench_home / "runs" / "fsrcnn_s_x4.common"):
+        pass
 
 
 @pytest.mark.slow

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ from srbench.errors import InputError, UnavailableError, UnknownNameError
 from srbench.images import read_image
 from srbench.training import watch
 from srbench.training.figures import draw_filters, find_layer, panels
-from srbench.training.run import claim
+from srbench.training.run import claim, lock
 from srbench.training.runs import find_run, list_runs, read_log
 from srbench.training.watch import Watch
 
@@ -176,7 +177,7 @@ def test_a_mosaic_shows_each_kernel_in_its_place(tmp_path: Path) -> None:
 def test_a_live_folder_is_refused_and_names_its_owner(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     code = (
-        "import sys, time; from pathlib import Path; from srbench.training.run import claim\n"
+        "import sys, time; from pathlib import Path; from srbench.training.run import claim, lock\n"
         f"with claim(Path({str(folder)!r})):\n print('held', flush=True); time.sleep(60)"
     )
     other = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
@@ -193,6 +194,18 @@ def test_a_live_folder_is_refused_and_names_its_owner(tmp_path: Path) -> None:
         other.wait()
     with claim(folder):  # a killed process holds nothing
         assert str(os.getpid()) in (folder / "lock").read_text()
+
+
+def test_who_lists_runs_does_not_stop_one_that_starts(tmp_path: Path) -> None:
+    with claim(tmp_path):
+        pass
+    with (tmp_path / "lock").open("r+") as file:
+        assert lock(file)
+        release = threading.Timer(0.1, file.close)
+        release.start()
+        with claim(tmp_path):
+            pass
+        release.join()
 
 
 def test_a_full_disk_is_one_line_and_other_failures_stay_what_they_are(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import shutil
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -75,7 +75,7 @@ def claim(folder: Path, main: bool = True) -> Iterator[None]:
         return
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / LOCK).open("a+", encoding="utf-8") as file:
-        if not lock(file):
+        if not any(_soon(lambda: lock(file))):
             file.seek(0)
             owner = file.read().strip()
             raise InputError(
@@ -94,6 +94,13 @@ def claim(folder: Path, main: bool = True) -> Iterator[None]:
             raise InputError(
                 f"the disk that holds {folder} is full; the last saved state is whole: make room, then go on with --resume"
             ) from None
+
+
+def _soon(attempt: Callable[[], bool]) -> Iterator[bool]:
+    """A few attempts: who lists the runs holds each lock for an instant."""
+    for pause in (0.05, 0.1, 0.2, 0.0):
+        yield attempt()
+        time.sleep(pause)
 
 
 def lock(file: TextIO) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -110,7 +111,7 @@ def train(model_name: str, recipe: Recipe, settings: Settings | None = None) -> 
     with (
         claim(folder, processes.main),
         Watch(folder, name, recipe.steps, settings.progress, processes.main, settings.tensorboard) as watch,
-        stop_on_signal() as stop,
+        ExitStack() as stack,
     ):
         state = start_or_resume(folder, recipe, settings.resume, settings.overwrite) if processes.main else None
         processes.wait()
@@ -147,6 +148,7 @@ def train(model_name: str, recipe: Recipe, settings: Settings | None = None) -> 
         if not start and processes.main:
             watch.log(0, {"val_bicubic": validation.bicubic(), **validation.scores(shown, game is not None)})
 
+        stop = stack.enter_context(stop_on_signal())  # not while pictures are read: there Ctrl-C ends the run at once
         clock, saved = Clock(run.seconds, start), time.monotonic()
         network.train()
         for step, (lr, hr) in enumerate(stages.batches(start, device), start):

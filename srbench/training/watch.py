@@ -38,7 +38,7 @@ class Watch:
         self._main, self._steps, self._folder = main, steps, folder
         if tensorboard and find_spec("tensorboard") is None:
             raise UnavailableError("unavailable", "--tensorboard needs the extra: pip install 'srbench[tensorboard]'")
-        self._wants_board = tensorboard
+        self._wants_board, self._seen = tensorboard, False
         self._board: Any = None
         self._console = Console(stderr=True, quiet=not (show and main), soft_wrap=True)
         self._bar = Progress(
@@ -87,7 +87,11 @@ class Watch:
                 self.say(f"step {step}: " + ", ".join(f"{key} {value:.5g}" for key, value in facts.items()))
         if "samples_per_s" in facts:
             shown = f"loss {facts['loss']:.5f}  {self._val}{facts['samples_per_s']:.0f} samples/s"
-            self._bar.update(self._task, completed=step, facts=shown)
+            if self._seen:
+                self._bar.update(self._task, completed=step, facts=shown)
+            else:  # a resumed run has not done its first steps in no time
+                self._bar.reset(self._task, completed=step, facts=shown)
+            self._seen = True
 
     def wants_pictures(self, step: int, val_every: int) -> bool:
         """Whether the validation of this step is one of the few of a run whose pictures are kept."""
