@@ -60,6 +60,8 @@ def make_discriminator(recipe: Recipe, channels: str) -> Discriminator:
 class Game:
     """A discriminator, its optimiser and the rules of ``[adversarial]``.
 
+    Of several processes each judges its slice of the batch; batch norm and the relativistic mean are then a slice's own.
+
     Attributes:
         discriminator: gives logits (a critic's scores, in the Wasserstein kinds).
         health: names a collapse.
