@@ -116,20 +116,41 @@ def test_two_processes_average_and_agree(tmp_path: Path) -> None:
         }
 
 
-def curve(home: Path, name: str) -> list[dict[str, Any]]:
-    lines = (home / "runs" / f"fsrcnn_s_x4.{name}" / "log.jsonl").read_text().splitlines()
+def curve(home: Path, name: str, model: str = "fsrcnn_s") -> list[dict[str, Any]]:
+    lines = (home / "runs" / f"{model}_x4.{name}" / "log.jsonl").read_text().splitlines()
     return [json.loads(line) for line in lines]
+
+
+def pictures(home: Path) -> Path:
+    random = np.random.default_rng(0)
+    for index in range(10):
+        blocks = random.integers(0, 256, (8, 8, 3), dtype=np.uint8).repeat(9, 0).repeat(9, 1)
+        write_image(home / "pictures" / f"p{index}.png", imresize(blocks, size=(64, 72)))
+    return home / "pictures"
+
+
+@pytest.mark.slow
+def test_two_processes_play_the_game_of_one(srbench_home: Path) -> None:
+    recipe = srbench_home / "recipe.toml"
+    recipe.write_text(
+        f'data = "{pictures(srbench_home)}"\nval = 2\npatch = 8\nbatch = 4\nsteps = 8\nval_every = 8\nlog_every = 4\n'
+        'precision = "fp32"\nloss = { l1 = 1.0, adversarial = 0.01 }\nkeep = "last"\n'
+        '[adversarial]\nkind = "wgan-gp"\ndiscriminator = "convolutional"\nnorm = "none"\nn_critic = 2\nbetas = [0.0, 0.9]\n'
+    )
+    command = ["srbench", "train", "esrgan_s", "--recipe", str(recipe), "--threads", "1", "--device", "cpu"]
+    subprocess.run([sys.executable, "-m", *command, "--name", "one"], check=True, capture_output=True)
+    torchrun("-m", *command, "--name", "two", home=srbench_home)
+    one, two = ([line for line in curve(srbench_home, name, "esrgan_s") if "lr" in line] for name in ("one", "two"))
+    assert [line["step"] for line in one] == [4, 8]
+    for key in ("loss", "l1", "d_loss", "d_real", "d_fake", "penalty"):
+        np.testing.assert_allclose([line[key] for line in one], [line[key] for line in two], rtol=2e-3, err_msg=key)
 
 
 @pytest.mark.slow
 def test_two_processes_give_the_loss_curve_of_one_and_resume_to_the_same_bits(srbench_home: Path) -> None:
-    random = np.random.default_rng(0)
-    for index in range(10):
-        blocks = random.integers(0, 256, (8, 8, 3), dtype=np.uint8).repeat(9, 0).repeat(9, 1)
-        write_image(srbench_home / "pictures" / f"p{index}.png", imresize(blocks, size=(64, 72)))
     recipe = srbench_home / "recipe.toml"
     recipe.write_text(
-        f'data = "{srbench_home / "pictures"}"\nval = 2\npatch = 8\nbatch = 8\nsteps = 40\nval_every = 20\nlog_every = 1\n'
+        f'data = "{pictures(srbench_home)}"\nval = 2\npatch = 8\nbatch = 8\nsteps = 40\nval_every = 20\nlog_every = 1\n'
         'precision = "fp32"\nlr = 4e-3\n'
     )
     command = ["srbench", "train", "fsrcnn_s", "--recipe", str(recipe), "--threads", "1", "--device", "cpu"]
