@@ -13,8 +13,10 @@ from srbench.reports.html import render_html
 from srbench.reports.leaderboard import Table, build_leaderboard
 from srbench.reports.markdown import render_excerpt, render_leaderboard
 from srbench.reports.plots import plan
+from srbench.reports.speed import leaderboard_columns, render_speed
 from srbench.reports.view import view
 from srbench.results import Result, read_results, write_text
+from srbench.speed_results import read_speeds
 
 START, END = "<!-- leaderboard:start -->", "<!-- leaderboard:end -->"
 
@@ -60,7 +62,8 @@ def stale_files(results: Iterable[Result] | None = None, root: Path | None = Non
 
 
 def _tables(results: Iterable[Result] | None, root: Path) -> list[Table]:
-    return build_leaderboard(read_results(root / "results") if results is None else results)
+    found = read_results(root / "results") if results is None else results
+    return build_leaderboard(found, leaderboard_columns(read_speeds(root / "results")))
 
 
 def _figures(root: Path) -> Path:
@@ -74,6 +77,8 @@ def _texts(tables: list[Table], root: Path) -> dict[Path, str]:
         root / "reports" / "leaderboard.md": render_leaderboard(tables),
         root / "reports" / "index.html": render_html(tables, figures),
     }
+    if speeds := read_speeds(root / "results"):
+        files[root / "reports" / "speed.md"] = render_speed(speeds)
     readme = root / "README.md"
     text = _read(readme)
     if text is not None and START in text:
@@ -84,7 +89,7 @@ def _texts(tables: list[Table], root: Path) -> dict[Path, str]:
 def leaderboard_rows(results: Iterable[Result] | None = None) -> list[dict[str, Any]]:
     """The leaderboard's rows, unrounded, for JSON: missing values are None, infinity is ``"inf"``."""
     rows = []
-    for table in build_leaderboard(read_results() if results is None else results):
+    for table in _tables(results, home()):
         for row in table.records:
             place = {"dataset": table.dataset, "scale": table.scale}
             rows.append(place | {key: plain(value) for key, value in row.items()})
@@ -99,7 +104,7 @@ def print_leaderboard(results: Iterable[Result] | None = None) -> None:
     console = Console(markup=False)
     if not console.is_terminal:
         console = Console(width=240, markup=False)
-    for table in build_leaderboard(read_results() if results is None else results):
+    for table in _tables(results, home()):
         shown = view(table)
         grid = Grid(title=f"{shown.title}: {shown.remark}", title_justify="left", box=None, pad_edge=False)
         for head in shown.heads[:-1]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -52,6 +52,7 @@ class Table:
         by_picture: the primary metric of the ranked rows, best first: one row a picture, one column a row of ``rows``, named by
             its ``(checkpoint, variant)``.
         separable: whether the paired test could tell two models apart with so few pictures.
+        timed_on: the device of the speed columns; empty where there are none.
     """
 
     dataset: str
@@ -64,6 +65,7 @@ class Table:
     rows: pd.DataFrame
     by_picture: pd.DataFrame
     separable: bool
+    timed_on: str = ""
 
     @property
     def records(self) -> list[dict[str, Any]]:
@@ -76,7 +78,8 @@ def build_leaderboard(results: Iterable[Result], speed: pd.DataFrame | None = No
 
     Args:
         results: records of any datasets, scales and protocols.
-        speed: one row a checkpoint, with ``checkpoint`` and any of ``SPEED_COLUMNS``.
+        speed: one row a checkpoint (and ``scale`` and ``variant``, where it has these columns) with any of
+            ``SPEED_COLUMNS``, all of one device, which ``timed_on`` names.
 
     Ranked are the cells measured on the same pictures (those of most cells) with the greatest version of each metric and of
     the protocol; the others keep their rows, with the status ``other_data`` or ``outdated``. A model without weights has no
@@ -87,12 +90,19 @@ def build_leaderboard(results: Iterable[Result], speed: pd.DataFrame | None = No
         groups.setdefault((result.dataset, result.scale, _version(result.protocol)[0]), []).append(result)
     tables = [_table(groups[key]) for key in sorted(groups)]
     if speed is not None and not speed.empty:
-        columns = ["checkpoint", *(name for name in SPEED_COLUMNS if name in speed)]
-        for table in tables:
-            joined = table.rows.merge(speed[columns].drop_duplicates("checkpoint"), on="checkpoint", how="left")
-            for name in columns[1:]:
-                table.rows[name] = joined[name].to_numpy()
+        tables = [_with_speed(table, speed) for table in tables]
     return tables
+
+
+def _with_speed(table: Table, speed: pd.DataFrame) -> Table:
+    keys = [key for key in ("checkpoint", "variant") if key in speed]
+    columns = [name for name in SPEED_COLUMNS if name in speed]
+    fitting = speed[speed["scale"] == table.scale] if "scale" in speed else speed
+    joined = table.rows.merge(fitting[[*keys, *columns]].drop_duplicates(keys), on=keys, how="left")
+    for name in columns:
+        table.rows[name] = joined[name].to_numpy()
+    on = fitting["timed_on"].iloc[0] if "timed_on" in fitting and joined[columns].notna().any(axis=None) else ""
+    return replace(table, timed_on=on)
 
 
 def _table(results: list[Result]) -> Table:

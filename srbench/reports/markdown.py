@@ -43,7 +43,7 @@ def render_table(table: Table) -> str:
     """One table with its remark, footnotes and reasons."""
     shown = view(table)
     left = {i for i, head in enumerate(shown.heads) if head in ("checkpoint", "trained on", "protocol")}
-    text = f"{shown.remark}\n\n" + _grid(shown.heads, [[_cell(cell) for cell in row] for row in shown.rows], left)
+    text = f"{shown.remark}\n\n" + grid(shown.heads, [[_cell(cell) for cell in row] for row in shown.rows], left)
     if shown.notes:
         text += "\n" + "".join(f"<sup>{i}</sup> {escape(note)}  \n" for i, note in enumerate(shown.notes, start=1))
     if shown.reasons:
@@ -74,7 +74,7 @@ def render_excerpt(tables: Sequence[Table], datasets: Sequence[str] = ("sample",
     return (
         f"×4, protocol `{columns[0].protocol}`, PSNR (dB) / SSIM; the number of pictures stands in brackets. Intervals, "
         "ranks and published figures: [reports/leaderboard.md](reports/leaderboard.md).\n\n"
-        f"{_grid(heads, rows.values(), {0})}"
+        f"{grid(heads, rows.values(), {0})}"
     )
 
 
@@ -98,7 +98,7 @@ def _cell(cell: Shown) -> str:
     return text + (f" *({cell.mark})*" if cell.mark else "")
 
 
-def _grid(heads: Sequence[str], rows: Iterable[Sequence[str]], left: set[int]) -> str:
+def grid(heads: Sequence[str], rows: Iterable[Sequence[str]], left: set[int]) -> str:
     """A pipe table; the columns in ``left`` are aligned to the left, the others to the right."""
     rules = [":---" if i in left else "---:" for i in range(len(heads))]
     return "".join(f"| {' | '.join(line)} |\n" for line in [heads, rules, *rows])

@@ -101,10 +101,12 @@ def title(table: Table) -> str:
 
 
 def remark(table: Table) -> str:
-    """How many pictures, and whether they can tell models apart."""
+    """How many pictures, whether they can tell models apart, and where the times are from."""
     if not table.pictures:
         return "No cell has a number."
     pictures = f"{table.pictures} picture{'s' if table.pictures > 1 else ''}."
+    if table.timed_on:
+        pictures += f" Times: one pass of the network, 1280×720 output, {table.timed_on}."
     if table.separable or sum(map(is_number, table.rows["rank"])) < 2:
         return pictures
     p = f"{least_p(table.pictures):.4f}".rstrip("0").lstrip("0")
