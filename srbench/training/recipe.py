@@ -55,7 +55,7 @@ class Recipe(BaseModel):
         ema: decay a step of the averaged weights, which are validated and kept (0: the weights themselves).
         precision: ``"bf16"`` runs the network under autocast; weights and optimiser stay float32.
         channels_last: memory layout of the network's tensors.
-        compile: run the network through ``torch.compile``.
+        compile: run the network through ``torch.compile`` (2.15 cannot compile the replicated edges of srcnn and fsrcnn).
         keep: the weights that are kept: ``"best"`` by validation PSNR, or ``"last"``, which adversarial runs need, as
             their PSNR falls while their pictures sharpen.
         seed: decides initial weights and every crop.
