@@ -72,4 +72,7 @@ def main(ctx: click.Context, debug: bool) -> None:
     srbench train fsrcnn                             train a model into zoo/
     srbench score --sr DIR --hr DIR --scale 4        measure pictures that another program made
     """
+    from srbench.allocation import keep_freed_memory
+
     ctx.obj = {"debug": debug}
+    keep_freed_memory()
