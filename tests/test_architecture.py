@@ -50,21 +50,8 @@ MAY_IMPORT = {
 EVERYTHING = ("cli", "__main__", "__init__")
 
 # These start at once and work without torch; their third-party imports at the top of a file are bounded.
-LIGHT = set(
-    [
-        "allocation",
-        "errors",
-        "home",
-        "registry",
-        "results",
-        "speed_results",
-        "stats",
-        "reports",
-        "cli",
-        "__init__",
-        "__main__",
-    ]
-)
+LIGHT = {"allocation", "errors", "home", "registry", "results", "speed_results", "stats", "reports"}
+LIGHT |= {"cli", "__init__", "__main__"}
 HEAVY = {
     "torch",
     "torchvision",
