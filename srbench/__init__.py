@@ -22,6 +22,8 @@ _PUBLIC = {
     "Protocol": "srbench.protocol",
 }
 
+_MODULES = ("images",)
+
 __all__ = [
     "Protocol", "Result", "__version__", "create_model", "evaluate", "list_checkpoints", "list_models", "load_checkpoint",
     "load_results", "score",
@@ -37,6 +39,8 @@ if TYPE_CHECKING:
 
 def __getattr__(name: str) -> Any:
     """Public names are imported when first used, so that ``import srbench`` needs no torch."""
+    if name in _MODULES:
+        return importlib.import_module(f"{__name__}.{name}")
     if name not in _PUBLIC:
         raise AttributeError(f"module 'srbench' has no attribute {name!r}")
     return getattr(importlib.import_module(_PUBLIC[name]), name)

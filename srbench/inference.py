@@ -129,7 +129,7 @@ def upscale(upscaler: Upscaler, lr: Tensor) -> Tensor:
     except torch.OutOfMemoryError:
         raise _oom(lr) from None
     except RuntimeError as error:
-        if "not enough memory" in str(error) or "can't allocate memory" in str(error):
+        if _is_oom(error):
             raise _oom(lr) from None
         raise
 
@@ -148,7 +148,19 @@ def upscale_array(upscaler: Upscaler, lr: Any) -> Any:
         planar = upscale(upscaler, planar.expand(-1, 3, -1, -1)).mean(1, keepdim=True)
     else:
         planar = upscale(upscaler, planar)
+    check_finite(planar)
     return to_array(planar)
+
+
+def check_finite(sr: Tensor) -> None:
+    """Raise UnavailableError (``failed``) where a network made NaN or infinity: rounding would hide it."""
+    if not bool(torch.isfinite(sr).all()):
+        share = 1.0 - float(torch.isfinite(sr).float().mean())
+        raise UnavailableError("failed", f"the network made NaN or infinity in {share:.1%} of the samples")
+
+
+def _is_oom(error: Exception) -> bool:
+    return "not enough memory" in str(error) or "can't allocate memory" in str(error)
 
 
 def _oom(lr: Tensor) -> UnavailableError:
@@ -191,7 +203,15 @@ def _padded(upscaler: Upscaler, x: Tensor) -> Tensor:
         x = F.pad(x, (0, right, 0, down), mode=mode)
     if upscaler.channels_last:
         x = x.contiguous(memory_format=torch.channels_last)
-    y: Tensor = upscaler.module(x)
+    try:
+        y: Tensor = upscaler.module(x)
+    except (torch.OutOfMemoryError, MemoryError):
+        raise
+    except Exception as error:
+        if _is_oom(error):
+            raise
+        who, first = type(upscaler.module).__name__, str(error).strip().split("\n")[0]
+        raise InputError(f"{who} fails on an input of {tuple(x.shape)}: {type(error).__name__}: {first}") from error
     factor = _factor(upscaler)
     if y.shape[-2:] != (x.shape[-2] * factor, x.shape[-1] * factor) or y.shape[1] != x.shape[1]:
         raise InputError(

@@ -12,7 +12,7 @@ import tomllib
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from srbench.errors import InputError, UnknownNameError, nearest
 
@@ -45,6 +45,14 @@ class Protocol(BaseModel):
     edges: Literal["mirror", "clamp"] = "mirror"
     shave_extra: int = Field(default=0, ge=-8, le=64)
     version: int = Field(default=1, ge=1)
+
+    @model_validator(mode="after")
+    def _possible(self) -> Protocol:
+        if self.lr == "float" and (self.channel != "y" or self.luma != "rounded"):
+            raise ValueError("lr = 'float' leaves luma alone: it needs channel = 'y' and luma = 'rounded'")
+        if self.lr == "uint8" and self.gray == "keep":
+            raise ValueError("gray = 'keep' needs lr = 'float': 8-bit pictures are RGB")
+        return self
 
     @property
     def id(self) -> str:
@@ -138,4 +146,4 @@ def _first(error: ValidationError | TypeError) -> str:
         guess = nearest(key, Protocol.model_fields)
         hint = f" Did you mean {guess!r}?" if guess else ""
         return f"unknown key {key!r}.{hint} Known: {', '.join(Protocol.model_fields)}"
-    return f"{key} = {detail['input']!r}: {detail['msg']}"
+    return f"{key} = {detail['input']!r}: {detail['msg']}" if key else str(detail["msg"])

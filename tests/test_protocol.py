@@ -120,3 +120,11 @@ def test_lr_files_are_checked(tmp_path: Path) -> None:
 def test_a_modulus_that_is_no_multiple_of_the_scale() -> None:
     with pytest.raises(InputError, match="no multiple of the scale 5"):
         PRESETS["rgb"].modulus_for(5)
+
+
+@pytest.mark.parametrize(
+    "fields", [{"lr": "float"}, {"lr": "float", "channel": "rgb", "luma": "rounded"}, {"gray": "keep"}]
+)
+def test_combinations_that_would_measure_something_else(fields: dict[str, str]) -> None:
+    with pytest.raises(ValueError, match="needs"):
+        Protocol(name="mine", **fields)  # type: ignore[arg-type]

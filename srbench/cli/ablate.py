@@ -20,7 +20,7 @@ from srbench.cli._common import data_root_option, device_option, json_option, pr
 def command(
     file: Path, only_table: bool, threads: int, skip_bad: bool, data_root: str | None, device: str, as_json: bool
 ) -> None:
-    r"""Train every cell of the grid in FILE that is missing, and tabulate mean and spread between seeds.
+    """Train every cell of the grid in FILE that is missing, and tabulate mean and spread between seeds.
 
     \b
     recipe = "common"                      # or a list, as of model, data, seed, steps

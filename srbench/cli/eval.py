@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
@@ -74,11 +75,12 @@ def command(
     Without --scale a checkpoint runs at its own scale, interpolators at the scales of the checkpoints and of results/.
     Under torchrun the cells are shared out among the processes. A cell that cannot be measured is stored with the reason.
     """
-    from srbench.evaluation.run import Plan, run
+    from srbench.evaluation.run import Plan, run, wait
     from srbench.evaluation.targets import settings_of
 
-    if checkpoint and not (model and scale):
-        raise click.UsageError("--checkpoint needs --model and --scale")
+    own = [name for name in targets if ":" in name]
+    if checkpoint and not ((model or len(own) == 1) and scale):
+        raise click.UsageError("--checkpoint needs --scale, and --model or one class of your own")
     if model and not checkpoint:
         raise click.UsageError(f"--model needs --checkpoint FILE; for the zoo's checkpoints: srbench eval {model}")
     if not (targets or every or checkpoint):
@@ -108,6 +110,9 @@ def command(
     outcome = run(plan, quiet=as_json)
     if outcome.rank == 0:
         _show(outcome.keys, as_json, write=not no_report)
+    wait(int(os.environ.get("WORLD_SIZE", "1")))  # torchrun ends all processes when one has failed
+    for line in outcome.notes:
+        click.echo(f"Note: {line}", err=True)
     if outcome.errors:
         for line in outcome.errors:
             click.echo(f"Error: {line}", err=True)

@@ -10,7 +10,7 @@ from torch import nn
 
 from srbench.datasets.local import find_dataset
 from srbench.errors import InputError
-from srbench.evaluation.measure import DEFAULT_METRICS
+from srbench.evaluation.measure import DEFAULT_METRICS, check_scale
 from srbench.evaluation.quality import Samples, measure_cell
 from srbench.evaluation.scoring import score
 from srbench.evaluation.targets import Target, named, of_module, settings_of
@@ -58,6 +58,8 @@ def evaluate(
     if isinstance(network, nn.Module):
         if scale is None:
             raise InputError("evaluate: a module needs scale=")
+        check_scale(scale)
+        training = network.training
         target = of_module(network, scale, kept, channels)
     else:
         target = _one(named(network, kept), network, scale)
@@ -65,10 +67,15 @@ def evaluate(
         if len(target.scales) > 1:
             raise InputError(f"evaluate: {target.checkpoint} works at several scales: give one with scale=")
         scale = target.scales[0]
+    check_scale(scale)
     images = find_dataset(dataset, data_root)
     images.check()
     samples = Samples(images, scale, chosen)
-    return measure_cell(target, samples, metrics, Path(save_images) if save_images else None)
+    try:
+        return measure_cell(target, samples, metrics, Path(save_images) if save_images else None)
+    finally:
+        if isinstance(network, nn.Module):
+            network.train(training)
 
 
 def _one(found: list[Target], name: str, scale: int | None) -> Target:

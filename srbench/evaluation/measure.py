@@ -108,6 +108,12 @@ def planar(picture: np.ndarray[Any, Any], device: torch.device | None = None) ->
     return torch.from_numpy(np.ascontiguousarray(array)).permute(2, 0, 1)[None].to(device or torch.device("cpu"))
 
 
+def check_scale(scale: object) -> None:
+    """Raise InputError where a scale is no whole number of at least 1."""
+    if not isinstance(scale, int) or isinstance(scale, bool) or scale < 1:
+        raise InputError(f"the scale must be a whole number of at least 1, not {scale!r}")
+
+
 def unit(picture: Tensor) -> Tensor:
     """0–255 → [0, 1]; uint8 becomes float32, a float type is kept."""
     return (picture if picture.is_floating_point() else picture.to(torch.float32)).div(255.0)

@@ -22,7 +22,7 @@ from srbench.errors import InputError, UnavailableError
 from srbench.evaluation.measure import DEFAULT_METRICS, Measure, planar, unit
 from srbench.evaluation.targets import Target
 from srbench.images import as_rgb, round_u8, write_image
-from srbench.inference import Upscaler, tile_difference, tile_overlap, upscale
+from srbench.inference import Upscaler, check_finite, tile_difference, tile_overlap, upscale
 from srbench.metrics import get_metric
 from srbench.protocol import Protocol
 from srbench.results import Result, find_result, write_result
@@ -91,8 +91,7 @@ def stored(
     if found is None:
         return None
     if not found.ok:
-        # A cell that cannot be measured is answered anew: the reason may have gone, and asking costs nothing.
-        return found if found.status == "unsupported_protocol" and target.reason_against(protocol) else None
+        return found if _still(target, scale, protocol, found) else None
     try:
         known = cell_hash(target, images, scale, protocol, found.metrics, lr_files)
     except InputError:  # a metric that this version no longer has
@@ -100,6 +99,19 @@ def stored(
     if known != found.cell_hash or not set(metrics) <= set(found.metrics):
         return None
     return None if any(_returned(name, found) for name in metrics) else found
+
+
+def _still(target: Target, scale: int, protocol: Protocol, found: Result) -> bool:
+    """Whether a cell without a number still has none, for the same reason; one that failed in the middle is tried again."""
+    if reason := target.reason_against(protocol):
+        return (found.status, found.reason) == ("unsupported_protocol", reason)
+    if target.identity and scale in target.scales:
+        return False
+    try:
+        target.upscaler(scale)
+    except UnavailableError as error:
+        return (found.status, found.reason) == (error.status, error.reason)
+    return False
 
 
 def _returned(name: str, found: Result) -> bool:
@@ -160,7 +172,9 @@ def measure_cell(
         measure = Measure(metrics, protocol, scale, target.device)
         for sample in samples:
             lr = planar(sample.lr, target.device)
-            sr = round_u8(upscale(upscaler, unit(lr)).mul_(255.0))
+            made = upscale(upscaler, unit(lr))
+            check_finite(made)
+            sr = round_u8(made.mul_(255.0))
             measure.add(sample.name, sr, planar(sample.hr, target.device), lr)
             if save_images is not None:
                 write_image(save_images / f"{sample.name}.png", _picture(sr))
@@ -207,13 +221,13 @@ def _picture(sr: torch.Tensor) -> np.ndarray[Any, Any]:
 
 
 def _tiling(upscaler: Upscaler, samples: Samples) -> str:
-    """What tiles change: nothing where they overlap by the receptive field, else the greatest difference on a picture."""
+    """What tiles change: nothing where they overlap by the receptive field, else the greatest difference on all pictures."""
     overlap, covers = tile_overlap(upscaler)
     if covers:
         return f"overlap {overlap} covers the receptive field: equal to the whole picture"
-    smallest = min(samples, key=lambda sample: sample.lr.size)
-    greatest = tile_difference(upscaler, unit(planar(smallest.lr, upscaler.device)))
-    return f"overlap {overlap} is less than the receptive field: up to {greatest:.3g} of 255 off on {smallest.name}"
+    found = {s.name: tile_difference(upscaler, unit(planar(s.lr, upscaler.device))) for s in samples}
+    worst = max(found, key=lambda name: found[name])
+    return f"overlap {overlap} is less than the receptive field: up to {found[worst]:.3g} of 255 off ({worst})"
 
 
 def provenance(device: torch.device) -> dict[str, str]:

@@ -50,6 +50,7 @@ class Outcome:
     Attributes:
         keys: ``(dataset, scale, protocol id)`` of its cells. measured, kept: cells computed now, and found stored.
         errors: one line a dataset or cell that could not be used. rank: of this process.
+        notes: what a reader of the numbers must know, such as tiles that overlap too little.
     """
 
     keys: set[tuple[str, int, str]] = field(default_factory=set)
@@ -57,6 +58,7 @@ class Outcome:
     kept: int = 0
     errors: list[str] = field(default_factory=list)
     rank: int = 0
+    notes: list[str] = field(default_factory=list)
 
 
 Cell = tuple[T.Target, ImageSet, int, Protocol]
@@ -72,6 +74,8 @@ def run(plan: Plan, quiet: bool = False, root: Path | None = None) -> Outcome:
     rank, world = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
     outcome = Outcome(rank=rank)
     protocols = [get_protocol(name) for name in plan.protocols]
+    if not protocols or not plan.metrics:
+        raise InputError(f"no {'metric' if protocols else 'protocol'} is named; see `srbench ls`")
     for name in plan.metrics:
         get_metric(name)
     found = _targets(plan)
@@ -97,12 +101,15 @@ def run(plan: Plan, quiet: bool = False, root: Path | None = None) -> Outcome:
                 if samples is None or (samples.images, samples.scale, samples.protocol) != (images, scale, protocol):
                     samples = Samples(images, scale, protocol, plan.lr_files)
                 folder = _folder(plan, target, images, scale)
-                run_cell(target, samples, plan.metrics, root, save_images=folder)
+                made = run_cell(target, samples, plan.metrics, root, save_images=folder)
                 outcome.measured += 1
+                if "of 255 off" in (tiling := made.provenance.get("tiling", "")):
+                    outcome.notes.append(f"{target.checkpoint} on {images.name} x{scale}: tiles: {tiling}")
             except InputError as error:
                 outcome.errors.append(f"{target.checkpoint} on {images.name} x{scale}: {error}")
         bar.update(task, completed=len(cells), description=f"{outcome.measured} measured, {outcome.kept} as stored")
-    _wait(world)
+    wait(world)
+    outcome.errors = list(dict.fromkeys(outcome.errors))
     return outcome
 
 
@@ -115,7 +122,7 @@ def _targets(plan: Plan) -> list[T.Target]:
         if ":" in name:
             if plan.scale is None:
                 raise InputError(f"{name}: a class of your own needs --scale")
-            found.append(T.of_class(name, plan.scale, settings, plan.channels or "rgb", None))
+            found.append(T.of_class(name, plan.scale, settings, plan.channels or "rgb", plan.weights))
         else:
             found += T.named(name, settings)
     return list({target.checkpoint: target for target in found}.values())
@@ -178,8 +185,8 @@ def _progress(quiet: bool) -> Any:
     )
 
 
-def _wait(world: int) -> None:
-    """Wait for the other processes, so that the report of the first one sees every record."""
+def wait(world: int) -> None:
+    """Wait for the other processes: the first one's report sees every record, and no process ends before it is written."""
     if world > 1:
         from accelerate import PartialState
 

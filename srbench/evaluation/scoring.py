@@ -14,7 +14,7 @@ import torch
 from srbench.datasets.local import find_dataset, from_folder
 from srbench.datasets.pairs import degrade, prepare_hr
 from srbench.errors import InputError
-from srbench.evaluation.measure import DEFAULT_METRICS, Measure, planar
+from srbench.evaluation.measure import DEFAULT_METRICS, Measure, check_scale, planar
 from srbench.evaluation.quality import provenance
 from srbench.images import as_rgb, luma, read_image
 from srbench.protocol import Protocol, get_protocol
@@ -48,6 +48,7 @@ def match(sr: Path, hr: str | Path, scale: int, data_root: str | Path | None = N
     """
     made = {path.stem: path for path in from_folder(sr).paths}
     truth = find_dataset(hr, data_root) if isinstance(hr, str) and not Path(hr).is_dir() else from_folder(Path(hr))
+    truth.check()
     stems = {path.stem: path for path in truth.paths}
     pairs, used = [], set()
     for stem in sorted(stems, key=len, reverse=True):  # the longest first: img_10 is not img_1 with an ending
@@ -99,6 +100,7 @@ def score(
         InputError: naming the file: sizes that do not fit, wrong types, pictures that cannot be read.
     """
     chosen = protocol if isinstance(protocol, Protocol) else get_protocol(protocol)
+    check_scale(scale)
     measure = Measure(metrics, chosen, scale)
     lists: dict[str, str] = {}
     label = "arrays"
@@ -132,6 +134,14 @@ def score(
     )
 
 
+def _gray(picture: Picture, where: str) -> Picture:
+    if np.any(picture != picture[..., :1]):
+        raise InputError(
+            f"{where}: SR has colours and its HR is gray; expected a gray picture, or three equal channels"
+        )
+    return picture[..., 0]
+
+
 def _add(measure: Measure, name: str, where: str, sr: Picture, hr: Picture, scale: int, protocol: Protocol) -> None:
     for what, picture in (("SR", sr), ("HR", hr)):
         if picture.dtype != np.uint8 or picture.ndim not in (2, 3) or (picture.ndim == 3 and picture.shape[2] != 3):
@@ -144,7 +154,7 @@ def _add(measure: Measure, name: str, where: str, sr: Picture, hr: Picture, scal
         raise InputError(f"{where}: {error}") from None
     made = sr
     if protocol.y_only and made.ndim == 3:
-        made = np.floor(luma(made) + 0.5).astype(np.uint8) if hr.ndim == 3 else made[..., 0]
+        made = np.floor(luma(made) + 0.5).astype(np.uint8) if hr.ndim == 3 else _gray(made, where)
     elif not protocol.y_only:
         made = as_rgb(made)
     if made.shape[:2] == hr.shape[:2]:

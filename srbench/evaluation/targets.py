@@ -129,8 +129,11 @@ def everything(settings: Settings, root: Path | None = None) -> list[Target]:
     found = [of_interpolator(model.name, settings) for model in MODELS if model.interpolator]
     cards = list_checkpoints(root=root)
     found += [of_card(card, settings) for card in cards]
-    have = {card.model for card in cards}
-    found += [without_weights(m.name, settings) for m in MODELS if not m.interpolator and m.name not in have]
+    have = {(card.model, scale) for card in cards for scale in card.scales}
+    for model in MODELS:
+        lacking = tuple(scale for scale in model.scales if (model.name, scale) not in have)
+        if lacking and not model.interpolator:
+            found.append(without_weights(model.name, settings, lacking))
     return found
 
 
@@ -151,7 +154,8 @@ def of_card(card: Card, settings: Settings) -> Target:
     def make(scale: int) -> Upscaler:
         return for_card(card, scale, device=settings.device)
 
-    return Target(card.name, tuple(card.scales), card.channels, card.sha256, make, facts, settings)
+    identity = f"{card.sha256} {card.model} {card.scales} {card.channels} {sorted(card.options.items())}"
+    return Target(card.name, tuple(card.scales), card.channels, identity, make, facts, settings)
 
 
 def of_interpolator(name: str, settings: Settings) -> Target:
@@ -165,8 +169,8 @@ def of_interpolator(name: str, settings: Settings) -> Target:
     return Target(name, model.scales, "any", f"{name} of srbench 1", make, facts, settings)
 
 
-def without_weights(name: str, settings: Settings) -> Target:
-    """A network of the registry that the zoo has no checkpoint of."""
+def without_weights(name: str, settings: Settings, scales: tuple[int, ...] | None = None) -> Target:
+    """A network of the registry that the zoo has no checkpoint of, at all or at some scales."""
     model = get_model(name)
     reason = f"the zoo has no checkpoint of {name}; `srbench train {name}` makes one"
 
@@ -174,7 +178,7 @@ def without_weights(name: str, settings: Settings) -> Target:
         raise UnavailableError("no_weights", reason)
 
     facts = {"checkpoint": name, "model": name, "channels": model.channels}
-    return Target(name, model.scales, model.channels, "", make, facts, settings)
+    return Target(name, scales or model.scales, model.channels, "", make, facts, settings)
 
 
 def of_weights(
@@ -201,9 +205,9 @@ def of_module(
         raise InputError(f"channels must be 'y' or 'rgb', not {channels!r}")
     label = name or type(module).__name__
     module = module.eval().to(settings.device)
-    digest = hashlib.sha256(repr(module).encode())
+    digest = hashlib.sha256(repr(module).encode() + _source(module).encode())
     for key, value in module.state_dict().items():
-        digest.update(key.encode() + value.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
+        digest.update(key.encode() + value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
     upscaler = Upscaler(module, scale, channels, device=settings.device)  # type: ignore[arg-type]
     facts = {
         "checkpoint": label,
@@ -221,6 +225,8 @@ def of_class(spec: str, scale: int, settings: Settings, channels: str, weights: 
     import inspect
 
     module_name, _, attribute = spec.partition(":")
+    if not module_name or module_name.startswith(".") or not attribute:
+        raise InputError(f"{spec}: expected package.module:Name")
     if "" not in sys.path:
         sys.path.insert(0, "")  # as `python -m` does: the user's module may lie in the current folder
     try:
@@ -229,6 +235,8 @@ def of_class(spec: str, scale: int, settings: Settings, channels: str, weights: 
         raise InputError(f"{spec}: cannot import {module_name!r}: {error}") from None
     except AttributeError:
         raise InputError(f"{spec}: {module_name} has no {attribute!r}") from None
+    except Exception as error:
+        raise InputError(f"{spec}: importing {module_name} failed: {type(error).__name__}: {error}") from error
     try:
         takes_scale = "scale" in inspect.signature(factory).parameters
         network = factory(scale=scale) if takes_scale else factory()
@@ -243,10 +251,28 @@ def of_class(spec: str, scale: int, settings: Settings, channels: str, weights: 
     return of_module(network, scale, settings, channels, _word(spec.replace(":", ".")))
 
 
+def _source(module: nn.Module) -> str:
+    """Source of the classes that a module is made of; where there is none, a word that is never the same again."""
+    import inspect
+    import secrets
+
+    found = []
+    for kind in sorted({type(part) for part in module.modules()}, key=lambda kind: kind.__qualname__):
+        if kind.__module__.startswith("torch."):
+            continue
+        try:
+            found.append(inspect.getsource(kind))
+        except (OSError, TypeError):  # typed at a prompt, or compiled: its code cannot be compared
+            found.append(secrets.token_hex())
+    return "".join(found)
+
+
 def _word(text: str) -> str:
     return "".join(c if c.isalnum() or c in "._-" else "-" for c in text)
 
 
 def settings_of(device: str = "auto", **more: Any) -> Settings:
-    """Settings with a device by name."""
+    """Settings with a device by name; InputError for an unknown precision."""
+    if (precision := more.get("precision", "fp32")) not in ("fp32", "bf16", "fp16"):
+        raise InputError(f"unknown precision {precision!r}; known: fp32, bf16, fp16")
     return Settings(device=pick_device(device), **more)

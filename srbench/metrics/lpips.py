@@ -4,8 +4,8 @@ Zhang, Isola, Efros, Shechtman, Wang: The Unreasonable Effectiveness of Deep Fea
 arXiv:1801.03924. Version 0.1 of the authors' package ``lpips``, on RGB scaled to [−1, 1]; the trunk is torchvision's.
 
 Measured on the whole picture: so the published values of bicubic ×4 (Set5 .3407, Set14 .4393, in SPSR's table) come out to
-the last digit, where LR is not rounded to 8 bits in between. With 8-bit LR they are .3398 and .4384; with a border of 4
-pixels left out they would be .3441 and .4405.
+the last digit, where LR is not rounded to 8 bits in between (with it, as in ``standard``, they are .3406 and .4401); with a
+border of 4 pixels left out they would be .3441 and .4405.
 """
 
 from __future__ import annotations
