@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import subprocess
+import os
+import signal
+import time
 from typing import Any
 
 import pytest
 import torch
 
-from srbench.evaluation import memory
 from srbench.evaluation.memory import Fresh, in_fresh_process, measure_here, peak_bytes
 from srbench.evaluation.subjects import find_subject
 from srbench.inference import Upscaler
@@ -18,7 +19,6 @@ pytestmark = pytest.mark.usefixtures("one_thread", "srbench_home")
 CPU = torch.device("cpu")
 
 
-@pytest.mark.slow
 def test_a_fresh_process_tells_first_call_and_memory() -> None:
     ballast = torch.ones(400 * 2**18)  # 400 MB here must not be seen there
     asked: dict[str, Any] = {"name": "fsrcnn_s", "scale": 2, "variant": "fused", "device": "cpu", "threads": 1}
@@ -33,20 +33,30 @@ def test_a_fresh_process_tells_first_call_and_memory() -> None:
     assert large.peak_memory_bytes - small.peak_memory_bytes > 33e6
 
 
-def test_a_fresh_process_that_is_killed_or_hangs_is_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
-    done = {"code": -9, "err": ""}
+def killed() -> Fresh:
+    os.kill(os.getpid(), signal.SIGKILL)
+    return Fresh()
 
-    def fake(*args: Any, **kwargs: Any) -> subprocess.CompletedProcess[str]:
-        if done["code"] is None:
-            raise subprocess.TimeoutExpired("python", kwargs["timeout"])
-        return subprocess.CompletedProcess([], int(done["code"]), "", str(done["err"]))
 
-    monkeypatch.setattr(memory.subprocess, "run", fake)
-    assert in_fresh_process({}, 1).status == "oom"
-    done.update(code=1, err="Traceback\nImportError: no such thing")
-    assert in_fresh_process({}, 1) == Fresh("failed", "ImportError: no such thing")
-    done.update(code=None)
-    assert "within 1 s" in in_fresh_process({}, 1).reason
+def broken() -> Fresh:
+    raise SystemExit(3)
+
+
+def hanging() -> Fresh:
+    time.sleep(60)
+    return Fresh()
+
+
+def home() -> Fresh:
+    return Fresh("ok", os.environ["SRBENCH_HOME"])
+
+
+def test_a_fresh_process_that_is_killed_ends_or_hangs_is_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert in_fresh_process({}, 60, killed).status == "oom"
+    assert in_fresh_process({}, 60, broken) == Fresh("failed", "its process ended with exit code 3")
+    assert in_fresh_process({}, 0.1, hanging) == Fresh("failed", "no pass was finished within 0.1 s")
+    monkeypatch.setenv("SRBENCH_HOME", "/elsewhere")
+    assert in_fresh_process({}, 60, home).reason == "/elsewhere", "not that of when its server began"
 
 
 def test_memory_is_measured_here_as_there() -> None:

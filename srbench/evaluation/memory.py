@@ -1,24 +1,27 @@
-"""First call and peak memory of one pass in a fresh process: ``python -m srbench.evaluation.memory`` with JSON on stdin.
+"""First call and peak memory of one pass in a fresh process.
 
-Fresh, since neither can be had twice in one process: libraries warm up, and a peak is never taken back.
+Fresh, since neither can be had twice in one process: libraries warm up, and a peak is never taken back. Processes are forked
+from a server that has imported torch and done nothing else, so that each starts at once.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
+import multiprocessing
+import os
 import re
 import resource
-import subprocess
 import sys
 import time
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from srbench.allocation import keep_freed_memory
 
 _STARTED = 10.0  # seconds; libraries need one or two of them to start
+_PRELOAD = ["srbench.evaluation.subjects", "srbench.evaluation.timing", "srbench.evaluation.variants"]
 
 
 @dataclass(frozen=True)
@@ -40,35 +43,57 @@ class Fresh:
     process_memory_bytes: int | None = None
 
 
-def in_fresh_process(request: dict[str, Any], timeout: float) -> Fresh:
-    """Build a subject, make one pass, come back with its time and memory.
+def in_fresh_process(request: dict[str, Any], timeout: float, work: Callable[..., Fresh] | None = None) -> Fresh:
+    """Build a subject, make a pass or two, come back with times and memory.
 
     Args:
-        request: name, scale, size, variant, device and threads, as ``measure_here`` takes them.
-        timeout: seconds.
+        request: arguments of ``work``. timeout: seconds. work: ``measure_here`` by default.
+
+    Returns:
+        what ``work`` returns; status ``oom`` where the system killed the process, ``failed`` where it ended or took too long.
     """
+    forks = "forkserver" in multiprocessing.get_all_start_methods()
+    context: Any = multiprocessing.get_context("forkserver" if forks else "spawn")
+    if forks:
+        context.set_forkserver_preload(_PRELOAD)
+    receiver, sender = context.Pipe(duplex=False)
+    here = {key: value for key, value in os.environ.items() if key.startswith("SRBENCH_")}
+    process = context.Process(
+        target=_answer, args=(sender, work or measure_here, request, here, str(Path.cwd())), daemon=True
+    )
+    process.start()
+    sender.close()
     try:
-        done = subprocess.run(
-            [sys.executable, "-m", "srbench.evaluation.memory"],
-            input=json.dumps(request),
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-        )
-    except subprocess.TimeoutExpired:
-        return Fresh("failed", f"no pass was finished within {timeout:g} s")
-    if done.returncode == 0:
-        return Fresh(**json.loads(done.stdout.splitlines()[-1]))
-    if done.returncode == -9:
-        return Fresh("oom", "the system killed the process, as it does when memory runs out")
-    last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
-    return Fresh("failed", last[:200])
+        if not receiver.poll(timeout):
+            return Fresh("failed", f"no pass was finished within {timeout:g} s")
+        found: Fresh = receiver.recv()
+        return found
+    except EOFError:
+        process.join()
+        if process.exitcode == -9:
+            return Fresh("oom", "the system killed the process, as it does when memory runs out")
+        return Fresh("failed", f"its process ended with exit code {process.exitcode}")
+    finally:
+        receiver.close()
+        if process.is_alive():
+            process.kill()
+        process.join()
+
+
+def _answer(
+    sender: Any, work: Callable[..., Fresh], request: dict[str, Any], environment: dict[str, str], folder: str
+) -> None:
+    """What the fresh process does; the server may have been started elsewhere and with other variables."""
+    os.chdir(folder)
+    os.environ.update(environment)
+    keep_freed_memory()
+    sender.send(work(**request))
 
 
 def measure_here(
     name: str, scale: int, size: tuple[int, int], variant: str, device: str, threads: int
 ) -> Fresh:  # fmt: skip
-    """What the fresh process does."""
+    """One pass, or two, of a subject in this process."""
     import torch
 
     from srbench.evaluation.subjects import find_subject
@@ -127,15 +152,3 @@ def _status(field: str) -> int | None:
         return None
     found = re.search(rf"^{field}:\s+(\d+) kB", text, re.MULTILINE)
     return int(found[1]) * 1024 if found else None
-
-
-def main() -> None:
-    """Read a request, print what was found; memory is kept as `srbench` keeps it."""
-    keep_freed_memory()
-    request = json.load(sys.stdin)
-    request["size"] = tuple(request["size"])
-    sys.stdout.write(json.dumps(asdict(measure_here(**request))) + "\n")
-
-
-if __name__ == "__main__":
-    main()
