@@ -6,8 +6,10 @@ torch tensor ``(N, C, H, W)``. torch is imported by the functions that need it, 
 
 from __future__ import annotations
 
+import errno
 import os
 import re
+import struct
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -75,10 +77,22 @@ def read_image(path: Path | str) -> U8:
         raise InputError(f"{path}: not a picture (expected one of {', '.join(s[1:] for s in SUFFIXES)})") from None
     except Image.DecompressionBombError as error:
         raise InputError(f"{path}: too large to be a test picture ({error})") from None
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
+    except (
+        OSError,
+        SyntaxError,
+        ValueError,
+        EOFError,
+        TypeError,
+        KeyError,
+        IndexError,
+        OverflowError,
+        struct.error,
+    ) as error:
         raise InputError(f"{path}: cannot be decoded, the file is damaged or cut off ({error})") from None
-    if picture.mode in ("P", "PA"):
-        picture = picture.convert("RGBA" if "transparency" in picture.info or picture.mode == "PA" else "RGB")
+    if "transparency" in picture.info:  # a transparent colour or palette entries: PNG's tRNS, GIF's index
+        picture = picture.convert("LA" if picture.mode in ("1", "L") else "RGBA")
+    elif picture.mode in ("P", "PA"):
+        picture = picture.convert("RGBA" if picture.mode == "PA" else "RGB")
     if picture.mode in ("RGBA", "LA"):
         if picture.getchannel("A").getextrema() != (255, 255):
             raise InputError(f"{path}: has transparent pixels; expected an opaque picture (flatten it first)")
@@ -106,10 +120,8 @@ def _refuse(path: Path, file: Any) -> None:
 def write_image(path: Path | str, picture: U8) -> None:
     """Write uint8 ``(H, W, 3)`` or ``(H, W)``; the suffix gives the format (WebP lossless, JPEG at quality 95).
 
-    The file appears whole or not at all.
+    The file appears whole or not at all; an OSError such as of a full disk names it.
     """
-    from PIL import Image
-
     path = Path(path)
     if path.suffix.lower() not in SUFFIXES:
         raise InputError(
@@ -121,6 +133,16 @@ def write_image(path: Path | str, picture: U8) -> None:
     elif path.suffix.lower() == ".webp":
         options = {"lossless": True}
     path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        _replace(path, picture, options)
+    except OSError as error:  # a failed write names no file
+        raise OSError(error.errno or errno.EIO, error.strerror or str(error), str(path)) from error
+
+
+def _replace(path: Path, picture: U8, options: dict[str, Any]) -> None:
+    """Encode into a temporary file beside ``path`` and move it there."""
+    from PIL import Image
+
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
     try:
         with os.fdopen(handle, "wb") as file:
@@ -175,7 +197,7 @@ def luma(picture: Any) -> Any:
     import torch
 
     array = isinstance(picture, np.ndarray)
-    planes = (torch.from_numpy(picture) if array else picture).unbind(-1 if array else 1)
+    planes = (torch.from_numpy(np.ascontiguousarray(picture)) if array else picture).unbind(-1 if array else 1)
     dtype = planes[0].dtype if planes[0].is_floating_point() else torch.float64
     r, g, b = (weight / 255.0 for weight in _YCBCR[0])
     y = torch.empty_like(planes[0], dtype=dtype, memory_format=torch.contiguous_format)

@@ -89,6 +89,16 @@ def _transparent(path: Path) -> None:
     Image.fromarray(np.dstack([noise(8, 8), np.full((8, 8), 128, np.uint8)])).save(path)
 
 
+def _transparent_colour(path: Path) -> None:
+    picture = noise(8, 8)
+    Image.fromarray(picture).save(path, transparency=tuple(int(v) for v in picture[0, 0]))
+
+
+def _transparent_gray(path: Path) -> None:
+    picture = noise(8, 8)[..., 0]
+    Image.fromarray(picture).save(path, transparency=int(picture[0, 0]))
+
+
 def _animated(path: Path) -> None:
     frames = [Image.fromarray(noise(8, 8, seed)) for seed in (1, 2)]
     frames[0].save(path, format="PNG", save_all=True, append_images=frames[1:])
@@ -106,6 +116,8 @@ def _animated(path: Path) -> None:
         ("deep.tif", _sixteen, "expected 8 bits"),
         ("float.tif", lambda p: Image.fromarray(np.zeros((8, 8), np.float32)).save(p), "expected 8 bits"),
         ("clear.png", _transparent, "transparent"),
+        ("clear_colour.png", _transparent_colour, "transparent"),
+        ("clear_gray.png", _transparent_gray, "transparent"),
         ("frames.png", _animated, "2 frames"),
         ("missing.png", lambda p: None, "no such file"),
     ],
@@ -118,6 +130,24 @@ def test_pictures_that_are_refused(tmp_path: Path, name: str, make: object, word
     assert "\n" not in str(error.value)
 
 
+def test_a_transparent_colour_that_no_pixel_has_is_dropped(tmp_path: Path) -> None:
+    picture = np.full((8, 8, 3), 7, np.uint8)
+    Image.fromarray(picture).save(tmp_path / "a.png", transparency=(9, 9, 9))
+    assert np.array_equal(read_image(tmp_path / "a.png"), picture)
+
+
+def test_a_tiff_whose_next_directory_is_damaged(tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    Image.new("RGB", (8, 8)).save(path)
+    content = bytearray(path.read_bytes())
+    start = int.from_bytes(content[4:8], "little")
+    end = start + 2 + 12 * int.from_bytes(content[start : start + 2], "little")
+    content[end : end + 4] = len(content).to_bytes(4, "little")
+    path.write_bytes(content + bytes(8))  # an empty directory: Pillow itself fails with TypeError
+    with pytest.raises(InputError, match=r"a\.tif: cannot be decoded"):
+        read_image(path)
+
+
 def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "a.png"
     write_image(path, noise(4, 4))
@@ -127,7 +157,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Image.Image, "save", full)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(OSError, match=r"No space.*a\.png"):
         write_image(path, noise(4, 4, 1))
     assert path.read_bytes() == before
     assert len(list(tmp_path.iterdir())) == 1
@@ -263,3 +293,8 @@ def test_bad_pictures() -> None:
     for picture in (np.zeros(4, np.uint8), np.zeros((4, 4), np.int32), np.zeros((0, 4), np.uint8)):
         with pytest.raises(InputError, match="expected"):
             imresize(picture, 2)
+
+
+def test_luma_of_a_flipped_view() -> None:
+    picture = noise(6, 5)
+    assert np.array_equal(luma(picture[::-1, ::-1]), luma(picture)[::-1, ::-1])
