@@ -5,7 +5,6 @@ from __future__ import annotations
 import pickle
 import re
 import warnings
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -66,7 +65,9 @@ def _read_pickle(path: Path) -> object:
         if found:
             raise InputError(f"{path} would run code when loaded ({found[1]}); only tensors are accepted") from None
         raise InputError(f"{path} is cut off or holds more than tensors; nothing in it was run") from None
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError, AttributeError, zipfile.BadZipFile):
+    except (
+        Exception
+    ):  # a damaged file fails anywhere in the unpickler: IndexError, AssertionError, TypeError, struct.error, …
         raise InputError(f"{path} is cut off or no PyTorch file") from None
 
 

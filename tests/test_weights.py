@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -87,6 +88,24 @@ def test_cut_off_files(tmp_path: Path, kept: int, suffix: str) -> None:
     with pytest.raises(InputError, match=rf"net\{suffix} is cut off") as caught:
         read_weights(path)
     assert "\n" not in str(caught.value)
+
+
+def test_damaged_files_of_the_old_format(tmp_path: Path) -> None:
+    path = tmp_path / "net.pth"
+    torch.save({"w": torch.zeros(4, 3), "b": torch.zeros(5)}, path, _use_new_zipfile_serialization=False)
+    whole = path.read_bytes()
+    damaged = [whole[:end] for end in range(0, len(whole), 5)]
+    damaged += [whole[:at] + bytes([whole[at] ^ 1 << at % 8]) + whole[at + 1 :] for at in range(len(whole))]
+    causes, lines = set(), set()
+    for content in damaged:
+        path.write_bytes(content)
+        try:
+            read_weights(path)
+        except InputError as error:
+            causes.add(type(error.__context__))
+            lines.add(len(str(error).splitlines()))
+    assert {AssertionError, IndexError, struct.error} <= causes
+    assert lines == {1}
 
 
 def test_what_is_no_state_dict(tmp_path: Path) -> None:
