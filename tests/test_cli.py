@@ -72,6 +72,13 @@ def test_upscale_files_and_folders(srbench_home: Path, folder: Path, tmp_path: P
     assert sorted(p.name for p in (tmp_path / "all").iterdir()) == ["p0.png", "p1.png"]
 
 
+def test_upscale_refuses_two_inputs_of_one_output(srbench_home: Path, folder: Path, tmp_path: Path) -> None:
+    write_image(folder / "P1.bmp", noise(8, 8))
+    done = srbench("upscale", folder, tmp_path / "all", "--checkpoint", "bicubic", "--scale", 2)
+    refused(done, "P1.bmp", "p1.png", "rename")
+    assert not (tmp_path / "all").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -67,3 +70,19 @@ def test_a_broken_recipe_is_one_line(srbench_home: Path) -> None:
     done = CliRunner().invoke(main, ["ls", "recipes"])
     assert done.exit_code == 1
     assert "bad.toml is not TOML" in done.output
+
+
+@pytest.mark.parametrize("kind", ["models", "metrics"])
+def test_without_torch_one_line_says_what_is_missing(tmp_path: Path, kind: str) -> None:
+    (tmp_path / "torch.py").write_text("raise ModuleNotFoundError('No module named torch', name='torch')\n")
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path), "SRBENCH_HOME": str(tmp_path)}
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "srbench", *arguments, "ls", kind]
+        return subprocess.run(command, env=environment, capture_output=True, text=True)
+
+    done = run()
+    assert done.returncode == 1
+    assert done.stderr.startswith("Error: this command needs torch")
+    assert done.stderr.count("\n") == 1
+    assert "Traceback" in run("--debug").stderr

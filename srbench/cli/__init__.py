@@ -52,6 +52,13 @@ class Commands(click.Group):
         except BrokenPipeError:
             sys.stderr.close()
             ctx.exit(1)
+        except ImportError as error:
+            missing = (error.name or "").partition(".")[0]
+            if (ctx.obj and ctx.obj.get("debug")) or missing in ("", __name__.partition(".")[0]):
+                raise
+            reason = " ".join(str(error).split())
+            click.echo(f"Error: this command needs {missing}, which cannot be imported here ({reason})", err=True)
+            ctx.exit(1)
         except OSError as error:
             if ctx.obj and ctx.obj.get("debug"):
                 raise

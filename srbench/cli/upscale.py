@@ -65,6 +65,11 @@ def command(
     outputs = [Path(target) / f"{path.stem}.png" if folder else Path(target) for path in inputs]
     if not folder and Path(target).is_dir():
         outputs = [Path(target) / f"{inputs[0].stem}.png"]
+    writers: dict[str, Path] = {}
+    for path, out in zip(inputs, outputs, strict=True):
+        other = writers.setdefault(out.name.lower(), path)  # in any case: not every disk tells A.png from a.png
+        if other is not path:
+            raise InputError(f"{source}: {other.name} and {path.name} would both be written to {out}; rename one")
     for path, out in zip(inputs, outputs, strict=True):
         if out.resolve() == path.resolve():
             raise InputError(f"{out}: would overwrite its own input; choose another OUT")
