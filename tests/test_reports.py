@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from srbench.protocol import PRESETS
-from srbench.reports import build_leaderboard, leaderboard_rows
+from srbench.reports import build_leaderboard, leaderboard_rows, print_leaderboard
 from srbench.reports.leaderboard import Table
 from srbench.reports.markdown import render_table
 from srbench.reports.published import find_figure, published_models, read_published
@@ -182,7 +182,7 @@ def test_infinite_means_rank_first_and_read_so() -> None:
     assert leaderboard_rows([perfect])[0]["psnr"] == "inf"
 
 
-def test_a_metric_may_lack_a_number() -> None:
+def test_a_metric_may_lack_a_number(capsys: pytest.CaptureFixture[str]) -> None:
     lpips = MetricScores(
         unit="",
         higher_is_better=False,
@@ -201,6 +201,17 @@ def test_a_metric_may_lack_a_number() -> None:
     assert "- a_x4.c (lpips): `unavailable`, no net" in render_table(table)
     nothing = only([cell("a_x4.c", metrics={"lpips": lpips})])
     assert row(nothing, "a_x4.c")["status"] == "unavailable"
+    nowhere = only([cell(name, metrics={"psnr": scores(PICTURES), "lpips": lpips}) for name in ("a_x4.c", "b_x4.c")])
+    assert [info.name for info in nowhere.metrics] == ["psnr", "lpips"]
+    assert row(nowhere, "b_x4.c")["lpips_status"] == "unavailable"
+    assert render_table(nowhere).count("| `unavailable` |") == 2
+    assert "- a_x4.c (lpips), b_x4.c (lpips): `unavailable`, no net" in render_table(nowhere)
+    mixed = only([cell("a_x4.c", metrics={"psnr": lpips, "ssim": scores(PICTURES / 40, "ssim")})])
+    assert mixed.primary == "ssim"
+    print_leaderboard([cell("a_x4.c", metrics={"psnr": scores(PICTURES), "lpips": lpips})])
+    shown = capsys.readouterr().out
+    assert "LPIPS" in shown
+    assert "a_x4.c (lpips): unavailable, no net" in shown
 
 
 # Published figures
@@ -260,13 +271,13 @@ def test_published_data() -> None:
     assert bicubic.value == 28.42
     assert published_models("set14", 4, "classic.v1") == [
         "bicubic",
-        "btsrn",
         "drrn",
         "espcn",
         "fsrcnn",
         "srcnn",
         "vdsr",
     ]
+    assert {"btsrn", "carn_m"} <= set(published_models("set14", 4, "standard.v1"))  # RGB networks of one table
 
 
 def test_speed_is_joined_by_checkpoint() -> None:

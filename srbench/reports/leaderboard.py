@@ -119,8 +119,10 @@ def _table(results: list[Result]) -> Table:
     cells = [cell for cell in cells if cell.result.protocol == newest or cell.key not in current]
     pictures = _set_other_data_aside(cells)
 
-    names = {name for cell in cells for name in cell.scores} or set(versions)
-    order = sorted(names, key=lambda name: (_ORDER.index(name) if name in _ORDER else len(_ORDER), name))
+    # A metric that no cell has a number for is a column of statuses; it never ranks where another one can.
+    numbered = {name for cell in cells for name in cell.scores}
+    place = {name: i for i, name in enumerate(_ORDER)}
+    order = sorted(versions, key=lambda name: (name not in numbered, place.get(name, len(place)), name))
     infos = tuple(MetricInfo(m, versions[m].unit, versions[m].higher_is_better, versions[m].digits) for m in order)
     _rank(cells, infos)
     have_numbers = {cell.result.model for cell in cells if cell.scores}
