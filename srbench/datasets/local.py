@@ -92,7 +92,7 @@ class ImageSet:
         folder = self.lr_folder(scale)
         if folder is None:
             raise UnavailableError(
-                "unavailable", f"{self.name} has no folder of LR pictures at x{scale} beside {self.folder}"
+                "unavailable", f"{self.name} has no folder of LR pictures at x{scale} beside its HR pictures"
             )
         stem = hr_path.stem.lower()
         wanted = (f"{stem}x{scale}", f"{stem}_x{scale}", stem)

@@ -83,7 +83,7 @@ def load_backbone(name: str) -> tuple[nn.Sequential, str]:
         features.load_state_dict(state, strict=True, assign=True)
     except RuntimeError as error:
         reason = " ".join(str(error).split())
-        raise UnavailableError("unavailable", f"{path} does not fit {name}: {reason}") from None
+        raise UnavailableError("unavailable", f"{path.name} does not fit {name}: {reason}") from None
     return features.requires_grad_(False).eval(), str(path)
 
 
@@ -91,22 +91,24 @@ def _find(name: str) -> Path:
     """A file with the right sha256, downloaded where none is on this machine."""
     source = _SOURCES[name]
     cached = Path(torch.hub.get_dir()) / "checkpoints" / source.file
-    candidates = [(cached, source.prefix)]
+    # A reason is kept in results that are shared: it names files and the variable, no folder of this machine.
+    own_place, cache_place = "the folder SRBENCH_WEIGHTS", "torchvision's cache"
+    candidates = [(cached, source.prefix, cache_place)]
     tried = []
     if folder := os.environ.get("SRBENCH_WEIGHTS"):
         own = Path(folder).expanduser()
-        candidates.insert(0, (own / source.file, source.prefix))
+        candidates.insert(0, (own / source.file, source.prefix, own_place))
         if source.safetensors:
-            candidates.insert(0, (own / f"{name}_features.safetensors", source.safetensors))
+            candidates.insert(0, (own / f"{name}_features.safetensors", source.safetensors, own_place))
     else:
         tried.append("SRBENCH_WEIGHTS is not set")
-    for path, expected in candidates:
+    for path, expected, place in candidates:
         if not path.is_file():
-            tried.append(f"no {path}")
+            tried.append(f"no {path.name} in {place}")
         elif (found := _sha256(path, path.stat().st_mtime_ns)).startswith(expected):
             return path
         else:
-            tried.append(f"{path} has sha256 {found[:16]}…, expected {expected[:16]}…")
+            tried.append(f"{path.name} in {place} has sha256 {found[:16]}…, expected {expected[:16]}…")
     failure = _download(source.url, cached, source.prefix)
     if not failure:
         return cached
