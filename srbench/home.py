@@ -1,7 +1,8 @@
 """Where zoo/, results/, reports/ and runs/ lie.
 
-``SRBENCH_HOME`` names the folder; without it, the current folder if it holds ``zoo`` or ``results``; else the source
-checkout that the package was installed from (``pip install -e``); else the current folder.
+``SRBENCH_HOME`` names the folder; without it, the current folder if it holds srbench's files: ``zoo/`` with recipes or cards
+(``zoo/recipes``, ``zoo/MODEL/*.toml``) or ``results/quality``; else the source checkout that the package was installed from
+(``pip install -e``); else the current folder.
 """
 
 from __future__ import annotations
@@ -17,6 +18,11 @@ def home() -> Path:
     here = Path.cwd()
     checkout = Path(__file__).resolve().parent.parent
     for folder in (here, checkout):
-        if (folder / "zoo").is_dir() or (folder / "results").is_dir():
+        if _holds_ours(folder):
             return folder
     return here
+
+
+def _holds_ours(folder: Path) -> bool:
+    """Whether a folder has srbench's own files; many projects have a ``results/`` or a ``zoo/`` of another kind."""
+    return (folder / "results" / "quality").is_dir() or any((folder / "zoo").glob("*/*.toml"))
