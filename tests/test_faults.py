@@ -144,8 +144,12 @@ def test_ctrl_c_while_pictures_are_read_ends_at_once(
     folder: Path, srbench_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("srbench.training.trainer.load_pictures", lambda *_: os.kill(os.getpid(), signal.SIGINT))
-    with pytest.raises(KeyboardInterrupt):
-        train("fsrcnn_s", recipe(folder), Settings(progress=False))
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            train("fsrcnn_s", recipe(folder), Settings(progress=False))
+    finally:
+        signal.signal(signal.SIGINT, before)
     with claim(srbench_home / "runs" / "fsrcnn_s_x4.common"):
         pass
 
