@@ -206,3 +206,14 @@ def test_lpips_of_whole_bicubic_pictures_is_the_published(
     assert get_metric("lpips").crop == "full"
     assert np.mean(values[False]) == pytest.approx(published, abs=1e-4)
     assert np.mean(values[True]) == pytest.approx(rounded_lr, abs=1e-4)
+
+
+@pytest.mark.usefixtures("weights_root")
+def test_building_lpips_moves_no_random_state() -> None:
+    from srbench.metrics.lpips import _network
+
+    _network.cache_clear()
+    before = torch.random.get_rng_state()
+    grey = torch.full((1, 3, 64, 64), 128, dtype=torch.uint8)
+    lpips_distance(grey, grey)
+    assert torch.equal(torch.random.get_rng_state(), before)

@@ -63,7 +63,8 @@ def _network(net: Net, device: torch.device) -> nn.Module:
     network.lpips, network.spatial, network.version, network.L = True, False, "0.1", len(taps)  # type: ignore[assignment]
     network.scaling_layer = lpips.ScalingLayer()
     network.net = _Trunk(load_backbone(name)[0], taps)
-    network.lins = nn.ModuleList(lpips.NetLinLayer(count, use_dropout=True) for count in channels)
+    with torch.random.fork_rng(devices=[]):  # its layers draw weights, which would move the state of a training run
+        network.lins = nn.ModuleList(lpips.NetLinLayer(count, use_dropout=True) for count in channels)
     linear = torch.load(
         Path(lpips.__file__).parent / "weights" / "v0.1" / f"{net}.pth", map_location="cpu", weights_only=True
     )
