@@ -102,7 +102,8 @@ def _show(record: Any) -> None:
         "max of 255",
         "batches",
     )
-    print_table(title, columns, (_cells(name, variant) for name, variant in record.variants.items() if variant.ok))
+    click.echo(title)
+    print_table("", columns, (_cells(name, variant) for name, variant in record.variants.items() if variant.ok))
     reasons: dict[str, list[str]] = {}
     for name, variant in record.variants.items():
         if not variant.ok:

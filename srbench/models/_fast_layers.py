@@ -27,8 +27,9 @@ class ShuffledDeconvolution(nn.Module):
         last = size - 1 - reach  # the furthest output that an input pixel reaches ahead of itself
         self.before = last // self.scale
         self.after = (reach + self.scale - 1) // self.scale
-        phase = torch.arange(self.scale)[:, None]
-        offset = torch.arange(-self.before, self.after + 1)[None]
+        device = deconv.weight.device
+        phase = torch.arange(self.scale, device=device)[:, None]
+        offset = torch.arange(-self.before, self.after + 1, device=device)[None]
         tap = phase + reach - self.scale * offset
         inside = (tap >= 0) & (tap < size)
         tap = tap.clamp(0, size - 1)
@@ -59,7 +60,7 @@ class FixedDeconvolution(nn.Module):
         super().__init__()
         self.before, self.after, self.scale = source.before, source.after, source.scale
         self.register_buffer("kernel", source.kernel().detach().clone())
-        bias = torch.zeros(source.weight.shape[1]) if source.bias is None else source.bias.detach()
+        bias = source.weight.new_zeros(source.weight.shape[1]) if source.bias is None else source.bias.detach()
         self.register_buffer("bias", bias.repeat_interleave(self.scale**2))
 
     def forward(self, x: Tensor) -> Tensor:

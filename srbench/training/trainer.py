@@ -16,6 +16,7 @@ from srbench.errors import InputError
 from srbench.home import home
 from srbench.inference import for_model
 from srbench.models import Model, create_model, get_model
+from srbench.models._fused import share_deconvolutions
 from srbench.training.budget import steps_within
 from srbench.training.checkpoint import (
     RunState,
@@ -88,7 +89,7 @@ def train(model_name: str, recipe: Recipe, settings: Settings | None = None) -> 
         network = network.to(memory_format=torch.channels_last)
     if recipe.init_from:
         start_from(recipe.init_from, network, model, recipe.scale, channels, options, settings.zoo)
-    forward = torch.compile(network) if recipe.compile else network
+    forward = torch.compile(network) if recipe.compile else share_deconvolutions(network)
     average = Average(network, recipe.ema)
     optimiser = make_optimiser(network.parameters(), recipe)
     learned: dict[str, Any] = {}
