@@ -14,7 +14,7 @@ from srbench.reports.leaderboard import Table, build_leaderboard
 from srbench.reports.markdown import render_excerpt, render_leaderboard
 from srbench.reports.plots import plan
 from srbench.reports.speed import leaderboard_columns, render_speed
-from srbench.reports.view import view
+from srbench.reports.view import NONE, view
 from srbench.results import Result, read_results, write_text
 from srbench.speed_results import read_speeds
 
@@ -110,15 +110,17 @@ def print_leaderboard(results: Iterable[Result] | None = None) -> None:
         for head in shown.heads[:-1]:
             left = head in ("checkpoint", "trained on")
             grid.add_column(head, justify="left" if left else "right", overflow="fold")
+        blank = {"no_weights", "unsupported_protocol"}  # whole rows without a number: named once below, not a line each
         for row in shown.rows:
-            if row[1].mark != "published only" and not any(cell.text == "no_weights" for cell in row):
+            if row[1].mark != "published only" and not (row[0].text == NONE and blank & {cell.text for cell in row}):
                 grid.add_row(*(" ".join(filter(None, (c.text, c.interval, c.mark))) for c in row[:-1]))
         console.print(grid)
         for who, status, why in shown.reasons:
-            if status != "no_weights":
+            if status not in blank:
                 console.print(f"{who}: {status}, {why}", highlight=False)
-        if lacking := [who for who, status, _ in shown.reasons if status == "no_weights"]:
-            console.print(f"no_weights (`srbench train MODEL` makes them): {', '.join(lacking)}", highlight=False)
+        for status in sorted(blank):
+            if lacking := [who for who, found, _ in shown.reasons if found == status]:
+                console.print(f"{status}: {', '.join(lacking)}", highlight=False)
         console.print()
 
 

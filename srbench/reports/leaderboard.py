@@ -122,7 +122,11 @@ def _table(results: list[Result]) -> Table:
     # A metric that no cell has a number for is a column of statuses; it never ranks where another one can.
     numbered = {name for cell in cells for name in cell.scores}
     place = {name: i for i, name in enumerate(_ORDER)}
-    order = sorted(versions, key=lambda name: (name not in numbered, place.get(name, len(place)), name))
+    found = {name: {r.metrics[name].status for r in results if name in r.metrics} for name in versions}
+    possible = [
+        name for name in versions if found[name] != {"unsupported_protocol"}
+    ]  # none of a protocol of luma is LPIPS
+    order = sorted(possible, key=lambda name: (name not in numbered, place.get(name, len(place)), name))
     infos = tuple(MetricInfo(m, versions[m].unit, versions[m].higher_is_better, versions[m].digits) for m in order)
     _rank(cells, infos)
     have_numbers = {cell.result.model for cell in cells if cell.scores}
