@@ -8,6 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from srbench.process import sleep_soon
+
+sleep_soon()  # before torch is imported: threads that spin make tests on a busy machine take several times as long
+
 
 def _folder(variable: str) -> Path:
     named = os.environ.get(variable)

@@ -25,7 +25,7 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 # Who may import what from srbench; everybody may import home and itself. `resize`, `weights` and `speed_results` are parts
 # of images, zoo and results in files of their own.
 MAY_IMPORT = {
-    "allocation": "",
+    "process": "",
     "errors": "",
     "home": "",
     "registry": "errors",
@@ -44,13 +44,13 @@ MAY_IMPORT = {
     "metrics": "errors registry images resize threads interop",
     "inference": "errors images resize models zoo",
     "training": "errors datasets models metrics protocol images resize inference zoo",
-    "evaluation": "allocation errors datasets models metrics protocol images resize inference zoo results speed_results",
+    "evaluation": "errors datasets models metrics protocol images resize inference zoo results speed_results process",
     "reports": "errors results speed_results stats zoo images",
 }
 EVERYTHING = ("cli", "__main__", "__init__")
 
 # These start at once and work without torch; their third-party imports at the top of a file are bounded.
-LIGHT = {"allocation", "errors", "home", "registry", "results", "speed_results", "stats", "reports"}
+LIGHT = {"errors", "home", "process", "registry", "results", "speed_results", "stats", "reports"}
 LIGHT |= {"cli", "__init__", "__main__"}
 HEAVY = {
     "torch",

@@ -79,7 +79,7 @@ def main(ctx: click.Context, debug: bool) -> None:
     srbench train fsrcnn                             train a model into zoo/
     srbench score --sr DIR --hr DIR --scale 4        measure pictures that another program made
     """
-    from srbench.allocation import keep_freed_memory
+    from srbench.process import set_up_process
 
     ctx.obj = {"debug": debug}
-    keep_freed_memory()
+    set_up_process()

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from srbench.allocation import keep_freed_memory
+from srbench.process import keep_freed_memory
 
 _STARTED = 10.0  # seconds; libraries need one or two of them to start
 _PRELOAD = ["srbench.evaluation.subjects", "srbench.evaluation.timing", "srbench.evaluation.variants"]
