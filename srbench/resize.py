@@ -24,10 +24,7 @@ if TYPE_CHECKING:
 Edges = Literal["mirror", "clamp"]
 F64 = npt.NDArray[np.float64]
 
-
-def _block(scale: float) -> int:
-    """Output rows that a product makes at once; the best of 8–128 for a quarter and for four times the size."""
-    return 16 if scale < 1 else 64
+_BLOCK = 16  # output rows a product makes at once: best of 8–64 on two cores
 
 
 def _cubic(x: F64) -> F64:
@@ -97,9 +94,8 @@ def _bands(
     """
     weights, index = resize_weights(in_len, out_len, scale, edges, method)
     blocks = []
-    rows = _block(scale)
-    for start in range(0, out_len, rows):
-        w, i = weights[start : start + rows], index[start : start + rows]
+    for start in range(0, out_len, _BLOCK):
+        w, i = weights[start : start + _BLOCK], index[start : start + _BLOCK]
         first, last = int(i.min()), int(i.max()) + 1
         block = np.zeros((len(w), last - first))
         np.add.at(block, (np.arange(len(w))[:, None], i - first), w)
@@ -138,7 +134,7 @@ def _pass(x: Tensor, axis: int, out_len: int, scale: float, edges: Edges, method
     def work(parts: Sequence[tuple[int, tuple[int, int, Tensor]]]) -> list[None]:
         # One strip and one product for all blocks: fresh ones cost more in page faults than the arithmetic.
         strips = x.new_empty(line * max(last - first for _, (first, last, _) in parts), dtype=dtype)
-        values = x.new_empty(line * _block(scale), dtype=dtype)
+        values = x.new_empty(line * _BLOCK, dtype=dtype)
         for start, (first, last, block) in parts:
             source = x.narrow(axis, first, last - first)
             strip = strips[: source.numel()].view(source.shape).copy_(source)
@@ -153,7 +149,7 @@ def _pass(x: Tensor, axis: int, out_len: int, scale: float, edges: Edges, method
             target.copy_(value)
         return [None] * len(parts)
 
-    numbered = [(i * _block(scale), block) for i, block in enumerate(blocks)]
+    numbered = [(i * _BLOCK, block) for i, block in enumerate(blocks)]
     if x.device.type == "cpu":
         share_out(work, numbered, x.numel())
     else:
