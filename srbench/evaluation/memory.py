@@ -21,6 +21,7 @@ from typing import Any
 from srbench.process import keep_freed_memory
 
 _STARTED = 10.0  # seconds; libraries need one or two of them to start
+_FAREWELL = 10.0  # seconds; a process that has answered has only to end
 _PRELOAD = ["srbench.evaluation.subjects", "srbench.evaluation.timing", "srbench.evaluation.variants"]
 
 
@@ -67,6 +68,7 @@ def in_fresh_process(request: dict[str, Any], timeout: float, work: Callable[...
         if not receiver.poll(timeout):
             return Fresh("failed", f"no pass was finished within {timeout:g} s")
         found: Fresh = receiver.recv()
+        process.join(_FAREWELL)
         return found
     except EOFError:
         process.join()
@@ -86,6 +88,7 @@ def _answer(
     """What the fresh process does; the server may have been started elsewhere and with other variables."""
     os.chdir(folder)
     os.environ.update(environment)
+    os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "1")  # a pool of compilers would outlive the answer
     keep_freed_memory()
     sender.send(work(**request))
 
