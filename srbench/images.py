@@ -184,7 +184,14 @@ def round_u8(tensor: Tensor) -> Tensor:
     import torch
 
     wide = tensor if tensor.dtype == torch.float64 else tensor.to(torch.float32)
-    return wide.clamp(0.0, 255.0).add_(0.5).to(torch.uint8)
+    if wide.device.type != "cpu":
+        return wide.clamp(0.0, 255.0).add_(0.5).to(torch.uint8)
+    wide = wide.contiguous()
+    out = torch.empty_like(wide, dtype=torch.uint8)
+    # Strips that torch does not share out among threads: see luma.
+    for part, made in zip(wide.view(-1).split(2**14), out.view(-1).split(2**14), strict=True):
+        made.copy_(part.clamp(0.0, 255.0).add_(0.5))
+    return out
 
 
 def luma(picture: Any) -> Any:
