@@ -189,7 +189,7 @@ def round_u8(tensor: Tensor) -> Tensor:
     wide = wide.contiguous()
     out = torch.empty_like(wide, dtype=torch.uint8)
     # Strips that torch does not share out among threads: see luma.
-    for part, made in zip(wide.view(-1).split(2**14), out.view(-1).split(2**14), strict=True):
+    for part, made in zip(torch.split(wide.view(-1), 2**14), torch.split(out.view(-1), 2**14), strict=True):
         made.copy_(part.clamp(0.0, 255.0).add_(0.5))
     return out
 

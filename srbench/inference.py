@@ -155,7 +155,8 @@ def upscale_array(upscaler: Upscaler, lr: Any) -> Any:
 def check_finite(sr: Tensor) -> None:
     """Raise UnavailableError (``failed``) where a network made NaN or infinity: rounding would hide it."""
     # NaN and infinity survive a sum, which costs a tenth of looking at each; in parts, as threads would wait for each other.
-    if not math.isfinite(sum(float(part.sum()) for part in sr.reshape(-1).split(2**14 if sr.is_cpu else sr.numel()))):
+    parts = torch.split(sr.reshape(-1), 2**14 if sr.is_cpu else sr.numel())
+    if not math.isfinite(sum((float(part.sum()) for part in parts), 0.0)):
         share = 1.0 - float(torch.isfinite(sr).float().mean())
         raise UnavailableError("failed", f"the network made NaN or infinity in {share:.1%} of the samples")
 
