@@ -21,7 +21,7 @@ from srbench.images import imresize, rgb, to_array, ycbcr
 from srbench.models import Model, get_model
 from srbench.zoo import Card, load_checkpoint
 
-Precision = Literal["fp32", "bf16", "fp16"]
+Precision = Literal["fp32", "tf32", "bf16", "fp16"]
 
 
 def pick_device(name: str = "auto") -> torch.device:
@@ -51,7 +51,7 @@ class Upscaler:
         tile: edge of a tile in LR pixels, 0 for the whole picture at once.
         tile_overlap: LR pixels that a tile sees around itself; None takes the receptive radius.
         ensemble: the mean over the eight flips and turns.
-        precision: ``bf16`` and ``fp16`` run under autocast.
+        precision: ``bf16`` and ``fp16`` run under autocast; ``tf32`` lets a GPU round float32 products' inputs.
         channels_last: memory layout of the network's input.
         edges: of the bicubic enlargement of chroma and of pre-upsampled input.
     """
@@ -136,7 +136,7 @@ def upscale(upscaler: Upscaler, lr: Tensor) -> Tensor:
 
 def network_pass(upscaler: Upscaler, x: Tensor) -> Tensor:
     """One pass over the network's own input ``(N, C, h, w)``, enlarged already where it wants that; no tiles, no ensemble."""
-    with torch.no_grad(), _autocast(upscaler):
+    with torch.no_grad(), _arithmetic(upscaler):
         return _padded(upscaler, x)
 
 
@@ -179,16 +179,25 @@ def _network(upscaler: Upscaler, x: Tensor) -> Tensor:
     x = x.to(torch.float32)
     if upscaler.pre_upsampled:
         x = imresize(x, upscaler.scale, edges=upscaler.edges)
-    with _autocast(upscaler):
+    with _arithmetic(upscaler):
         y = run(x)
     return y.to(torch.float64 if dtype == torch.float64 else torch.float32)
 
 
-def _autocast(upscaler: Upscaler) -> contextlib.AbstractContextManager[Any]:
-    if upscaler.precision == "fp32":
-        return contextlib.nullcontext()
-    dtype = torch.bfloat16 if upscaler.precision == "bf16" else torch.float16
-    return torch.autocast(upscaler.device.type, dtype=dtype)
+@contextlib.contextmanager
+def _arithmetic(upscaler: Upscaler) -> Iterator[None]:
+    """Half precision under autocast; on a GPU, float32 is no TF32 unless that is asked for."""
+    switches: tuple[Any, Any] = (torch.backends.cudnn, torch.backends.cuda.matmul)
+    before = [switch.allow_tf32 for switch in switches]
+    for switch in switches:
+        switch.allow_tf32 = upscaler.precision == "tf32"
+    half = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(upscaler.precision)
+    try:
+        with torch.autocast(upscaler.device.type, dtype=half, enabled=half is not None):
+            yield
+    finally:
+        for switch, value in zip(switches, before, strict=True):
+            switch.allow_tf32 = value
 
 
 def _factor(upscaler: Upscaler) -> int:

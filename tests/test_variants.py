@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from torch import nn
 
 from srbench.errors import InputError
-from srbench.evaluation import variants
 from srbench.evaluation.device import Device, cpu_name, describe, free_memory, gpu_driver
 from srbench.evaluation.subjects import every_subject, find_subject, named_subjects
 from srbench.evaluation.variants import BASE, Variant, default_variants, parse_variant, passes, reason_against, vary
@@ -174,16 +173,25 @@ def test_a_cuda_graph_is_captured_after_a_warm_up_and_replayed(monkeypatch: pyte
     assert first is second
 
 
-def test_tf32_is_off_unless_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    cudnn, matmul = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
+def test_tf32_is_off_unless_asked_for() -> None:
+    """Whatever the process allows outside: float32 means float32, and the switches are put back."""
+    seen: list[tuple[bool, bool]] = []
+    switches = (torch.backends.cudnn, torch.backends.cuda.matmul)
+    base = upscaler()
+    base.module.register_forward_hook(lambda *_: seen.append(tuple(s.allow_tf32 for s in switches)))  # type: ignore[arg-type]
+    x = torch.rand(1, 1, 6, 6)
+    before = [s.allow_tf32 for s in switches]
     try:
-        variants.allow_tf32(True)
-        assert torch.backends.cudnn.allow_tf32
-        variants.allow_tf32(False)
-        assert not torch.backends.cudnn.allow_tf32
-        assert not torch.backends.cuda.matmul.allow_tf32
+        for allowed in (True, False):
+            for switch in switches:
+                switch.allow_tf32 = allowed
+            network_pass(base, x)
+            network_pass(base.with_(precision="tf32"), x)
+            assert [s.allow_tf32 for s in switches] == [allowed, allowed]
     finally:
-        torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = cudnn, matmul
+        for switch, value in zip(switches, before, strict=True):
+            switch.allow_tf32 = value
+    assert seen == [(False, False), (True, True)] * 2
 
 
 def test_subjects_are_models_and_checkpoints_at_their_scales() -> None:

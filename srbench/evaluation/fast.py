@@ -38,7 +38,7 @@ def fastest(target: Target, scale: int) -> Target:
         target.settings,
         fused=variant.fused,
         channels_last=variant.channels_last,
-        precision=variant.precision if variant.precision != "tf32" else "fp32",
+        precision=variant.precision,
     )
     return replace(target, settings=settings)
 
@@ -48,7 +48,7 @@ def choose(record: SpeedResult) -> Variant:
     best, least = BASE, record.base.median_ms
     for name, speed in record.variants.items():
         variant = parse_variant(name)
-        usable = variant == variant.eager and variant.precision != "tf32"
+        usable = variant == variant.eager
         if not (speed.ok and usable) or speed.psnr_change is None or abs(speed.psnr_change) >= MOST_DB:
             continue
         if speed.median_ms is not None and (least is None or speed.median_ms < least):

@@ -59,9 +59,23 @@ def measure_group(
         InputError: a size without pixels. Whatever a network raises is a row with status and reason.
     """
     limits = limits or Limits()
+    before, torch.backends.cudnn.benchmark = torch.backends.cudnn.benchmark, True  # of use at a fixed size alone
+    try:
+        return _measure_group(subjects, variants, device, limits, size, run, progress)
+    finally:
+        torch.backends.cudnn.benchmark = before
+
+
+def _measure_group(
+    subjects: Sequence[Subject],
+    variants: Sequence[Variant],
+    device: torch.device,
+    limits: Limits,
+    size: tuple[int, int] | None,
+    run: str,
+    progress: Callable[[str], Any],
+) -> list[SpeedResult]:
     clock = clock_for(device)
-    if device.type == "cuda":
-        torch.backends.cudnn.benchmark = True
     machine = describe(device)
     started = datetime.now(UTC).isoformat(timespec="seconds")
     ways = list(dict.fromkeys([BASE, *variants]))

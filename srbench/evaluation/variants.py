@@ -5,13 +5,12 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import torch
 from torch import Tensor
 
 from srbench.errors import InputError, unknown
-from srbench.inference import Upscaler, network_pass
+from srbench.inference import Precision, Upscaler, network_pass
 from srbench.models._fused import can_fuse, fuse
 
 _PRECISIONS = ("tf32", "bf16", "fp16")
@@ -30,7 +29,7 @@ class Variant:
     """
 
     fused: bool = False
-    precision: Literal["fp32", "tf32", "bf16", "fp16"] = "fp32"
+    precision: Precision = "fp32"
     channels_last: bool = False
     compiled: bool = False
     cuda_graph: bool = False
@@ -118,8 +117,7 @@ def vary(upscaler: Upscaler, variant: Variant) -> Upscaler:
         module = fuse(module)
     if variant.channels_last:  # weights, too: a picture of one channel has the same bytes in both layouts
         module = (module if variant.fused else copy.deepcopy(module)).to(memory_format=torch.channels_last)
-    precision: Literal["fp32", "bf16", "fp16"] = "fp32" if variant.precision == "tf32" else variant.precision
-    return upscaler.with_(module=module, precision=precision, channels_last=variant.channels_last)
+    return upscaler.with_(module=module, precision=variant.precision, channels_last=variant.channels_last)
 
 
 def passes(upscaler: Upscaler, variant: Variant, x: Tensor) -> Callable[[], Tensor]:
@@ -132,17 +130,9 @@ def passes(upscaler: Upscaler, variant: Variant, x: Tensor) -> Callable[[], Tens
         upscaler = upscaler.with_(module=torch.compile(upscaler.module, dynamic=False))
 
     def once() -> Tensor:
-        if x.device.type == "cuda":
-            allow_tf32(variant.precision == "tf32")
         return network_pass(upscaler, x)
 
     return _captured(once) if variant.cuda_graph else once
-
-
-def allow_tf32(allowed: bool) -> None:
-    """Whether float32 convolutions and products on a GPU may round their inputs to TF32."""
-    torch.backends.cudnn.allow_tf32 = allowed
-    torch.backends.cuda.matmul.allow_tf32 = allowed
 
 
 def _captured(once: Callable[[], Tensor]) -> Callable[[], Tensor]:
