@@ -40,6 +40,8 @@ class Card(BaseModel):
         data: training dataset → the digest of its files.
         config: the complete flat recipe.
         curve: validation points, such as ``{"step": 1000, "loss": 0.02, "val_psnr": 30.1}``.
+        weights: type of the stored floats, ``float16`` or ``float32``; loading gives float32.
+        half_change: what float16 changes of the mean PSNR on held-back pictures, dB; none where it was not measured.
         created: UTC, ISO 8601.
     """
 
@@ -62,6 +64,8 @@ class Card(BaseModel):
     hardware: str
     wall_time_s: float = Field(ge=0)
     precision: str
+    weights: Literal["float32", "float16"] = "float32"
+    half_change: float | None = None
     srbench_version: str = __version__
     created: str = Field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
     init_from: str | None = None

@@ -184,5 +184,6 @@ def test_two_processes_give_the_loss_curve_of_one_and_resume_to_the_same_bits(sr
     found = subprocess.run(stopped, env=environment, capture_output=True, text=True, timeout=300)
     assert "stopped at step 13 of 40; go on with --resume" in found.stderr
     torchrun("-m", *command, "--name", "parts", "--resume", home=srbench_home)
-    weights = [load_file(srbench_home / "zoo" / "fsrcnn_s" / f"x4.{name}.safetensors") for name in ("two", "parts")]
+    runs = srbench_home / "runs"
+    weights = [load_file(runs / f"fsrcnn_s_x4.{name}" / "state.safetensors") for name in ("two", "parts")]
     assert all(torch.equal(tensor, weights[1][key]) for key, tensor in weights[0].items())

@@ -75,7 +75,8 @@ def test_a_disk_that_fills_leaves_the_last_state_whole_and_the_run_goes_on(
     assert state.step == 7
     assert not list(run.glob("*.writing"))
     train("fsrcnn_s", recipe(folder), Settings(progress=False, threads=1, resume=True))
-    whole, resumed = (load_file(srbench_home / "zoo" / "fsrcnn_s" / f"x4.{n}.safetensors") for n in ("whole", "common"))
+    runs = srbench_home / "runs"
+    whole, resumed = (load_file(runs / f"fsrcnn_s_x4.{n}" / "state.safetensors") for n in ("whole", "common"))
     assert all((whole[key] == resumed[key]).all() for key in whole)
 
 

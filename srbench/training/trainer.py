@@ -27,9 +27,11 @@ from srbench.training.checkpoint import (
     random_tensors,
     save_state,
 )
+from srbench.training.compiled import compiled
 from srbench.training.data import find_training_sets
 from srbench.training.distributed import Processes
 from srbench.training.gan import Game
+from srbench.training.half import halved
 from srbench.training.losses import Losses, check_terms
 from srbench.training.optimise import Average, clip_gradients, learning_rate, make_optimiser
 from srbench.training.parent import start_from
@@ -89,7 +91,9 @@ def train(model_name: str, recipe: Recipe, settings: Settings | None = None) -> 
         network = network.to(memory_format=torch.channels_last)
     if recipe.init_from:
         start_from(recipe.init_from, network, model, recipe.scale, channels, options, settings.zoo)
-    forward = torch.compile(network) if recipe.compile else share_deconvolutions(network)
+    side = recipe.patch * (recipe.scale if model.pre_upsampled else 1)
+    shape = (recipe.batch // processes.world, 1 if channels == "y" else 3, side, side)
+    forward = compiled(network, recipe, shape) if recipe.compile else share_deconvolutions(network)
     average = Average(network, recipe.ema)
     optimiser = make_optimiser(network.parameters(), recipe)
     learned: dict[str, Any] = {}
@@ -231,7 +235,8 @@ def train(model_name: str, recipe: Recipe, settings: Settings | None = None) -> 
         ),
     )
     if processes.main:
-        save_checkpoint(run.best, card, settings.zoo)
+        weights, card = halved(run.best, average.network, card, validation)
+        save_checkpoint(weights, card, settings.zoo)
     processes.wait()
     return card
 

@@ -1,0 +1,65 @@
+"""Weights in half precision, where held-back pictures show that nothing is lost by it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from srbench.inference import for_model
+from srbench.models import get_model
+from srbench.training.data import find_training_sets
+from srbench.training.validation import Validation, split
+from srbench.zoo import Card, load_checkpoint, save_checkpoint
+
+LIMIT_DB = 0.002
+"""A smaller change of the mean PSNR on held-back pictures counts as none."""
+
+
+def halved(
+    weights: Mapping[str, Tensor], network: nn.Module, card: Card, validation: Validation
+) -> tuple[dict[str, Tensor], Card]:
+    """Weights as float16 where that changes PSNR by less than ``LIMIT_DB`` at the card's first scale, else as they are.
+
+    Args:
+        weights: float32, of ``network``, which is left with one of the two.
+        network: in any state, on any device.
+        card: of these weights.
+        validation: the pictures to measure on.
+
+    Returns:
+        the weights to store, and the card with ``weights`` and ``half_change`` (dB, of float16 against float32).
+    """
+    small = {key: value.half() if value.is_floating_point() else value for key, value in weights.items()}
+    model = get_model(card.model)
+    device = next(network.parameters()).device
+    found = []
+    for state in (weights, small):
+        network.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in state.items()})
+        upscaler = for_model(model, network.eval(), card.scales[0], card.channels, device=device)
+        found.append(validation.scores(upscaler)["val_psnr"])
+    change = found[1] - found[0]
+    fits = abs(change) < LIMIT_DB and all(bool(value.isfinite().all()) for value in small.values())
+    update = {"weights": "float16" if fits else "float32", "half_change": round(change, 6)}
+    return small if fits else dict(weights), card.model_copy(update=update)
+
+
+def halve(card: Card, zoo: Path | None = None, data_root: str | None = None) -> Card:
+    """Measure a checkpoint of the zoo on the pictures that its training held back, and store it in half precision if it may.
+
+    Raises:
+        InputError: its recipe is not on the card, or its data are not here.
+    """
+    network = load_checkpoint(card.name, root=zoo)
+    weights = {key: value.clone() for key, value in network.state_dict().items()}
+    recipe = card.config
+    sets = find_training_sets(recipe["data"], data_root)
+    held_from = find_training_sets(recipe["val_data"], data_root) if recipe.get("val_data") else sets
+    val = recipe["val"] if isinstance(recipe["val"], int) else tuple(recipe["val"])
+    _, paths = split(sets, val, held_from)
+    with torch.inference_mode():
+        stored, card = halved(weights, network, card, Validation(paths, card.scales[0]))
+    save_checkpoint(stored, card, zoo)
+    return card

@@ -1,0 +1,88 @@
+"""Weights in half precision where held-back pictures lose nothing, and as they are where they do."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from click.testing import CliRunner
+from safetensors.torch import load_file
+
+from srbench.cli import main
+from srbench.training import half
+from srbench.training.recipe import Recipe, load_recipe
+from srbench.training.settings import Settings
+from srbench.training.trainer import train
+from srbench.zoo import find_checkpoint, load_checkpoint
+from tests.training_pictures import write_pictures
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> Recipe:
+    folder = write_pictures(tmp_path / "pictures")
+    changes = {"data": str(folder), "val": 2, "patch": 8, "batch": 4, "steps": 4, "val_every": 2, "log_every": 2}
+    return load_recipe("common", "fsrcnn_s", [f"{key}={json.dumps(value)}" for key, value in changes.items()])
+
+
+def stored(home: Path) -> set[torch.dtype]:
+    weights = load_file(home / "zoo" / "fsrcnn_s" / "x4.common.safetensors")
+    return {tensor.dtype for tensor in weights.values()}
+
+
+def test_a_run_stores_half_precision_and_says_what_it_changed(recipe: Recipe, srbench_home: Path) -> None:
+    card = train("fsrcnn_s", recipe, Settings(progress=False, threads=1))
+    assert card.weights == "float16"
+    assert card.half_change is not None
+    assert abs(card.half_change) < half.LIMIT_DB
+    written = find_checkpoint(card.name)
+    assert (written.weights, written.half_change) == (card.weights, card.half_change)
+    assert stored(srbench_home) == {torch.float16}
+    assert {tensor.dtype for tensor in load_checkpoint(card.name).state_dict().values()} == {torch.float32}
+
+
+def test_weights_that_half_precision_would_change_stay(
+    recipe: Recipe, srbench_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(half, "LIMIT_DB", 0.0)
+        card = train("fsrcnn_s", recipe, Settings(progress=False, threads=1))
+    assert card.weights == "float32"
+    assert stored(srbench_home) == {torch.float32}
+
+    before = load_checkpoint(card.name).state_dict()
+    found = CliRunner().invoke(main, ["halve", "--all"])
+    assert found.exit_code == 0, found.output
+    assert "fsrcnn_s_x4.common" in found.output
+    assert "float16" in found.output
+    now = find_checkpoint(card.name)
+    assert (now.weights, now.half_change, now.curve) == ("float16", card.half_change, card.curve)
+    assert now.sha256 != card.sha256
+    for key, tensor in load_checkpoint(card.name).state_dict().items():
+        assert torch.equal(tensor, before[key].half().float()), key
+    assert card.name not in CliRunner().invoke(main, ["halve", "--all"]).output  # nothing is left to do
+
+
+def test_weights_beyond_half_precisions_range_stay(recipe: Recipe, srbench_home: Path) -> None:
+    assert srbench_home.is_dir()
+    card = train("fsrcnn_s", recipe, Settings(progress=False, threads=1))
+    network = load_checkpoint(card.name)
+    weights = {key: value.clone() for key, value in network.state_dict().items()}
+    weights["unused.bias"] = torch.tensor([1e6])
+    network.register_module("unused", torch.nn.Linear(1, 1))
+    weights["unused.weight"] = torch.zeros(1, 1)
+
+    class Same:
+        def scores(self, _upscaler: object) -> dict[str, float]:
+            return {"val_psnr": 30.0}
+
+    kept, said = half.halved(weights, network, card, Same())  # type: ignore[arg-type]
+    assert said.weights == "float32"
+    assert kept["unused.bias"].item() == 1e6
+
+
+def test_halve_wants_checkpoints_or_all(srbench_home: Path) -> None:
+    assert srbench_home.is_dir()
+    assert "name CHECKPOINTS, or give --all" in CliRunner().invoke(main, ["halve"]).output
+    assert "checkpoint 'fsrcnn_x4.comon'" in CliRunner().invoke(main, ["halve", "fsrcnn_x4.comon"]).output
