@@ -32,7 +32,7 @@ def test_a_committed_recipe_is_complete_and_named_as_its_file(path: Path) -> Non
 
 
 def test_a_models_own_values_and_changes_are_resolved() -> None:
-    assert load_recipe("common", "edsr_baseline").lr == 1e-3
+    assert load_recipe("common", "espcn").lr == 1e-3
     assert load_recipe("common", "fsrcnn").lr == 4e-3
     assert load_recipe("common", "fsrcnn", ["lr=0.002"]).lr == 0.002
     assert load_recipe("paper", "fsrcnn").skip == "none"
@@ -78,6 +78,20 @@ def test_a_users_own_file_goes_before_the_checkouts(srbench_home: Path) -> None:
     (folder / "mine.toml").write_text("steps = 7\n[models.espcn]\nsteps = 8\n")
     assert load_recipe("mine", "fsrcnn").steps == 7
     assert load_recipe("mine", "espcn").steps == 8
+
+
+def test_a_models_size_for_a_cpu_has_the_last_word_there_alone(srbench_home: Path) -> None:
+    folder = srbench_home / "zoo" / "recipes"
+    folder.mkdir(parents=True)
+    text = "batch = 16\n[cpu]\nbatch = 8\npatch = 16\n[models.espcn]\nlr = 1.0\ncpu = { batch = 4 }\n"
+    (folder / "mine.toml").write_text(text)
+    assert load_recipe("mine", "espcn").batch == 16
+    small = load_recipe("mine", "espcn", size="cpu")
+    assert (small.batch, small.patch, small.lr) == (4, 16, 1.0)
+    assert load_recipe("mine", "fsrcnn", size="cpu").batch == 8
+    (folder / "mine.toml").write_text(text.replace("batch = 4", "bach = 4"))
+    with pytest.raises(UnknownNameError, match=r"key of \[cpu\] 'bach' in .*Did you mean 'batch'"):
+        load_recipe("mine", "espcn", size="cpu")
     assert load_recipe(str(folder / "mine.toml"), "espcn").name == "mine"
     (folder / "mine.toml").write_text("steps = ")
     with pytest.raises(InputError, match=r"mine\.toml is not TOML"):

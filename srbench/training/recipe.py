@@ -3,7 +3,7 @@
 ``NAME.toml`` serves every model, ``MODEL.NAME.toml`` one model and goes before it. Besides the tables of a recipe's own
 keys there are two: ``[models.MODEL]``, values that one model needs otherwise, such as its peak learning rate, and
 ``[cpu]``, the size that a CPU can bear: other patches, batches and steps, on pictures that hold such patches, and nothing
-else. What a run used is resolved to a flat recipe before training, and that is what its card stores.
+else; ``[models.MODEL.cpu]`` has the last word on that size. What a run used is resolved to a flat recipe before training, and that is what its card stores.
 """
 
 from __future__ import annotations
@@ -217,11 +217,13 @@ def load_recipe(name: str, model: str, changes: Iterable[str] = (), size: Size =
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"recipe {path} is not TOML: {error}") from None
     by_model, cpu = values.pop("models", {}), values.pop("cpu", {})
+    own = dict(by_model.get(model, {}))
+    cpu = {**cpu, **own.pop("cpu", {})}
     for key in cpu:
         if key not in CPU_KEYS:
             raise UnknownNameError("key of [cpu]", key, CPU_KEYS, str(path))
     values.setdefault("name", path.stem.rpartition(".")[2])
-    values = merged(values, {key: _table(value) for key, value in by_model.get(model, {}).items()})
+    values = merged(values, {key: _table(value) for key, value in own.items()})
     if size == "cpu" and cpu:
         values = {**values, **cpu, "size": "cpu"}
     return resolve(values, str(path), changes)
