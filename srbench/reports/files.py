@@ -1,4 +1,4 @@
-"""Which file of reports/ holds what, how it is written, and whether it is stale."""
+"""Which file of reports/ holds what, how it is written, and whether it is stale; likewise the generated parts of both READMEs."""
 
 from __future__ import annotations
 
@@ -14,11 +14,14 @@ from srbench.reports.leaderboard import Table, build_leaderboard
 from srbench.reports.markdown import render_excerpt, render_leaderboard
 from srbench.reports.plots import plan
 from srbench.reports.speed import leaderboard_columns, render_speed
+from srbench.reports.training import render_curves
 from srbench.reports.view import NONE, view
 from srbench.results import Result, read_results, write_text
 from srbench.speed_results import read_speeds
+from srbench.zoo import list_checkpoints
 
 START, END = "<!-- leaderboard:start -->", "<!-- leaderboard:end -->"
+CURVES = "<!-- curves:start -->", "<!-- curves:end -->"
 
 
 def write_reports(
@@ -32,7 +35,7 @@ def write_reports(
         redraw: draw the figures even where no text changed and all are there; drawing takes longer than all the rest.
 
     Returns:
-        The files that were written; README.md only where it has the two marks.
+        The files that were written; README.md and zoo/README.md only where they have their two marks.
     """
     root = root or home()
     tables = _tables(results, root)
@@ -82,7 +85,12 @@ def _texts(tables: list[Table], root: Path) -> dict[Path, str]:
     readme = root / "README.md"
     text = _read(readme)
     if text is not None and START in text:
-        files[readme] = _with_excerpt(text, render_excerpt(tables), readme)
+        files[readme] = _with_excerpt(text, render_excerpt(tables), readme, (START, END))
+    trained = root / "zoo" / "README.md"
+    text = _read(trained)
+    if text is not None and CURVES[0] in text:
+        curves = render_curves(list_checkpoints(root=root / "zoo"))
+        files[trained] = _with_excerpt(text, curves, trained, CURVES)
     return files
 
 
@@ -124,12 +132,12 @@ def print_leaderboard(results: Iterable[Result] | None = None) -> None:
         console.print()
 
 
-def _with_excerpt(text: str, excerpt: str, readme: Path) -> str:
-    before, _, rest = text.partition(START)
-    _, end, after = rest.partition(END)
+def _with_excerpt(text: str, excerpt: str, readme: Path, marks: tuple[str, str]) -> str:
+    before, _, rest = text.partition(marks[0])
+    _, end, after = rest.partition(marks[1])
     if not end:
-        raise InputError(f"{readme} has {START} without {END} after it")
-    return f"{before}{START}\n{excerpt}{END}{after}"
+        raise InputError(f"{readme} has {marks[0]} without {marks[1]} after it")
+    return f"{before}{marks[0]}\n{excerpt}{end}{after}"
 
 
 def _read(path: Path) -> str | None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from srbench.reports.published import find_figure, published_models
+from srbench.reports.seeds import add_seeds
 from srbench.results import MetricScores, Result
 from srbench.stats import ALPHA, Floats, least_p, mean_interval, share_rank
 
@@ -136,7 +137,9 @@ def _table(results: list[Result]) -> Table:
     for model in published_models(one.dataset, one.scale, newest):
         if model not in {row["model"] for row in rows}:
             rows.append(_published_row(model, one, infos))
-    table = pd.DataFrame(rows).astype({"rank": "Int64", "parameters": "Int64", "pictures": "Int64"})
+    add_seeds(rows, infos)
+    whole = {"rank": "Int64", "parameters": "Int64", "pictures": "Int64", "seeds": "Int64"}
+    table = pd.DataFrame(rows).astype(whole)
     primary = order[0] if order else ""
     ranked = sorted((cell for cell in cells if cell.rank), key=lambda cell: cell.order(infos))
     images = ranked[0].result.images if ranked else []

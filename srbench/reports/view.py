@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from srbench.reports.leaderboard import SPEED_COLUMNS, MetricInfo, Table
+from srbench.reports.seeds import SEEDS_REMARK
 from srbench.stats import least_p
 
 NONE = "–"
@@ -82,6 +83,8 @@ def view(table: Table) -> View:
             columns.append(("published", [_published(row, info, notes) for row in records]))
             deltas = [row[f"{m}_delta"] for row in records]
             columns.append(("Δ", [Shown(number(v, info.digits, sign=True), sort_key(v)) for v in deltas]))
+        if info.name == table.primary and has_seeds(table):
+            columns.append(("seeds", [_seeds(row, info) for row in records]))
     for name, head in SPEED_TITLES.items():
         if name in table.rows and table.rows[name].notna().any():
             values = [row[name] for row in records]
@@ -107,6 +110,8 @@ def remark(table: Table) -> str:
     pictures = f"{table.pictures} picture{'s' if table.pictures > 1 else ''}."
     if table.timed_on:
         pictures += f" Times: one pass of the network, 1280×720 output, {table.timed_on}."
+    if has_seeds(table):
+        pictures += f" {SEEDS_REMARK}"
     if table.separable or sum(map(is_number, table.rows["rank"])) < 2:
         return pictures
     p = f"{least_p(table.pictures):.4f}".rstrip("0").lstrip("0")
@@ -209,6 +214,18 @@ def _score(row: dict[str, Any], info: MetricInfo, best: str) -> Shown:
     low, high = (number(row[f"{m}_{end}"], max(info.digits - 1, 0)) for end in ("low", "high"))
     interval = f"[{low}, {high}]" if is_number(row[f"{m}_low"]) else ""
     return Shown(text, float(row[m]), best=text == best, interval=interval)
+
+
+def has_seeds(table: Table) -> bool:
+    """Whether some network was trained with several seeds."""
+    return "seeds" in table.rows and bool(table.rows["seeds"].notna().any())
+
+
+def _seeds(row: dict[str, Any], info: MetricInfo) -> Shown:
+    if not is_number(row["seeds"]):
+        return Shown(NONE)
+    spread = row[f"{info.name}_spread"]
+    return Shown(f"{int(row['seeds'])} ({number(spread, info.digits)})", sort_key(spread))
 
 
 def _published(row: dict[str, Any], info: MetricInfo, notes: dict[str, int]) -> Shown:
