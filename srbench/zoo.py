@@ -42,6 +42,7 @@ class Card(BaseModel):
         curve: validation points, such as ``{"step": 1000, "loss": 0.02, "val_psnr": 30.1}``.
         weights: type of the stored floats, ``float16`` or ``float32``; loading gives float32.
         half_change: what float16 changes of the mean PSNR on held-back pictures, dB; none where it was not measured.
+        val_each: PSNR (dB) of the stored weights on each picture that was held back from training.
         created: UTC, ISO 8601.
     """
 
@@ -66,6 +67,7 @@ class Card(BaseModel):
     precision: str
     weights: Literal["float32", "float16"] = "float32"
     half_change: float | None = None
+    val_each: list[float] = []
     srbench_version: str = __version__
     created: str = Field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
     init_from: str | None = None

@@ -16,6 +16,7 @@ from srbench.cli import main
 from srbench.datasets.local import find_datasets
 from srbench.errors import InputError, SrbenchError, UnknownNameError
 from srbench.images import write_image
+from srbench.stats import paired_test
 from srbench.training import trainer
 from srbench.training.ablate import Cell, Outcome, ablate, cells, folder_of, outcomes, read_plan
 from srbench.training.ablation_table import as_json, make_table, markdown, write_table
@@ -242,3 +243,27 @@ def test_unknown_model_is_told_before_anything_is_trained(srbench_home: Path) ->
     plan = write_plan(srbench_home, 'model = ["fsrcnn", "esprn"]\n')
     with pytest.raises(UnknownNameError, match="unknown model 'esprn'"):
         cells(read_plan(plan), "cpu")
+
+
+def test_rows_are_compared_with_the_best_picture_by_picture(srbench_home: Path) -> None:
+    plan = read_plan(write_plan(srbench_home, 'model = "fsrcnn"\nseed = [0, 1]\n[grid]\nlr = [1.0, 2.0, 3.0]\n'))
+    planned = cells(plan, "cpu")
+    each = {"1": [30.0, 31, 32, 33, 34], "2": [30.1, 31.2, 32.3, 33.4, 34.5], "3": []}
+    found = [
+        Outcome(
+            cell,
+            card_of(cell, 32.0 + cell.recipe.lr / 10 - (3 if cell.recipe.lr == 3 else 0)).model_copy(
+                update={"val_each": [value + cell.recipe.seed for value in each[f"{cell.recipe.lr:g}"]]}
+            ),
+            "",
+        )
+        for cell in planned
+    ]
+    table = make_table(found, paired_test)
+    assert list(table["lr"]) == ["2", "1", "3"]
+    assert table["behind"][1] == pytest.approx(0.3)
+    assert table["p"][1] == 0.0625
+    assert table[["behind", "p"]].isna().all(axis=1).tolist() == [True, False, True]
+    assert "| behind | p |" in markdown(table)
+    assert "behind" not in markdown(make_table(found))
+    assert as_json(found, paired_test)["cells"][0]["val_each"] == each["1"]

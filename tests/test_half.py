@@ -36,6 +36,7 @@ def test_a_run_stores_half_precision_and_says_what_it_changed(recipe: Recipe, sr
     assert card.weights == "float16"
     assert card.half_change is not None
     assert abs(card.half_change) < half.LIMIT_DB
+    assert sum(card.val_each) / 2 == pytest.approx(max(p["val_psnr"] for p in card.curve), abs=half.LIMIT_DB)
     written = find_checkpoint(card.name)
     assert (written.weights, written.half_change) == (card.weights, card.half_change)
     assert stored(srbench_home) == {torch.float16}
@@ -74,8 +75,8 @@ def test_weights_beyond_half_precisions_range_stay(recipe: Recipe, srbench_home:
     weights["unused.weight"] = torch.zeros(1, 1)
 
     class Same:
-        def scores(self, _upscaler: object) -> dict[str, float]:
-            return {"val_psnr": 30.0}
+        def each(self, _upscaler: object) -> list[float]:
+            return [30.0, 31.0]
 
     kept, said = half.halved(weights, network, card, Same())  # type: ignore[arg-type]
     assert said.weights == "float32"

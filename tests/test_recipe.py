@@ -78,6 +78,10 @@ def test_a_users_own_file_goes_before_the_checkouts(srbench_home: Path) -> None:
     (folder / "mine.toml").write_text("steps = 7\n[models.espcn]\nsteps = 8\n")
     assert load_recipe("mine", "fsrcnn").steps == 7
     assert load_recipe("mine", "espcn").steps == 8
+    assert load_recipe(str(folder / "mine.toml"), "espcn").name == "mine"
+    (folder / "mine.toml").write_text("steps = ")
+    with pytest.raises(InputError, match=r"mine\.toml is not TOML"):
+        load_recipe("mine", "fsrcnn")
 
 
 def test_a_models_size_for_a_cpu_has_the_last_word_there_alone(srbench_home: Path) -> None:
@@ -90,9 +94,5 @@ def test_a_models_size_for_a_cpu_has_the_last_word_there_alone(srbench_home: Pat
     assert (small.batch, small.patch, small.lr) == (4, 16, 1.0)
     assert load_recipe("mine", "fsrcnn", size="cpu").batch == 8
     (folder / "mine.toml").write_text(text.replace("batch = 4", "bach = 4"))
-    with pytest.raises(UnknownNameError, match="'bach' in .*Did you mean 'batch'"):
+    with pytest.raises(UnknownNameError, match=r"'bach' in .*Did you mean 'batch'"):
         load_recipe("mine", "espcn", size="cpu")
-    assert load_recipe(str(folder / "mine.toml"), "espcn").name == "mine"
-    (folder / "mine.toml").write_text("steps = ")
-    with pytest.raises(InputError, match=r"mine\.toml is not TOML"):
-        load_recipe("mine", "fsrcnn")

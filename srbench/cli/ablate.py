@@ -20,7 +20,7 @@ from srbench.cli._common import data_root_option, device_option, json_option, pr
 def command(
     file: Path, only_table: bool, threads: int, skip_bad: bool, data_root: str | None, device: str, as_json: bool
 ) -> None:
-    """Train every cell of the grid in FILE that is missing, and tabulate mean and spread between seeds.
+    """Train every cell of the grid in FILE that is missing, and tabulate mean, spread between seeds and paired tests.
 
     \b
     recipe = "common"                      # or a list, as of model, data, seed, steps
@@ -36,6 +36,7 @@ def command(
     a cell that failed is tried again.
     """
     from srbench.inference import pick_device
+    from srbench.stats import paired_test
     from srbench.training.ablate import Outcome, ablate, cells, folder_of, outcomes, read_plan
     from srbench.training.ablation_table import as_json as json_of
     from srbench.training.ablation_table import make_table, markdown, write_table
@@ -47,7 +48,7 @@ def command(
     folder = folder_of(plan)
 
     def report(found: list[Outcome]) -> None:
-        write_table(folder, plan.name, found)
+        write_table(folder, plan.name, found, paired_test)
 
     if only_table:
         found = outcomes(plan, planned)
@@ -57,9 +58,9 @@ def command(
     if not is_main():
         return
     if as_json:
-        print_json(json_of(found))
+        print_json(json_of(found, paired_test))
     else:
-        click.echo(markdown(make_table(found)), nl=False)
+        click.echo(markdown(make_table(found, paired_test)), nl=False)
     if not only_table:
         report(found)
         click.echo(f"wrote {folder / 'table.md'}", err=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -30,19 +31,24 @@ def halved(
         validation: the pictures to measure on.
 
     Returns:
-        the weights to store, and the card with ``weights`` and ``half_change`` (dB, of float16 against float32).
+        the weights to store, and the card with ``weights``, ``half_change`` (dB, of float16 against float32) and
+        ``val_each`` (of what is stored).
     """
     small = {key: value.half() if value.is_floating_point() else value for key, value in weights.items()}
     model = get_model(card.model)
     device = next(network.parameters()).device
-    found = []
+    found: list[list[float]] = []
     for state in (weights, small):
         network.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in state.items()})
         upscaler = for_model(model, network.eval(), card.scales[0], card.channels, device=device)
-        found.append(validation.scores(upscaler)["val_psnr"])
-    change = found[1] - found[0]
+        found.append(validation.each(upscaler))
+    change = math.fsum(found[1]) / len(found[1]) - math.fsum(found[0]) / len(found[0])
     fits = abs(change) < LIMIT_DB and all(bool(value.isfinite().all()) for value in small.values())
-    update = {"weights": "float16" if fits else "float32", "half_change": round(change, 6)}
+    update = {
+        "weights": "float16" if fits else "float32",
+        "half_change": round(change, 6),
+        "val_each": [round(psnr, 4) for psnr in found[int(fits)]],
+    }
     return small if fits else dict(weights), card.model_copy(update=update)
 
 

@@ -94,6 +94,10 @@ class Validation:
             rows.append({"val_psnr": self._score(sr, hr), **(self._perceptual(sr, hr, lr) if perceptual else {})})
         return {key: float(np.mean([row[key] for row in rows])) for key in rows[0]}
 
+    def each(self, upscaler: Upscaler) -> list[float]:
+        """PSNR (dB) of every picture, in their order."""
+        return [self._score(upscale_array(upscaler, lr), hr) for hr, lr in self._pairs]
+
     def _perceptual(self, sr: U8, hr: U8, lr: U8) -> dict[str, float]:
         sr_, hr_, lr_ = (torch.from_numpy(np.atleast_3d(p)).permute(2, 0, 1)[None] for p in (sr, hr, lr))
         scores = {"val_lr_psnr": float(lr_psnr(sr_, lr_, self._scale))}
