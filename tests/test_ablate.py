@@ -65,9 +65,21 @@ def test_a_changed_recipe_is_another_cell_and_an_added_value_keeps_the_rest(srbe
     assert not base & tags('model = "fsrcnn"\n[set]\nema = 0.9\n[grid]\nlr = [1e-3, 2e-3]\n')
 
 
+def test_variants_change_one_thing_each_and_keep_their_names(srbench_home: Path) -> None:
+    text = 'model = "fsrcnn"\nsteps = 10\n[set]\nlr = 2e-3\n[variants]\nrecipe = {}\nplain = { skip = "none", ema = 0.0 }\n'
+    first, second = cells(read_plan(write_plan(srbench_home, text)), "cpu")
+    assert (first.values["variant"], second.values["variant"]) == ("recipe", "plain")
+    assert (first.recipe.skip, first.recipe.ema, first.recipe.lr) == ("bicubic", 0.999, 2e-3)
+    assert (second.recipe.skip, second.recipe.ema, second.recipe.lr) == ("none", 0.0, 2e-3)
+    assert second.checkpoint.startswith("fsrcnn_x4.common-variant-plain-")
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
+        ('model = "fsrcnn"\n[variants]\na = { learning = 1 }\n', "unknown recipe key 'learning'"),
+        ('model = "fsrcnn"\n[grid]\nlr = [1.0]\n[variants]\na = { lr = 1 }\n', "a changes lr, which the plan gives"),
+        ('model = "fsrcnn"\nbudget = "3m"\n[variants]\na = { steps = 1 }\n', "a changes steps"),
         ('model = "fsrcnn"\nsedd = 1\n', r"unknown key 'sedd'.*Did you mean 'seed'"),
         ('model = "fsrcnn"\n[grid]\nlearning = [1]\n', "unknown recipe key 'learning'"),
         ('model = "fsrcnn"\n[grid]\nlr = []\n', "lr has no values"),

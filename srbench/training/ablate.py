@@ -1,7 +1,8 @@
 """Ablations: a grid of recipes × models × data × seeds × recipe values, each cell a run, into one table.
 
 The plan is one TOML file. ``recipe``, ``model``, ``data``, ``seed`` and ``steps`` take a value or a list; ``[grid]`` gives lists
-of values of any recipe key, ``[set]`` values for every cell; ``budget`` is a time a cell instead of steps::
+of values of any recipe key, ``[set]`` values for every cell; ``budget`` is a time a cell instead of steps. ``[variants]`` names
+sets of changes that are tried one at a time, ``{}`` being the recipe as it is::
 
     recipe = "common"
     model = ["fsrcnn", "espcn"]
@@ -14,6 +15,10 @@ of values of any recipe key, ``[set]`` values for every cell; ``budget`` is a ti
     [grid]
     lr = [1e-3, 4e-3]
     loss = ["l1", "mse"]
+
+    [variants]
+    recipe = {}
+    no-skip = { skip = "none", lr = 1e-3 }
 
 A cell is named by its values and a hash of its whole recipe, so that a changed plan trains what is new and keeps the rest.
 """
@@ -59,6 +64,7 @@ class Plan(BaseModel):
     size: Literal["auto", "full", "cpu"] = "auto"
     set: dict[str, Any] = {}
     grid: dict[str, list[Any]] = {}
+    variants: dict[str, dict[str, Any]] = {}
 
 
 @dataclass(frozen=True)
@@ -123,6 +129,9 @@ def read_plan(path: Path) -> Plan:
     for key, axis in plan.grid.items():
         if not axis:
             raise InputError(f"{path}: [grid] {key} has no values")
+    for name, changes in plan.variants.items():
+        for key in sorted(set(changes) & ({"steps"} if plan.budget else set()) | set(changes) & set(plan.grid)):
+            raise InputError(f"{path}: [variants] {name} changes {key}, which the plan gives; expected one of them")
     return plan
 
 
@@ -132,6 +141,7 @@ def cells(plan: Plan, size: Size) -> list[Cell]:
     axes: dict[str, list[Any]] = {"recipe": _list(plan.recipe), "model": _list(plan.model)}
     axes |= {key: _list(axis) for key, axis in (("data", plan.data), ("steps", plan.steps)) if axis is not None}
     axes |= plan.grid
+    axes |= {"variant": list(plan.variants)} if plan.variants else {}
     axes |= {"seed": _list(plan.seed)} if plan.seed is not None else {}
     budget = parse_budget(plan.budget) if plan.budget else 0.0
     varied = [key for key, axis in axes.items() if len(axis) > 1]
@@ -142,7 +152,8 @@ def cells(plan: Plan, size: Size) -> list[Cell]:
         values = dict(zip(axes, combination, strict=True))
         shown = {key: _show(value) for key, value in values.items() if key in {"recipe", "model", "seed", *varied}}
         name, model = values.pop("recipe"), values.pop("model")
-        changes = [f"{key}={_toml(value)}" for key, value in {**plan.set, **values}.items()]
+        own = plan.variants[values.pop("variant")] if plan.variants else {}
+        changes = [f"{key}={_toml(value)}" for key, value in {**plan.set, **values, **own}.items()]
         recipe = load_recipe(name, model, changes, chosen)
         shown.setdefault("seed", str(recipe.seed))
         facts = json.dumps([recipe.model_dump(mode="json"), budget], sort_keys=True)
