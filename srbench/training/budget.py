@@ -32,19 +32,26 @@ def parse_budget(text: str) -> float:
     return float(found[1]) * _UNITS[found[2]]
 
 
-def steps_within(recipe: Recipe, seconds: float, folder: Path, trial: Callable[[Recipe], tuple[Path, float]]) -> Recipe:
+def planned(recipe: Recipe, folder: Path) -> tuple[Recipe, float] | None:
+    """The recipe with the steps of the run in ``folder``, and its budget in seconds (0: none); None without a state there.
+
+    A resumed run keeps its schedule, whatever time it is given now.
+    """
+    state = load_state(folder)
+    if state is None:
+        return None
+    kept = {key: state.facts["recipe"][key] for key in ("steps", "val_every")}
+    return recipe.model_copy(update=kept), float(state.facts.get("budget", 0.0))
+
+
+def steps_within(recipe: Recipe, seconds: float, trial: Callable[[Recipe], tuple[Path, float]]) -> Recipe:
     """The recipe with as many steps as fit into ``seconds``, and validations that take a tenth of it at most.
 
     Args:
         recipe: whose ``steps`` and ``val_every`` are replaced.
         seconds: of training and validation together; reading pictures is not counted.
-        folder: of the run; where it holds a state, its steps stay, since a resumed run keeps its schedule.
         trial: runs a recipe of few steps and gives its folder and the seconds it took.
     """
-    state = load_state(folder)
-    if state is not None:
-        kept = {key: state.facts["recipe"][key] for key in ("steps", "val_every")}
-        return recipe.model_copy(update=kept)
     every = recipe.game.n_critic if recipe.game else 1
     count = math.ceil(_TRIAL_STEPS / every) * every * (1 + len(recipe.grow))
     found, total = trial(recipe.model_copy(update={"steps": count, "val_every": count, "log_every": every}))

@@ -17,7 +17,7 @@ from srbench.home import home
 from srbench.inference import for_model
 from srbench.models import Model, create_model, get_model
 from srbench.models._fused import share_deconvolutions
-from srbench.training.budget import steps_within
+from srbench.training.budget import planned, steps_within
 from srbench.training.checkpoint import (
     RunState,
     load_optimiser,
@@ -77,8 +77,9 @@ def train(model_name: str, recipe: Recipe, settings: Settings | None = None) -> 
     if not (settings.overwrite or settings.resume) and list_checkpoints(name, settings.zoo):
         raise InputError(f"the zoo has a checkpoint {name}; --overwrite replaces it, --name keeps both")
     folder = (settings.runs or home() / "runs") / name
+    budget = 0.0
     if settings.budget:
-        recipe = processes.agree(_within_budget(model_name, recipe, settings, folder))
+        recipe, budget = processes.agree(_within_budget(model_name, recipe, settings, folder))
     check_terms(recipe.loss)
     channels: Literal["y", "rgb"] = model.channels if recipe.channels == "model" else recipe.channels
     options: dict[str, Any] = dict(recipe.options)
@@ -133,6 +134,9 @@ def train(model_name: str, recipe: Recipe, settings: Settings | None = None) -> 
             if game:
                 game.load(state.tensors, state.facts["game"], device)
 
+        if settings.budget != budget:
+            plan = f"a budget of {budget:g} s" if budget else "another"
+            watch.warn(f"the run keeps the {recipe.steps} steps of {plan}; --overwrite plans anew")
         watch.say(f"{name}: reading {len(train_paths)} pictures of {recipe.data}, {len(val_paths)} held back")
         advance = watch.counting("reading", len(train_paths))
         margin = enlarge_margin(model.pre_upsampled)
@@ -201,7 +205,7 @@ def train(model_name: str, recipe: Recipe, settings: Settings | None = None) -> 
             if due and processes.main:
                 run.collect(folder, recipe.seed)
                 run.seconds = clock.seconds()
-                _save(folder, done, model, recipe, network, average, optimiser, run, game)
+                _save(folder, done, model, recipe, network, average, optimiser, run, game, budget)
                 saved = time.monotonic()
             if stopped and not last:
                 raise InterruptedRunError(f"{name} stopped at step {done} of {recipe.steps}; go on with --resume")
@@ -230,7 +234,7 @@ def train(model_name: str, recipe: Recipe, settings: Settings | None = None) -> 
                 notes(val_paths, pictures.too_small, pictures.bad),
                 *([learned["perceptual"].source] if "perceptual" in learned else []),
                 *([f"step {step}: {reason}" for step, reason in game.health.events] if game else []),
-                *([f"steps follow from a budget of {settings.budget:g} s"] if settings.budget else []),
+                *([f"steps follow from a budget of {budget:g} s"] if budget else []),
             ]
         ),
     )
@@ -251,6 +255,7 @@ def _save(
     optimiser: torch.optim.Optimizer,
     run: Progress,
     game: Game | None,
+    budget: float,
 ) -> None:
     tensors = {
         "network": dict(network.state_dict()),
@@ -259,7 +264,7 @@ def _save(
         "optimiser": optimiser_tensors(optimiser),
         "random": random_tensors(),
     }
-    facts = {"model": model.name, "recipe": recipe.model_dump(mode="json"), "progress": run.facts()}
+    facts = {"model": model.name, "recipe": recipe.model_dump(mode="json"), "progress": run.facts(), "budget": budget}
     if game:
         game.collect()  # nothing is saved after a loss that is no number
         tensors.update(game.tensors())
@@ -267,7 +272,9 @@ def _save(
     save_state(folder, RunState(step, tensors, facts))
 
 
-def _within_budget(model_name: str, recipe: Recipe, settings: Settings, folder: Path) -> Recipe:
+def _within_budget(model_name: str, recipe: Recipe, settings: Settings, folder: Path) -> tuple[Recipe, float]:
+    if settings.resume and not settings.overwrite and (kept := planned(recipe, folder)):
+        return kept
     with TemporaryDirectory() as temporary:
         place = Path(temporary)
 
@@ -276,4 +283,4 @@ def _within_budget(model_name: str, recipe: Recipe, settings: Settings, folder: 
             card = train(model_name, short, kept)
             return place / card.name, card.wall_time_s
 
-        return steps_within(recipe, settings.budget, folder, trial)
+        return steps_within(recipe, settings.budget, trial), settings.budget
