@@ -243,27 +243,6 @@ def test_the_command_trains_and_names_the_seed(pictures: Path, srbench_home: Pat
     assert "held back: p1" in card["notes"]
 
 
-def test_a_budget_fixes_the_steps_once(
-    pictures: Path, srbench_home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    recipe = small(pictures)
-    card = train("fsrcnn_s", recipe, Settings(progress=False, threads=1, budget=1.0))
-    assert card.config["steps"] == card.steps != 12
-    assert card.steps > 5
-    assert card.config["val_every"] <= card.steps
-    assert "steps follow from a budget of 1 s" in card.notes
-    assert sorted(path.name for path in (srbench_home / "runs").iterdir()) == [card.name]
-    again = train("fsrcnn_s", recipe, Settings(threads=1, budget=50.0, resume=True))
-    assert again.steps == card.steps
-    assert "budget of 1 s" in again.notes
-    warning = f"the run keeps the {card.steps} steps of a budget of 1 s; --overwrite plans anew"
-    assert warning in " ".join(capsys.readouterr().err.split())
-    monkeypatch.setattr(
-        "srbench.training.trainer.steps_within", lambda recipe, *_: recipe.model_copy(update={"steps": 3})
-    )
-    assert train("fsrcnn_s", recipe, Settings(progress=False, threads=1, budget=50.0, overwrite=True)).steps == 3
-
-
 def test_the_size_follows_the_device_and_can_be_chosen(pictures: Path, srbench_home: Path) -> None:
     arguments = ["train", "fsrcnn_s", "--data", str(pictures), "--steps", "1", "--json", "--threads", "1"]
     arguments += ["--set", "patch=8", "--set", "val=1", "--set", "batch=2", "--device", "cpu", "--overwrite"]
