@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
+from srbench.cli import main
+from srbench.errors import InputError
 from srbench.images import imresize, write_image
-from srbench.training.recipe import load_recipe
-from srbench.training.settings import Settings
+from srbench.training.recipe import Recipe, load_recipe
+from srbench.training.settings import InterruptedRunError, Settings
 from srbench.training.trainer import train
 
 
@@ -24,11 +28,15 @@ def pictures(tmp_path: Path) -> Path:
     return folder
 
 
+def small(pictures: Path) -> Recipe:
+    values = {"data": str(pictures), "val": 2, "patch": 8, "batch": 4, "steps": 12, "val_every": 6, "log_every": 3}
+    return load_recipe("common", "fsrcnn_s", [f"{key}={json.dumps(value)}" for key, value in values.items()])
+
+
 def test_a_budget_fixes_the_steps_once(
     pictures: Path, srbench_home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    values = {"data": str(pictures), "val": 2, "patch": 8, "batch": 4, "steps": 12, "val_every": 6, "log_every": 3}
-    recipe = load_recipe("common", "fsrcnn_s", [f"{key}={json.dumps(value)}" for key, value in values.items()])
+    recipe = small(pictures)
     card = train("fsrcnn_s", recipe, Settings(progress=False, threads=1, budget=1.0))
     assert card.config["steps"] == card.steps != 12
     assert card.steps > 5
@@ -44,3 +52,55 @@ def test_a_budget_fixes_the_steps_once(
         "srbench.training.trainer.steps_within", lambda recipe, *_: recipe.model_copy(update={"steps": 3})
     )
     assert train("fsrcnn_s", recipe, Settings(progress=False, threads=1, budget=50.0, overwrite=True)).steps == 3
+
+
+def test_a_run_that_has_ended_goes_on_with_its_curve(pictures: Path, srbench_home: Path) -> None:
+    recipe = small(pictures)
+    first = train("fsrcnn_s", recipe, Settings(progress=False, threads=1))
+    folder = srbench_home / "runs" / first.name
+    longest = Settings(progress=False, threads=1, extend=first.wall_time_s)
+    card = train("fsrcnn_s", recipe, longest)
+    assert 12 < card.steps <= 26
+    assert [point["step"] for point in card.curve][:3] == [6, 12, 18]
+    assert card.curve[:2] == first.curve
+    assert max(point["val_psnr"] for point in card.curve) >= max(point["val_psnr"] for point in first.curve)
+    assert f"made longer after its end by {first.wall_time_s:g} s" in card.notes
+    assert card.wall_time_s > first.wall_time_s
+    assert load_recipe(str(folder / "recipe.toml"), "fsrcnn_s").steps == card.steps
+    rates = [line["lr"] for line in map(json.loads, (folder / "log.jsonl").read_text().splitlines()) if "lr" in line]
+    assert rates[4] > rates[3]  # the end of the first schedule, then the middle of the longer one
+    again = train("fsrcnn_s", recipe, replace(longest, extend=0.0, resume=True))
+    assert again.steps == card.steps
+    assert train("fsrcnn_s", recipe, longest).steps > card.steps
+
+
+def test_an_extension_that_was_stopped_goes_on_by_the_same_call(
+    pictures: Path, srbench_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = small(pictures)
+    first = train("fsrcnn_s", recipe, Settings(progress=False, threads=1))
+    longer = Settings(progress=False, threads=1, extend=first.wall_time_s)
+    monkeypatch.setattr("srbench.training.run.Stop.asked", property(lambda _: True, lambda *_: None), raising=False)
+    with pytest.raises(InterruptedRunError, match="at step 13 of"):
+        train("fsrcnn_s", recipe, longer)
+    monkeypatch.undo()
+    with pytest.raises(InputError, match=r"is at step 13 of .*: --resume ends it, then --extend"):
+        train("fsrcnn_s", recipe, replace(longer, extend=1234.0))
+    card = train("fsrcnn_s", recipe, longer)
+    assert card.notes.count("made longer") == 1
+    assert card.curve[:2] == first.curve
+
+
+def test_only_a_run_that_is_there_becomes_longer(pictures: Path, srbench_home: Path) -> None:
+    longer = Settings(progress=False, threads=1, extend=5.0)
+    with pytest.raises(InputError, match="holds no run to extend"):
+        train("fsrcnn_s", small(pictures), longer)
+    growing = small(pictures).model_copy(update={"grow": (12,)})
+    train("fsrcnn_s", growing, replace(longer, extend=0.0))
+    with pytest.raises(InputError, match="its crops grow"):
+        train("fsrcnn_s", growing, longer)
+    refused = CliRunner().invoke(main, ["train", "fsrcnn_s", "--extend", "5m", "--overwrite"])
+    assert refused.exit_code == 2
+    assert "--extend goes on with one run" in refused.output
+    refused = CliRunner().invoke(main, ["train", "fsrcnn_s", "--extend", "soon"])
+    assert "--extend 'soon' is no time" in refused.output

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 @click.option("--steps", type=int, help="Optimiser steps.")
 @click.option("--budget", metavar="TIME", help="Time a network, such as 20m or 2h, instead of a number of steps.")
 @click.option(
+    "--extend", metavar="TIME", help="Go on with a run that has ended: its schedule becomes that much longer."
+)
+@click.option(
     "--size",
     type=click.Choice(["auto", "full", "cpu"]),
     default="auto",
@@ -57,6 +60,7 @@ def command(
     scale: int | None,
     steps: int | None,
     budget: str | None,
+    extend: str | None,
     size: str,
     data: str | None,
     seed: int | None,
@@ -83,6 +87,7 @@ def command(
     srbench train fsrcnn --resume                        after Ctrl-C or a crash
     srbench train srgan --recipe srgan-perpix            starts from srresnet_x4.common
     srbench train edsr_baseline --budget 30m             as many steps as fit
+    srbench train edsr_baseline --extend 30m             and half an hour more
     srbench train --all --recipe common --budget 1h      the whole zoo, then the leaderboard
     torchrun --nproc-per-node 4 -m srbench train edsr    one run in four processes
 
@@ -95,6 +100,10 @@ def command(
         raise click.UsageError("name one MODEL, or give --all")
     if every and overwrite:
         raise click.UsageError("--all skips what is in the zoo: to train one network again, name it with --overwrite")
+    if extend and (every or overwrite or budget or steps):
+        raise click.UsageError(
+            "--extend goes on with one run that is there: not with --all, --overwrite, --budget, --steps"
+        )
     asked = Asked(recipe_name, scale, steps, data, seed, changes, size, device, name)
     settings = Settings(
         data_root=data_root,
@@ -107,7 +116,8 @@ def command(
         save_seconds=save_every,
         cache_memory=None if cache_memory is None else cache_memory * 2**30,
         tensorboard=tensorboard,
-        budget=_seconds(budget),
+        budget=_seconds(budget, "--budget"),
+        extend=_seconds(extend, "--extend"),
     )
     if model:
         _report(_train_one(model, asked, settings), as_json)
@@ -258,7 +268,7 @@ def _say(text: str) -> None:
         click.echo(text, err=True)
 
 
-def _seconds(budget: str | None) -> float:
+def _seconds(time: str | None, option: str) -> float:
     from srbench.training.budget import parse_budget
 
-    return parse_budget(budget) if budget else 0.0
+    return parse_budget(time, option) if time else 0.0

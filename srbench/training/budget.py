@@ -1,4 +1,4 @@
-"""Training for a given time: the first steps are measured on a trial, and the number of steps follows."""
+"""How long a run is: its recipe's steps, or those that fit into a given time, or a finished run and some time more."""
 
 from __future__ import annotations
 
@@ -6,13 +6,48 @@ import json
 import math
 import re
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from srbench.errors import InputError
 from srbench.training.checkpoint import load_state
 from srbench.training.recipe import Recipe
 from srbench.training.run import LOG
+
+
+@dataclass(frozen=True)
+class Length:
+    """The recipe of a run with its final number of steps, and where that number comes from.
+
+    Attributes:
+        recipe: with ``steps`` and ``val_every`` as they are run.
+        budget: seconds that the steps follow from; 0 where the recipe gave them.
+        extensions: seconds by which the run was made longer after its end, each time.
+    """
+
+    recipe: Recipe
+    budget: float = 0.0
+    extensions: tuple[float, ...] = ()
+
+    @property
+    def timed(self) -> bool:
+        """Whether a time gave the steps."""
+        return bool(self.budget or self.extensions)
+
+    def facts(self) -> dict[str, Any]:
+        """What a saved state keeps of it beside the recipe; JSON values."""
+        return {"budget": self.budget, "extensions": list(self.extensions)}
+
+    def notes(self) -> list[str]:
+        """What a card says of it."""
+        longer = ", ".join(f"{seconds:g} s" for seconds in self.extensions)
+        return [
+            *([f"steps follow from a budget of {self.budget:g} s"] if self.budget else []),
+            *([f"made longer after its end by {longer}"] if longer else []),
+        ]
+
 
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 _TRIAL_STEPS = 8
@@ -20,7 +55,7 @@ _VALIDATIONS = 20
 _VALIDATION_SHARE = 0.1  # of the time, at most
 
 
-def parse_budget(text: str) -> float:
+def parse_budget(text: str, option: str = "--budget") -> float:
     """Seconds in ``90s``, ``20m`` or ``1.5h``; InputError for anything else.
 
     >>> parse_budget("20m")
@@ -28,20 +63,46 @@ def parse_budget(text: str) -> float:
     """
     found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smh])", text.strip())
     if not found or float(found[1]) == 0:
-        raise InputError(f"--budget {text!r} is no time; expected a number with s, m or h, such as 20m")
+        raise InputError(f"{option} {text!r} is no time; expected a number with s, m or h, such as 20m")
     return float(found[1]) * _UNITS[found[2]]
 
 
-def planned(recipe: Recipe, folder: Path) -> tuple[Recipe, float] | None:
-    """The recipe with the steps of the run in ``folder``, and its budget in seconds (0: none); None without a state there.
+def planned(recipe: Recipe, folder: Path) -> Length | None:
+    """The length of the run in ``folder``; None without a state there.
 
     A resumed run keeps its schedule, whatever time it is given now.
     """
     state = load_state(folder)
+    return None if state is None else _kept(recipe, state.facts)
+
+
+def longer(recipe: Recipe, folder: Path, seconds: float) -> Length:
+    """The run in ``folder``, which has ended, with as many steps more as fit into ``seconds`` at its own pace.
+
+    An extension of so many seconds that was broken off is kept, so that the same call goes on.
+
+    Raises:
+        InputError: there is no run, it has not ended, or its crops grow with the steps.
+    """
+    state = load_state(folder)
     if state is None:
-        return None
-    kept = {key: state.facts["recipe"][key] for key in ("steps", "val_every")}
-    return recipe.model_copy(update=kept), float(state.facts.get("budget", 0.0))
+        raise InputError(f"{folder} holds no run to extend; train it first, with --budget for a time")
+    kept = _kept(recipe, state.facts)
+    if state.step < kept.recipe.steps:
+        if kept.extensions and kept.extensions[-1] == seconds:
+            return kept
+        raise InputError(f"{folder} is at step {state.step} of {kept.recipe.steps}: --resume ends it, then --extend")
+    if recipe.grow:
+        raise InputError(f"--extend cannot go on with {folder}: its crops grow with the steps, and would shrink again")
+    spent = float(state.facts["progress"]["seconds"])
+    steps = kept.recipe.steps + max(1, int(seconds * kept.recipe.steps / max(spent, 1e-9)))
+    return Length(kept.recipe.model_copy(update={"steps": steps}), kept.budget, (*kept.extensions, seconds))
+
+
+def _kept(recipe: Recipe, facts: Mapping[str, Any]) -> Length:
+    kept = {key: facts["recipe"][key] for key in ("steps", "val_every")}
+    extensions = tuple(map(float, facts.get("extensions", ())))
+    return Length(recipe.model_copy(update=kept), float(facts.get("budget", 0.0)), extensions)
 
 
 def steps_within(recipe: Recipe, seconds: float, trial: Callable[[Recipe], tuple[Path, float]]) -> Recipe:

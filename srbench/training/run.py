@@ -31,8 +31,12 @@ SAMPLES = "samples"
 BOARD = "tensorboard"
 
 
-def start_or_resume(folder: Path, recipe: Recipe, resume: bool, overwrite: bool) -> RunState | None:
+def start_or_resume(
+    folder: Path, recipe: Recipe, resume: bool, overwrite: bool, extend: bool = False
+) -> RunState | None:
     """Prepare the folder of a run; the state to go on from, or None for a fresh start.
+
+    With ``extend``, the run that is there may have had fewer steps.
 
     Raises:
         InputError: the folder holds a run and neither ``resume`` nor ``overwrite`` was asked for, or the run to resume
@@ -41,24 +45,29 @@ def start_or_resume(folder: Path, recipe: Recipe, resume: bool, overwrite: bool)
     from srbench.training.checkpoint import STATE, load_state
 
     state = load_state(folder) if not overwrite else None
-    if state is not None and not resume:
+    if state is not None and not (resume or extend):
         raise InputError(
             f"{folder} holds a run at step {state.step}; --resume goes on, --overwrite starts again, --name keeps both"
         )
     if state is not None:
         wanted = recipe.model_dump(mode="json")
         for key, stored in state.facts["recipe"].items():
-            if wanted.get(key) != stored:
+            if wanted.get(key) != stored and not (extend and key == "steps"):
                 raise InputError(f"{folder} was started with {key} = {stored!r}, not {wanted.get(key)!r}")
         _forget_after(folder / LOG, state.step)
+        _write_recipe(folder, recipe)
         return state
     folder.mkdir(parents=True, exist_ok=True)
     (folder / STATE).unlink(missing_ok=True)
     for old in (SAMPLES, BOARD):
         shutil.rmtree(folder / old, ignore_errors=True)
     (folder / LOG).write_text("", encoding="utf-8")
-    (folder / RECIPE).write_text(tomli_w.dumps(recipe.model_dump(mode="json", exclude_none=True)), encoding="utf-8")
+    _write_recipe(folder, recipe)
     return None
+
+
+def _write_recipe(folder: Path, recipe: Recipe) -> None:
+    (folder / RECIPE).write_text(tomli_w.dumps(recipe.model_dump(mode="json", exclude_none=True)), encoding="utf-8")
 
 
 @contextmanager

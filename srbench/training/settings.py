@@ -29,6 +29,7 @@ class Settings:
         tensorboard: also write scalars and pictures for TensorBoard into the run's folder.
         runs: folder of the runs; runs/ by default.
         budget: seconds of training, which replace the recipe's steps; 0 for the recipe's.
+        extend: seconds by which a run that has ended is made longer; 0 for none.
     """
 
     name: str = ""
@@ -45,6 +46,7 @@ class Settings:
     tensorboard: bool = False
     runs: Path | None = None
     budget: float = 0.0
+    extend: float = 0.0
 
     @property
     def memory(self) -> float:

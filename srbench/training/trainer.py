@@ -17,7 +17,7 @@ from srbench.home import home
 from srbench.inference import for_model
 from srbench.models import Model, create_model, get_model
 from srbench.models._fused import share_deconvolutions
-from srbench.training.budget import planned, steps_within
+from srbench.training.budget import Length, longer, planned, steps_within
 from srbench.training.checkpoint import (
     RunState,
     load_optimiser,
@@ -74,12 +74,11 @@ def train(model_name: str, recipe: Recipe, settings: Settings | None = None) -> 
     recipe = with_backbone(recipe)
     tag = settings.name or recipe.name
     name = checkpoint_name(model.name, [recipe.scale], tag)
-    if not (settings.overwrite or settings.resume) and list_checkpoints(name, settings.zoo):
+    if not (settings.overwrite or settings.resume or settings.extend) and list_checkpoints(name, settings.zoo):
         raise InputError(f"the zoo has a checkpoint {name}; --overwrite replaces it, --name keeps both")
     folder = (settings.runs or home() / "runs") / name
-    budget = 0.0
-    if settings.budget:
-        recipe, budget = processes.agree(_within_budget(model_name, recipe, settings, folder))
+    length = processes.agree(_length(model_name, recipe, settings, folder))
+    recipe = length.recipe
     check_terms(recipe.loss)
     channels: Literal["y", "rgb"] = model.channels if recipe.channels == "model" else recipe.channels
     options: dict[str, Any] = dict(recipe.options)
@@ -119,9 +118,10 @@ def train(model_name: str, recipe: Recipe, settings: Settings | None = None) -> 
         Watch(folder, name, recipe.steps, settings.progress, processes.main, settings.tensorboard) as watch,
         ExitStack() as stack,
     ):
-        state = start_or_resume(folder, recipe, settings.resume, settings.overwrite) if processes.main else None
+        goes_on, extend = settings.resume, bool(settings.extend)
+        state = start_or_resume(folder, recipe, goes_on, settings.overwrite, extend) if processes.main else None
         processes.wait()
-        if not processes.main and settings.resume:
+        if not processes.main and (goes_on or extend):
             state = load_state(folder)
         start = state.step if state else 0
         run = Progress({key: value.clone() for key, value in average.weights().items()}, measured)
@@ -134,8 +134,8 @@ def train(model_name: str, recipe: Recipe, settings: Settings | None = None) -> 
             if game:
                 game.load(state.tensors, state.facts["game"], device)
 
-        if settings.budget != budget:
-            plan = f"a budget of {budget:g} s" if budget else "another"
+        if settings.budget != length.budget and not settings.extend:
+            plan = f"a budget of {length.budget:g} s" if length.budget else "another"
             watch.warn(f"the run keeps the {recipe.steps} steps of {plan}; --overwrite plans anew")
         watch.say(f"{name}: reading {len(train_paths)} pictures of {recipe.data}, {len(val_paths)} held back")
         advance = watch.counting("reading", len(train_paths))
@@ -205,7 +205,7 @@ def train(model_name: str, recipe: Recipe, settings: Settings | None = None) -> 
             if due and processes.main:
                 run.collect(folder, recipe.seed)
                 run.seconds = clock.seconds()
-                _save(folder, done, model, recipe, network, average, optimiser, run, game, budget)
+                _save(folder, done, model, recipe, network, average, optimiser, run, game, length)
                 saved = time.monotonic()
             if stopped and not last:
                 raise InterruptedRunError(f"{name} stopped at step {done} of {recipe.steps}; go on with --resume")
@@ -234,7 +234,7 @@ def train(model_name: str, recipe: Recipe, settings: Settings | None = None) -> 
                 notes(val_paths, pictures.too_small, pictures.bad),
                 *([learned["perceptual"].source] if "perceptual" in learned else []),
                 *([f"step {step}: {reason}" for step, reason in game.health.events] if game else []),
-                *([f"steps follow from a budget of {budget:g} s"] if budget else []),
+                *length.notes(),
             ]
         ),
     )
@@ -255,7 +255,7 @@ def _save(
     optimiser: torch.optim.Optimizer,
     run: Progress,
     game: Game | None,
-    budget: float,
+    length: Length,
 ) -> None:
     tensors = {
         "network": dict(network.state_dict()),
@@ -264,7 +264,7 @@ def _save(
         "optimiser": optimiser_tensors(optimiser),
         "random": random_tensors(),
     }
-    facts = {"model": model.name, "recipe": recipe.model_dump(mode="json"), "progress": run.facts(), "budget": budget}
+    facts = {"model": model.name, "recipe": recipe.model_dump(mode="json"), "progress": run.facts(), **length.facts()}
     if game:
         game.collect()  # nothing is saved after a loss that is no number
         tensors.update(game.tensors())
@@ -272,15 +272,20 @@ def _save(
     save_state(folder, RunState(step, tensors, facts))
 
 
-def _within_budget(model_name: str, recipe: Recipe, settings: Settings, folder: Path) -> tuple[Recipe, float]:
-    if settings.resume and not settings.overwrite and (kept := planned(recipe, folder)):
+def _length(model_name: str, recipe: Recipe, settings: Settings, folder: Path) -> Length:
+    if settings.extend:
+        return longer(recipe, folder, settings.extend)
+    kept = planned(recipe, folder) if settings.resume and not settings.overwrite else None
+    if kept and (settings.budget or kept.timed):
         return kept
+    if not settings.budget:
+        return Length(recipe)
     with TemporaryDirectory() as temporary:
         place = Path(temporary)
 
         def trial(short: Recipe) -> tuple[Path, float]:
-            kept = replace(settings, name="trial", zoo=place, runs=place, resume=False, progress=False, budget=0.0)
-            card = train(model_name, short, kept)
+            alone = replace(settings, name="trial", zoo=place, runs=place, resume=False, progress=False, budget=0.0)
+            card = train(model_name, short, alone)
             return place / card.name, card.wall_time_s
 
-        return steps_within(recipe, settings.budget, trial), settings.budget
+        return Length(steps_within(recipe, settings.budget, trial), settings.budget)
