@@ -80,10 +80,10 @@ def test_an_extension_that_was_stopped_goes_on_by_the_same_call(
     recipe = small(pictures)
     first = train("fsrcnn_s", recipe, Settings(progress=False, threads=1))
     longer = Settings(progress=False, threads=1, extend=first.wall_time_s)
-    monkeypatch.setattr("srbench.training.run.Stop.asked", property(lambda _: True, lambda *_: None), raising=False)
-    with pytest.raises(InterruptedRunError, match="at step 13 of"):
-        train("fsrcnn_s", recipe, longer)
-    monkeypatch.undo()
+    with monkeypatch.context() as stopping:
+        stopping.setattr("srbench.training.run.Stop.asked", property(lambda _: True, lambda *_: None), raising=False)
+        with pytest.raises(InterruptedRunError, match="at step 13 of"):
+            train("fsrcnn_s", recipe, longer)
     with pytest.raises(InputError, match=r"is at step 13 of .*: --resume ends it, then --extend"):
         train("fsrcnn_s", recipe, replace(longer, extend=1234.0))
     card = train("fsrcnn_s", recipe, longer)
