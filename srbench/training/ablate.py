@@ -156,12 +156,18 @@ def cells(plan: Plan, size: Size) -> list[Cell]:
         changes = [f"{key}={_toml(value)}" for key, value in {**plan.set, **values, **own}.items()]
         recipe = load_recipe(name, model, changes, chosen)
         shown.setdefault("seed", str(recipe.seed))
-        facts = json.dumps([recipe.model_dump(mode="json"), budget], sort_keys=True)
+        facts = json.dumps([_identity(recipe), budget], sort_keys=True)
         slug = [recipe.name, *(f"{key}-{shown[key]}" for key in varied if key not in ("recipe", "model"))]
         readable = re.sub(r"[^A-Za-z0-9.]+", "-", "-".join(slug))[:80].strip("-.")
         tag = f"{readable}-{hashlib.sha256(facts.encode()).hexdigest()[:6]}"
         found.append(Cell(model, recipe, tag, shown, budget))
     return found
+
+
+def _identity(recipe: Recipe) -> dict[str, Any]:
+    """The recipe's values; without a key that earlier versions lacked, where it is unused, so that cells keep their names."""
+    values = recipe.model_dump(mode="json")
+    return {key: value for key, value in values.items() if key != "warm_from" or value}
 
 
 def folder_of(plan: Plan) -> Path:

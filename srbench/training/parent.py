@@ -1,15 +1,18 @@
-"""Two-stage runs: the weights of a trained checkpoint as the start of another run."""
+"""Two-stage runs: the weights of a trained checkpoint, all or those that fit, as the start of another run."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
 from srbench.errors import InputError, UnknownNameError
 from srbench.models import Model, get_model
+from srbench.weights import read_weights
 from srbench.zoo import Card, find_checkpoint, load_weights, verify
 
 
@@ -54,6 +57,39 @@ def start_from(
         raise InputError(
             f"init_from = {name!r} is a {card.model}, whose weights do not fit {model.name}: {error}"
         ) from None
+
+
+@torch.no_grad()
+def warm_start(name: str, network: nn.Module, model: Model, zoo: Path | None = None) -> str:
+    """Put what fits of a checkpoint of the same architecture into ``network``, whatever scale it was trained for.
+
+    As EDSR's ×3 and ×4 networks start from ×2 (Lim et al., CVPRW 2017, arXiv:1707.02921). Tensors of another shape, and
+    transposed convolutions, whose stride is the scale, stay as they were drawn.
+
+    Args:
+        name: such as ``edsr_baseline_x2.common``; ``x2.common`` for the model's own. network: a ``model``.
+        zoo: where the checkpoint is looked for first; then in zoo/.
+
+    Returns:
+        what was taken, for the card.
+
+    Raises:
+        UnknownNameError: no such checkpoint. InputError: another architecture, or nothing fits.
+    """
+    if re.match(r"x\d", name):
+        name = f"{model.name}_{name}"
+    card, root = _find(name, zoo)
+    if card.model != model.name:
+        raise InputError(f"warm_from = {name!r} is a {card.model}, this run trains {model.name}; expected the same")
+    found = read_weights(verify(card, root))
+    strided = {f"{key}." for key, module in network.named_modules() if isinstance(module, nn.ConvTranspose2d)}
+    own = {key: tensor for key, tensor in network.state_dict().items() if not key.startswith(tuple(strided))}
+    taken = [key for key, tensor in own.items() if key in found and found[key].shape == tensor.shape]
+    if not taken:
+        raise InputError(f"warm_from = {name!r} has no weights that fit: expected the same skip, colours and options")
+    for key in taken:
+        own[key].copy_(found[key])
+    return f"warm start: {len(taken)} of {len(network.state_dict())} tensors from {name}"
 
 
 def _find(name: str, zoo: Path | None) -> tuple[Card, Path | None]:

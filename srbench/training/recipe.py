@@ -39,6 +39,8 @@ class Recipe(BaseModel):
         skip: ``"bicubic"`` adds the network's output to the bicubic enlargement, where it has no such skip itself.
         options: the model's build options.
         init_from: a checkpoint of the same architecture, options and scale whose weights training starts from, or "".
+        warm_from: a checkpoint of the same architecture at any scale, or ``x2.common`` for whatever network is trained;
+            training starts from those of its weights that fit.
         patch: side of an LR crop in pixels; the HR crop's is ``scale`` times it.
         grow: sides of the crops of later stages; all stages have equally many steps.
         batch: crops a step, over all processes.
@@ -75,6 +77,7 @@ class Recipe(BaseModel):
     skip: Literal["none", "bicubic"] = "none"
     options: dict[str, str | int | float | bool] = {}
     init_from: str = ""
+    warm_from: str = ""
     patch: int = Field(24, ge=1)
     grow: tuple[int, ...] = ()
     batch: int = Field(16, ge=1)
@@ -144,6 +147,12 @@ class Recipe(BaseModel):
                 raise ValueError(f"the loss term {term!r} needs a table [{term}]")
         if self.game and self.keep == "best":
             raise ValueError("keep = 'best' by PSNR would keep an adversarial run's first weights; use keep = 'last'")
+        return self
+
+    @model_validator(mode="after")
+    def _one_start(self) -> Recipe:
+        if self.init_from and self.warm_from:
+            raise ValueError("init_from takes all weights of a parent and warm_from what fits: give one of them")
         return self
 
     @model_validator(mode="after")

@@ -34,7 +34,7 @@ from srbench.training.gan import Game
 from srbench.training.half import halved
 from srbench.training.losses import Losses, check_terms
 from srbench.training.optimise import Average, clip_gradients, learning_rate, make_optimiser
-from srbench.training.parent import start_from
+from srbench.training.parent import start_from, warm_start
 from srbench.training.perceptual import PerceptualLoss, with_backbone
 from srbench.training.pictures import enlarge_margin, load_pictures
 from srbench.training.progress import Progress
@@ -91,6 +91,7 @@ def train(model_name: str, recipe: Recipe, settings: Settings | None = None) -> 
         network = network.to(memory_format=torch.channels_last)
     if recipe.init_from:
         start_from(recipe.init_from, network, model, recipe.scale, channels, options, settings.zoo)
+    warm = [warm_start(recipe.warm_from, network, model, settings.zoo)] if recipe.warm_from else []
     side = recipe.patch * (recipe.scale if model.pre_upsampled else 1)
     shape = (recipe.batch // processes.world, 1 if channels == "y" else 3, side, side)
     forward = compiled(network, recipe, shape) if recipe.compile else share_deconvolutions(network)
@@ -235,6 +236,7 @@ def train(model_name: str, recipe: Recipe, settings: Settings | None = None) -> 
                 *([learned["perceptual"].source] if "perceptual" in learned else []),
                 *([f"step {step}: {reason}" for step, reason in game.health.events] if game else []),
                 *length.notes(),
+                *warm,
             ]
         ),
     )

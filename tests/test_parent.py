@@ -1,0 +1,98 @@
+"""Starts from weights of the same architecture at another scale."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from srbench.errors import InputError, UnknownNameError
+from srbench.models import create_model, get_model
+from srbench.training.parent import warm_start
+from srbench.training.recipe import load_recipe
+from srbench.training.settings import Settings
+from srbench.training.trainer import train
+from srbench.zoo import Card, find_checkpoint, load_weights, save_checkpoint
+from tests.training_pictures import write_pictures
+
+SIX = {"hardware": "none", "wall_time_s": 0.0, "precision": "fp32", "seed": 0, "commit": "none", "steps": 1}
+
+
+def store(model: str, scale: int) -> dict[str, torch.Tensor]:
+    torch.manual_seed(7)
+    network = create_model(model, scale)
+    card = Card(
+        name=f"{model}_x{scale}.common",
+        model=model,
+        scales=[scale],
+        channels=get_model(model).channels,
+        recipe="common",
+        parameters=sum(p.numel() for p in network.parameters()),
+        data={},
+        samples_seen=1,
+        **SIX,
+    )
+    save_checkpoint(network.state_dict(), card)
+    return network.state_dict()
+
+
+@pytest.mark.parametrize(
+    ("model", "stay"),
+    [
+        ("fsrcnn_s", {"deconv"}),  # of the same shape, but its stride is the scale
+        ("espcn", {"conv3"}),
+        ("srcnn", set()),
+        ("edsr_baseline", {"upsample"}),
+    ],
+)
+def test_what_fits_is_taken_and_the_rest_stays(model: str, stay: set[str], srbench_home: Path) -> None:
+    parent = store(model, 2)
+    torch.manual_seed(8)
+    network = create_model(model, 3)
+    before = {key: value.clone() for key, value in network.state_dict().items()}
+    said = warm_start(f"{model}_x2.common", network, get_model(model))
+    after = network.state_dict()
+    taken = {key for key in after if key in parent and torch.equal(after[key], parent[key])}
+    same = {key for key in after if torch.equal(after[key], before[key])}
+    assert taken | same == set(after)
+    drawn = taken - same
+    assert drawn
+    if stay:
+        left = set(after) - taken
+        assert left
+        assert {part for key in left for part in stay if part in key} == stay
+    else:
+        assert taken == set(after)
+    assert said.startswith("warm start: ")
+    assert f" of {len(after)} tensors from {model}_x2.common" in said
+
+
+def test_another_architecture_or_nothing_that_fits_is_refused(srbench_home: Path) -> None:
+    store("espcn", 2)
+    with pytest.raises(InputError, match="is a espcn, this run trains fsrcnn_s; expected the same"):
+        warm_start("espcn_x2.common", create_model("fsrcnn_s", 4), get_model("fsrcnn_s"))
+    skipping = create_model("espcn", 4, skip="bicubic")
+    with pytest.raises(InputError, match="no weights that fit: expected the same skip"):
+        warm_start("espcn_x2.common", skipping, get_model("espcn"))
+    with pytest.raises(UnknownNameError, match=r"Did you mean 'espcn_x2\.common'"):
+        warm_start("espcn_x2.comon", skipping, get_model("espcn"))
+    with pytest.raises(InputError, match="give one of them"):
+        load_recipe("common", "espcn", ["init_from=espcn_x4.common", "warm_from=espcn_x2.common"])
+
+
+def test_a_run_starts_from_another_scale_and_its_card_says_so(tmp_path: Path, srbench_home: Path) -> None:
+    folder = write_pictures(tmp_path / "pictures")
+    values = {"data": str(folder), "val": 2, "patch": 8, "batch": 2, "steps": 2, "val_every": 2, "lr": 1e-9}
+    changes = [f"{key}={json.dumps(value)}" for key, value in values.items()]
+    train("espcn", load_recipe("common", "espcn", [*changes, "scale=2"]), Settings(progress=False, threads=1))
+    recipe = load_recipe("common", "espcn", [*changes, "warm_from=x2.common"])
+    card = train("espcn", recipe, Settings(progress=False, threads=1))
+    assert "tensors from espcn_x2.common" in card.notes
+    assert card.config["warm_from"] == "x2.common"
+    small, large = (create_model("espcn", scale, skip="bicubic") for scale in (2, 4))
+    for network, name in ((small, "espcn_x2.common"), (large, "espcn_x4.common")):
+        load_weights(network, srbench_home / "zoo" / "espcn" / find_checkpoint(name).file)
+    first, second = (network.state_dict()["network.conv1.weight"] for network in (small, large))
+    torch.testing.assert_close(first, second, atol=1e-3, rtol=1e-3)
