@@ -241,3 +241,10 @@ def load_weights(module: nn.Module, path: Path | str) -> None:
     from srbench.weights import fit, read_weights
 
     fit(module, read_weights(path), Path(path))
+
+
+def read_tensors(card: Card, zoo: Path | None = None) -> Mapping[str, Tensor]:
+    """The tensors of a checkpoint, verified against its card, as they are stored; raises as :func:`verify`."""
+    from srbench.weights import read_weights
+
+    return read_weights(verify(card, zoo))

@@ -12,8 +12,7 @@ from torch import nn
 
 from srbench.errors import InputError, UnknownNameError
 from srbench.models import Model, get_model
-from srbench.weights import read_weights
-from srbench.zoo import Card, find_checkpoint, load_weights, verify
+from srbench.zoo import Card, find_checkpoint, load_weights, read_tensors, verify
 
 
 def start_from(
@@ -81,7 +80,7 @@ def warm_start(name: str, network: nn.Module, model: Model, zoo: Path | None = N
     card, root = _find(name, zoo)
     if card.model != model.name:
         raise InputError(f"warm_from = {name!r} is a {card.model}, this run trains {model.name}; expected the same")
-    found = read_weights(verify(card, root))
+    found = read_tensors(card, root)
     strided = {f"{key}." for key, module in network.named_modules() if isinstance(module, nn.ConvTranspose2d)}
     own = {key: tensor for key, tensor in network.state_dict().items() if not key.startswith(tuple(strided))}
     taken = [key for key, tensor in own.items() if key in found and found[key].shape == tensor.shape]
