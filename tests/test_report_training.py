@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 
 from srbench.errors import InputError
-from srbench.reports.files import CURVES, stale_files, write_reports
+from srbench.reports.files import CURVES, ORDER, stale_files, write_reports
 from srbench.reports.leaderboard import MetricInfo
+from srbench.reports.order import render_order
 from srbench.reports.seeds import add_seeds
 from srbench.reports.training import render_curves
+from srbench.results import MetricScores, Result
 from srbench.zoo import Card
 
 PSNR = MetricInfo("psnr", "dB", True, 2)
@@ -85,14 +87,55 @@ def test_minutes_are_read_from_the_curve() -> None:
 def test_the_zoos_readme_is_generated_between_its_marks_and_checked(tmp_path: Path) -> None:
     readme = tmp_path / "zoo" / "README.md"
     readme.parent.mkdir()
-    readme.write_text(f"before\n{CURVES[0]}\nold\n{CURVES[1]}\nafter\n")
+    readme.write_text(f"before\n{CURVES[0]}\nold\n{CURVES[1]}\n{ORDER[0]}\nold\n{ORDER[1]}\nafter\n")
     assert readme in stale_files([], tmp_path)
     assert readme in write_reports([], tmp_path)
     text = readme.read_text()
     assert text.startswith("before\n")
     assert text.endswith("after\n")
     assert "old" not in text
+    assert "measured on Set14 yet" in text
     assert readme not in stale_files([], tmp_path)
     readme.write_text(CURVES[0])
     with pytest.raises(InputError, match="without"):
         stale_files([], tmp_path)
+
+
+def result(checkpoint: str, dataset: str, scores: list[float], **changes: Any) -> Result:
+    facts = {
+        "checkpoint": checkpoint,
+        "model": checkpoint.partition("_x4")[0],
+        "dataset": dataset,
+        "scale": 4,
+        "protocol": "standard.v1",
+        "images": [f"p{index}" for index in range(len(scores))],
+        "metrics": {
+            "psnr": MetricScores(unit="dB", higher_is_better=True, version=1, digits=2, space="y", values=scores)
+        },
+    }
+    return Result.model_validate(facts | changes)
+
+
+def test_architectures_stand_in_their_order_beside_the_published_one() -> None:
+    cards = [card(name, []) for name in ("espcn", "fsrcnn", "msrresnet", "vdsr")]
+    others = [card("srcnn", [], recipe="paper"), card("srcnn", [], recipe="common-seed1")]
+    base = [26.0 + index / 10 for index in range(14)]
+    lead = [0.1 * (1 + index / 14) for index in range(14)]
+    found = [
+        result("espcn_x4.common", "set14", base),
+        result("fsrcnn_x4.common", "set14", [a + b for a, b in zip(base, lead, strict=True)]),
+        result("fsrcnn_x4.common", "set5", [30.0, 31.0]),
+        result("fsrcnn_x4.common", "set14", [40.0] * 14, variant="x8"),
+        result("fsrcnn_x4.common", "set14", [40.0] * 14, protocol="classic.v1"),
+        result("msrresnet_x4.common", "set14", [value + 1 for value in base]),
+        result("vdsr_x4.common", "set14", [], images=[], metrics={}, status="oom", reason="too large"),
+        *(result(other.name, "set14", [40.0] * 14) for other in others),
+    ]
+    lines = render_order([*cards, *others], found).splitlines()[2:]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    assert rows == [
+        ["1", "msrresnet_x4.common", "0", "–", "27.65", "–", "–", "–", "–"],
+        ["2", "fsrcnn_x4.common", "0", "30.50", "26.80", "0.85", "0.00012", "27.59 (classic)", "2"],
+        ["3", "espcn_x4.common", "0", "–", "26.65", "0.15", "0.00012", "27.73 (classic)", "1"],
+    ]
+    assert "measured on Set14 yet" in render_order(others, found)

@@ -12,6 +12,7 @@ from srbench.home import home
 from srbench.reports.html import render_html
 from srbench.reports.leaderboard import Table, build_leaderboard
 from srbench.reports.markdown import render_excerpt, render_leaderboard
+from srbench.reports.order import render_order
 from srbench.reports.plots import plan
 from srbench.reports.speed import leaderboard_columns, render_speed
 from srbench.reports.training import render_curves
@@ -22,6 +23,7 @@ from srbench.zoo import list_checkpoints
 
 START, END = "<!-- leaderboard:start -->", "<!-- leaderboard:end -->"
 CURVES = "<!-- curves:start -->", "<!-- curves:end -->"
+ORDER = "<!-- order:start -->", "<!-- order:end -->"
 
 
 def write_reports(
@@ -38,8 +40,9 @@ def write_reports(
         The files that were written; README.md and zoo/README.md only where they have their two marks.
     """
     root = root or home()
-    tables = _tables(results, root)
-    changed = {path: text for path, text in _texts(tables, root).items() if _read(path) != text}
+    found = read_results(root / "results") if results is None else list(results)
+    tables = _tables(found, root)
+    changed = {path: text for path, text in _texts(tables, found, root).items() if _read(path) != text}
     drawn = {_figures(root) / plot.file: plot for plot in plan(tables)}
     if changed or redraw or not all(path.is_file() for path in drawn):
         figures = {path: plot.draw() for path, plot in drawn.items()}
@@ -58,8 +61,9 @@ def stale_files(results: Iterable[Result] | None = None, root: Path | None = Non
     Figures are not compared: another version of matplotlib draws other bytes.
     """
     root = root or home()
-    tables = _tables(results, root)
-    texts = [path for path, text in _texts(tables, root).items() if _read(path) != text]
+    found = read_results(root / "results") if results is None else list(results)
+    tables = _tables(found, root)
+    texts = [path for path, text in _texts(tables, found, root).items() if _read(path) != text]
     figures = [_figures(root) / plot.file for plot in plan(tables)]
     return texts + [path for path in figures if not path.is_file()]
 
@@ -73,7 +77,7 @@ def _figures(root: Path) -> Path:
     return root / "reports" / "figures"
 
 
-def _texts(tables: list[Table], root: Path) -> dict[Path, str]:
+def _texts(tables: list[Table], results: list[Result], root: Path) -> dict[Path, str]:
     """Every generated text by its path."""
     figures = [(plot.file, plot.caption) for plot in plan(tables)]
     files = {
@@ -88,9 +92,11 @@ def _texts(tables: list[Table], root: Path) -> dict[Path, str]:
         files[readme] = _with_excerpt(text, render_excerpt(tables), readme, (START, END))
     trained = root / "zoo" / "README.md"
     text = _read(trained)
-    if text is not None and CURVES[0] in text:
-        curves = render_curves(list_checkpoints(root=root / "zoo"))
-        files[trained] = _with_excerpt(text, curves, trained, CURVES)
+    if text is not None and (CURVES[0] in text or ORDER[0] in text):
+        cards = list_checkpoints(root=root / "zoo")
+        for marks, part in ((CURVES, render_curves(cards)), (ORDER, render_order(cards, results))):
+            text = _with_excerpt(text, part, trained, marks) if marks[0] in text else text
+        files[trained] = text
     return files
 
 
