@@ -96,3 +96,24 @@ def test_a_run_starts_from_another_scale_and_its_card_says_so(tmp_path: Path, sr
         load_weights(network, srbench_home / "zoo" / "espcn" / find_checkpoint(name).file)
     first, second = (network.state_dict()["network.conv1.weight"] for network in (small, large))
     torch.testing.assert_close(first, second, atol=1e-3, rtol=1e-3)
+
+
+def test_batch_norm_keeps_its_statistics_from_the_recipes_step_on(tmp_path: Path, srbench_home: Path) -> None:
+    folder = write_pictures(tmp_path / "pictures")
+    values = {"data": str(folder), "val": 2, "patch": 8, "batch": 2, "steps": 4, "val_every": 2, "ema": 0.0}
+    changes = [f"{key}={json.dumps(value)}" for key, value in values.items()]
+    found = {}
+    for share in (1.0, 0.5, 0.0):
+        recipe = load_recipe("common", "srresnet_s", [*changes, f"freeze_norm={share}", "keep=last"])
+        card = train("srresnet_s", recipe, Settings(progress=False, threads=1, name=f"frozen{share:g}"))
+        network = create_model("srresnet_s", 4, skip="bicubic")
+        load_weights(network, srbench_home / "zoo" / "srresnet_s" / card.file)
+        found[share] = network.state_dict()
+    means = {share: [v for k, v in state.items() if k.endswith("running_mean")] for share, state in found.items()}
+    counts = {share: {int(v) for k, v in state.items() if "num_batches" in k} for share, state in found.items()}
+    assert counts == {1.0: {4}, 0.5: {2}, 0.0: {0}}
+    assert all(not mean.any() for mean in means[0.0])
+    assert all(mean.any() for mean in means[0.5])
+    start = create_model("srresnet_s", 4, skip="bicubic").state_dict()
+    key = next(k for k in start if k.endswith("running_mean")).replace("running_mean", "weight")
+    assert not torch.equal(found[0.0][key], torch.ones_like(found[0.0][key]))  # what norms scale by still learns

@@ -165,9 +165,13 @@ def cells(plan: Plan, size: Size) -> list[Cell]:
 
 
 def _identity(recipe: Recipe) -> dict[str, Any]:
-    """The recipe's values; without a key that earlier versions lacked, where it is unused, so that cells keep their names."""
+    """The recipe's values without unused keys that earlier versions lacked, so that cells keep their names."""
     values = recipe.model_dump(mode="json")
-    return {key: value for key, value in values.items() if key != "warm_from" or value}
+    return {key: value for key, value in values.items() if _LATER.get(key, _UNSET) != value}
+
+
+_LATER: dict[str, Any] = {"warm_from": "", "freeze_norm": 1.0}
+_UNSET = object()
 
 
 def folder_of(plan: Plan) -> Path:

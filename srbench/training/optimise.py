@@ -65,6 +65,14 @@ def clip_gradients(parameters: Iterable[nn.Parameter], limit: float) -> Tensor:
     return norm.detach().reshape(1)
 
 
+def freeze_norms(network: nn.Module, recipe: Recipe, step: int) -> None:
+    """From the recipe's step on, batch norm uses its running statistics and no longer changes them; its weights still learn."""
+    if step >= recipe.freeze_norm * recipe.steps:
+        for module in network.modules():
+            if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                module.eval()
+
+
 class Average:
     """Exponential moving average of a network's weights and buffers.
 

@@ -21,7 +21,7 @@ from srbench.home import home
 from srbench.training.tables import Adversarial, Perceptual
 
 Size = Literal["full", "cpu"]
-CPU_KEYS = ("data", "val", "patch", "grow", "batch", "steps", "val_every", "log_every")
+CPU_KEYS = ("data", "val", "patch", "grow", "batch", "steps", "freeze_norm", "val_every", "log_every")
 """What ``[cpu]`` may change."""
 
 
@@ -55,6 +55,8 @@ class Recipe(BaseModel):
             ``step`` by ``gamma`` at each of ``milestones``, or ``constant``.
         warmup, milestones: as fractions of ``steps``. The warm-up is linear.
         lr_end: the last rate as a fraction of ``lr``.
+        freeze_norm: the fraction of ``steps`` after which batch norm keeps its statistics, in training too. A network trained
+            on small batches learns to lean on theirs, which a whole picture does not have.
         ema: decay a step of the averaged weights, which are validated and kept (0: the weights themselves).
         precision: ``"bf16"`` runs the network under autocast; weights and optimiser stay float32.
         channels_last: memory layout of the network's tensors.
@@ -97,6 +99,7 @@ class Recipe(BaseModel):
     lr_end: float = Field(0.0, ge=0, le=1)
     milestones: tuple[float, ...] = ()
     gamma: float = Field(0.5, gt=0, le=1)
+    freeze_norm: float = Field(1.0, ge=0, le=1)
     ema: float = Field(0.999, ge=0, lt=1)
     precision: Literal["fp32", "bf16"] = "fp32"
     channels_last: bool = True

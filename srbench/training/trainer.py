@@ -33,7 +33,7 @@ from srbench.training.distributed import Processes
 from srbench.training.gan import Game
 from srbench.training.half import halved
 from srbench.training.losses import Losses, check_terms
-from srbench.training.optimise import Average, clip_gradients, learning_rate, make_optimiser
+from srbench.training.optimise import Average, clip_gradients, freeze_norms, learning_rate, make_optimiser
 from srbench.training.parent import start_from, warm_start
 from srbench.training.perceptual import PerceptualLoss, with_backbone
 from srbench.training.pictures import enlarge_margin, load_pictures
@@ -163,6 +163,8 @@ def train(model_name: str, recipe: Recipe, settings: Settings | None = None) -> 
         network.train()
         for step, (lr, hr) in enumerate(stages.batches(start, device), start):
             turn = game is None or game.generators_turn(step)
+            if recipe.freeze_norm < 1:
+                freeze_norms(network, recipe, step)
             for group in optimiser.param_groups:
                 group["lr"] = learning_rate(recipe, step)
             with (
