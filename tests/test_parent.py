@@ -107,7 +107,7 @@ def test_batch_norm_keeps_its_statistics_from_the_recipes_step_on(tmp_path: Path
         recipe = load_recipe("common", "srresnet_s", [*changes, f"freeze_norm={share}", "keep=last"])
         card = train("srresnet_s", recipe, Settings(progress=False, threads=1, name=f"frozen{share:g}"))
         network = create_model("srresnet_s", 4, skip="bicubic")
-        load_weights(network, srbench_home / "zoo" / "srresnet_s" / card.file)
+        load_weights(network, srbench_home / "zoo" / "srresnet_s" / find_checkpoint(card.name).file)
         found[share] = network.state_dict()
     means = {share: [v for k, v in state.items() if k.endswith("running_mean")] for share, state in found.items()}
     counts = {share: {int(v) for k, v in state.items() if "num_batches" in k} for share, state in found.items()}
