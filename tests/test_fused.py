@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from srbench.models import MODELS, Model, create_model
 from srbench.models._fast_layers import ReplicatedConvolution, ShuffledDeconvolution, SlopedMaximum
 from srbench.models._folding import FoldedTail, fold_batch_norm
-from srbench.models._fused import can_fuse, fuse, share_deconvolutions
+from srbench.models._fused import can_fuse, fuse
 from srbench.models.fsrcnn import ReplicatedDeconvolution
 from srbench.zoo import Card, load_checkpoint, save_checkpoint
 
@@ -147,26 +147,6 @@ def test_deconvolution_is_a_convolution_of_any_size(
         found.append([y, *torch.autograd.grad((y - wanted).pow(2).sum(), [x, deconv.weight, deconv.bias])])
     for expected, got in zip(*found, strict=True):
         assert torch.allclose(got, expected, rtol=1e-10, atol=1e-10)
-
-
-def test_training_form_shares_parameters_and_gradients() -> None:
-    network = shaken(MODELS.get("fsrcnn"), 4).train()
-    shared = share_deconvolutions(network)
-    assert {key: id(value) for key, value in shared.named_parameters()} == {
-        key: id(value) for key, value in network.named_parameters()
-    }
-    assert shared.state_dict().keys() == network.state_dict().keys()
-    x = torch.rand(2, 1, 9, 9)
-    gradients = []
-    for form in (network, shared):
-        network.zero_grad()
-        F.l1_loss(form(x), torch.zeros(2, 1, 36, 36)).backward()
-        gradients.append([p.grad.clone() for p in network.parameters() if p.grad is not None])
-    assert len(gradients[0]) == len(list(network.parameters()))
-    for a, b in zip(*gradients, strict=True):
-        assert torch.allclose(a, b, atol=1e-5 * float(a.abs().max()))
-    edsr = create_model("edsr_baseline", 2, blocks=1)
-    assert share_deconvolutions(edsr) is edsr
 
 
 def test_batch_norm_folds_where_a_channel_hardly_varies() -> None:

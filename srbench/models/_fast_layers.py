@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -13,14 +15,17 @@ class ShuffledDeconvolution(nn.Module):
     """A deconvolution of stride s as one convolution to s² phases and a pixel shuffle.
 
     Output s·i + a of an axis sums kernel taps a + p − s·u over the inputs i + u. Each phase has its own taps; those outside
-    the kernel are zero.
+    the kernel are zero. ``pad`` continues the edges; :func:`continued` unless given.
     """
 
     taps: Tensor
     inside: Tensor
 
-    def __init__(self, deconv: ReplicatedDeconvolution) -> None:
+    def __init__(
+        self, deconv: ReplicatedDeconvolution, pad: Callable[[Tensor, int, int], Tensor] | None = None
+    ) -> None:
         super().__init__()
+        self.pad = pad or continued
         self.weight, self.bias = deconv.weight, deconv.bias
         self.scale = deconv.stride[0]
         size, reach = deconv.kernel_size[0], deconv.kernel_size[0] // 2
@@ -47,7 +52,7 @@ class ShuffledDeconvolution(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         bias = None if self.bias is None else self.bias.repeat_interleave(self.scale**2)
-        return _enlarged(x, self.kernel(), bias, self.before, self.after, self.scale)
+        return F.pixel_shuffle(F.conv2d(self.pad(x, self.before, self.after), self.kernel(), bias), self.scale)
 
 
 class FixedDeconvolution(nn.Module):
@@ -64,14 +69,10 @@ class FixedDeconvolution(nn.Module):
         self.register_buffer("bias", bias.repeat_interleave(self.scale**2))
 
     def forward(self, x: Tensor) -> Tensor:
-        return _enlarged(x, self.kernel, self.bias, self.before, self.after, self.scale)
+        return F.pixel_shuffle(F.conv2d(continued(x, self.before, self.after), self.kernel, self.bias), self.scale)
 
 
-def _enlarged(x: Tensor, kernel: Tensor, bias: Tensor | None, before: int, after: int, scale: int) -> Tensor:
-    return F.pixel_shuffle(F.conv2d(_continued(x, before, after), kernel, bias), scale)
-
-
-def _continued(x: Tensor, before: int, after: int) -> Tensor:
+def continued(x: Tensor, before: int, after: int) -> Tensor:
     """``x`` with its edges replicated. Autocast on a CPU takes ``F.pad`` of that kind in float32, which costs two copies."""
     if x.requires_grad or x.device.type != "cpu":
         return F.pad(x, (before, after, before, after), mode="replicate")
@@ -101,7 +102,7 @@ class ReplicatedConvolution(nn.Module):
         conv.padding, conv.padding_mode = (0, 0), "zeros"
 
     def forward(self, x: Tensor) -> Tensor:
-        padded = _continued(x, self.reach, self.reach) if self.reach else x
+        padded = continued(x, self.reach, self.reach) if self.reach else x
         made: Tensor = self.conv(padded)
         return made
 

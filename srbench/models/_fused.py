@@ -55,22 +55,6 @@ def can_fuse(network: nn.Module) -> bool:
     return any(_applies(module) for module in network.modules())
 
 
-def share_deconvolutions(network: nn.Module) -> nn.Module:
-    """A form for training: FSRCNN's deconvolution as a convolution that is built from the same parameter at each step.
-
-    The parameters are ``network``'s own, so that an optimiser or an average over them sees the same tensors, and gradients
-    are equal but for rounding. Only the outermost module is new; where there is no deconvolution, it is ``network``.
-    """
-    if type(network) is ReplicatedDeconvolution:
-        return ShuffledDeconvolution(network)
-    changed = {name: share_deconvolutions(child) for name, child in network.named_children()}
-    if all(changed[name] is child for name, child in network.named_children()):
-        return network
-    twin = copy.copy(network)
-    twin._modules = {**network._modules, **changed}
-    return twin
-
-
 class PlainResidual(nn.Module):
     """``ResidualBlock`` with its factor in the second convolution and the activation in place."""
 

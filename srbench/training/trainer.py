@@ -16,7 +16,7 @@ from srbench.errors import InputError
 from srbench.home import home
 from srbench.inference import for_model
 from srbench.models import Model, create_model, get_model
-from srbench.models._fused import share_deconvolutions
+from srbench.models._training_form import training_form
 from srbench.training.budget import Length, longer, planned, steps_within
 from srbench.training.checkpoint import (
     RunState,
@@ -94,7 +94,7 @@ def train(model_name: str, recipe: Recipe, settings: Settings | None = None) -> 
     warm = [warm_start(recipe.warm_from, network, model, settings.zoo)] if recipe.warm_from else []
     side = recipe.patch * (recipe.scale if model.pre_upsampled else 1)
     shape = (recipe.batch // processes.world, 1 if channels == "y" else 3, side, side)
-    forward = compiled(network, recipe, shape) if recipe.compile else share_deconvolutions(network)
+    forward = compiled(network, recipe, shape) if recipe.compile else training_form(network)
     average = Average(network, recipe.ema)
     optimiser = make_optimiser(network.parameters(), recipe)
     learned: dict[str, Any] = {}
