@@ -44,6 +44,8 @@ class Card(BaseModel):
         half_change: what float16 changes of the mean PSNR on held-back pictures, dB; none where it was not measured.
         val_each: PSNR (dB) of the stored weights on each picture that was held back from training.
         created: UTC, ISO 8601.
+        init_from, init_sha256: the checkpoint whose weights training started from, and what they were: a later run may have
+            replaced them under the same name.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -71,6 +73,7 @@ class Card(BaseModel):
     srbench_version: str = __version__
     created: str = Field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
     init_from: str | None = None
+    init_sha256: str | None = None
     notes: str = ""
     config: dict[str, Any] = {}
     curve: list[dict[str, Any]] = []

@@ -267,7 +267,9 @@ def test_a_run_stopped_in_the_middle_ends_in_the_same_bits(name: str, playground
     health |= {"wasserstein"} if "wgan" in name else set()
     first = recipe.game.n_critic if recipe.game else 1  # before it the generator has not learned
     assert all(health <= set(line) for line in steps[first - 1 :])
-    assert find_checkpoint(whole.name).init_from == recipe.init_from
+    card = find_checkpoint(whole.name)
+    assert card.init_from == recipe.init_from
+    assert card.init_sha256 == find_checkpoint(recipe.init_from).sha256
     assert "perceptual: vgg19" in whole.notes
     assert whole.curve[-1]["val_lr_psnr"] > 0
 

@@ -19,6 +19,7 @@ from srbench.training.pictures import TrainingPictures
 from srbench.training.recipe import Recipe, load_recipe
 from srbench.training.stages import Stages
 from srbench.training.tables import Perceptual
+from srbench.zoo import find_checkpoint
 from tests.training_pictures import narrow_vgg, store_parent
 
 
@@ -159,7 +160,8 @@ def test_a_parent_gives_its_weights(srbench_home: Path) -> None:
     store_parent("srresnet_s", skip="bicubic")
     child = create_model("srgan_s", 4, channels="rgb", skip="bicubic")
     before = child.state_dict()["network.head.0.weight"].clone()
-    start_from("srresnet_s_x4.common", child, get_model("srgan_s"), 4, "rgb", {"skip": "bicubic"})
+    card = start_from("srresnet_s_x4.common", child, get_model("srgan_s"), 4, "rgb", {"skip": "bicubic"})
+    assert card == find_checkpoint("srresnet_s_x4.common")
     assert not torch.equal(before, child.state_dict()["network.head.0.weight"])
 
 

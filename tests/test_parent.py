@@ -66,7 +66,8 @@ def test_what_fits_is_taken_and_the_rest_stays(model: str, stay: set[str], srben
     else:
         assert taken == set(after)
     assert said.startswith("warm start: ")
-    assert f" of {len(after)} tensors from {model}_x2.common" in said
+    parent = find_checkpoint(f"{model}_x2.common")
+    assert f" of {len(after)} tensors from {parent.name} (sha256 {parent.sha256[:16]})" in said
 
 
 def test_another_architecture_or_nothing_that_fits_is_refused(srbench_home: Path) -> None:

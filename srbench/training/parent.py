@@ -23,13 +23,16 @@ def start_from(
     channels: str,
     options: Mapping[str, Any],
     zoo: Path | None = None,
-) -> None:
+) -> Card:
     """Put a parent's weights, verified against its card, into ``network``.
 
     Args:
         name: the parent, such as ``srresnet_x4.common``.
         network: a ``model`` at ``scale`` with ``channels`` and ``options``.
         zoo: where the parent is looked for first; then in zoo/.
+
+    Returns:
+        the parent's card.
 
     Raises:
         UnknownNameError: no such checkpoint. InputError: another architecture, scale, colours or options.
@@ -56,6 +59,7 @@ def start_from(
         raise InputError(
             f"init_from = {name!r} is a {card.model}, whose weights do not fit {model.name}: {error}"
         ) from None
+    return card
 
 
 @torch.no_grad()
@@ -88,7 +92,7 @@ def warm_start(name: str, network: nn.Module, model: Model, zoo: Path | None = N
         raise InputError(f"warm_from = {name!r} has no weights that fit: expected the same skip, colours and options")
     for key in taken:
         own[key].copy_(found[key])
-    return f"warm start: {len(taken)} of {len(network.state_dict())} tensors from {name}"
+    return f"warm start: {len(taken)} of {len(network.state_dict())} tensors from {name} (sha256 {card.sha256[:16]})"
 
 
 def _find(name: str, zoo: Path | None) -> tuple[Card, Path | None]:

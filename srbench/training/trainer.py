@@ -89,8 +89,9 @@ def train(model_name: str, recipe: Recipe, settings: Settings | None = None) -> 
     network = create_model(model.name, recipe.scale, channels=channels, **options).to(device)
     if recipe.channels_last:
         network = network.to(memory_format=torch.channels_last)
+    parent: Card | None = None
     if recipe.init_from:
-        start_from(recipe.init_from, network, model, recipe.scale, channels, options, settings.zoo)
+        parent = start_from(recipe.init_from, network, model, recipe.scale, channels, options, settings.zoo)
     warm = [warm_start(recipe.warm_from, network, model, settings.zoo)] if recipe.warm_from else []
     side = recipe.patch * (recipe.scale if model.pre_upsampled else 1)
     shape = (recipe.batch // processes.world, 1 if channels == "y" else 3, side, side)
@@ -230,6 +231,7 @@ def train(model_name: str, recipe: Recipe, settings: Settings | None = None) -> 
         wall_time_s=round(run.seconds, 1),
         precision=recipe.precision,
         init_from=recipe.init_from or None,
+        init_sha256=parent.sha256 if parent else None,
         config=recipe.model_dump(mode="json"),
         curve=run.curve,
         notes="; ".join(
