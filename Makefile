@@ -5,9 +5,10 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/pip --disable-pip-version-check
 MARKERS ?= not slow and not gpu and not network and not browser
 BENCH ?= tests/benchmarks
+RECIPES ?= common srgan srgan-perpix esrgan-wgan-gp
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo dev test check format bench report clean
+.PHONY: help install demo dev test check format bench report zoo clean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -48,6 +49,9 @@ bench: dev  ## speed against peers and bare loops, as ratios within one run
 
 report: install  ## render reports/ from results/
 	$(BIN)/srbench report
+
+zoo: install  ## train what zoo/ lacks, parents before their GANs, and measure it; TRAIN="--budget 1h" and other options
+	$(BIN)/srbench train --all $(RECIPES:%=--recipe %) $(TRAIN)
 
 clean:  ## remove .venv and caches; results, reports and the zoo stay
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info

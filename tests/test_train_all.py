@@ -29,8 +29,9 @@ def test_a_recipe_trains_the_networks_it_serves_smallest_first(srbench_home: Pat
     assert common.index("fsrcnn") < common.index("espcn") < common.index("srcnn") < common.index("edsr_baseline")
     assert {"drrn", "edsr", "srresnet", "rrdb"} <= set(common)
     assert not {"bicubic", "mdsr", "srgan", "esrgan"} & set(common)
-    assert set(train._served(asked("srgan"))) <= {"srgan", "srgan_s", "esrgan", "esrgan_s"}
-    assert "srgan" in train._served(asked("srgan"))
+    for recipe in ("srgan", "srgan-perpix", "srgan-wgan-clip"):
+        assert train._served(asked(recipe)) == ["srgan_s", "srgan"]
+    assert train._served(asked("esrgan")) == ["esrgan_s", "esrgan"]
     assert "msrresnet" not in train._served(asked("paper"))
     with pytest.raises(SrbenchError, match="Did you mean 'common'"):
         train._served(asked("comon"))
@@ -87,6 +88,20 @@ def test_it_goes_on_skips_what_is_done_and_ends_with_the_leaderboard(
     assert measured == [["fsrcnn_x4.common", "drrn_x4.common", "edsr_x4.common"]]
 
 
+def test_several_recipes_are_trained_in_turn(
+    trained: list[tuple[str, Settings]], srbench_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(train, "_leaderboard", lambda *_: None)
+    served = {"paper": ["fsrcnn"], "common": ["fsrcnn", "edsr"]}
+    monkeypatch.setattr(train, "_served", lambda asked: served[asked.recipe])
+    assert run("--recipe", "paper", "--recipe", "common").exit_code == 0
+    assert [(name, settings.name) for name, settings in trained] == [
+        ("fsrcnn", "paper"),
+        ("fsrcnn", "common"),
+        ("edsr", "common"),
+    ]
+
+
 def test_another_zoo_is_not_measured_and_json_is_the_cards(trained: list[tuple[str, Settings]], tmp_path: Path) -> None:
     trained.append(("drrn", Settings()))
     result = run("--out", str(tmp_path / "other"), "--json")
@@ -103,6 +118,8 @@ def test_another_zoo_is_not_measured_and_json_is_the_cards(trained: list[tuple[s
         ([], "name one MODEL, or give --all"),
         (["fsrcnn", "--all"], "name one MODEL"),
         (["--all", "--overwrite"], "--all skips"),
+        (["fsrcnn", "--recipe", "common", "--recipe", "paper"], "one MODEL takes one --recipe"),
+        (["--all", "--recipe", "common", "--recipe", "paper", "--name", "mine"], "several keep their own"),
     ],
 )
 def test_contradictions_are_usage_errors(arguments: list[str], message: str, srbench_home: Path) -> None:

@@ -12,6 +12,7 @@ import click
 from srbench.cli._common import data_root_option, device_option, print_json
 
 if TYPE_CHECKING:
+    from srbench.models import Model
     from srbench.training.recipe import Recipe
     from srbench.training.settings import Settings
     from srbench.zoo import Card
@@ -19,9 +20,14 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("model", required=False)
-@click.option("--all", "every", is_flag=True, help="Every network that the recipe serves, smallest first.")
+@click.option("--all", "every", is_flag=True, help="Every network that each recipe serves, smallest first.")
 @click.option(
-    "--recipe", "recipe_name", default="common", show_default=True, help="A recipe of zoo/recipes, or a file."
+    "--recipe",
+    "recipes",
+    multiple=True,
+    default=["common"],
+    show_default="common",
+    help="A recipe of zoo/recipes, or a file; with --all several, in turn.",
 )
 @click.option("--scale", type=int, help="The enlargement.")
 @click.option("--steps", type=int, help="Optimiser steps.")
@@ -56,7 +62,7 @@ if TYPE_CHECKING:
 def command(
     model: str | None,
     every: bool,
-    recipe_name: str,
+    recipes: tuple[str, ...],
     scale: int | None,
     steps: int | None,
     budget: str | None,
@@ -92,19 +98,24 @@ def command(
     torchrun --nproc-per-node 4 -m srbench train edsr    one run in four processes
 
     --all trains one network after another, each for --budget; the same command goes on where it was stopped and skips
-    what is in the zoo. It ends with the leaderboard on those of set5, set14 and sample that are here.
+    what is in the zoo. It ends with the leaderboard on those of set5, set14 and sample that are here. Name the recipe of
+    the parents before an adversarial one: --recipe common --recipe srgan --recipe esrgan.
     """
     from srbench.training.settings import Settings
 
     if every == bool(model):
         raise click.UsageError("name one MODEL, or give --all")
+    if model and len(recipes) > 1:
+        raise click.UsageError("one MODEL takes one --recipe; several go with --all")
+    if name and len(recipes) > 1:
+        raise click.UsageError("--name gives one recipe's checkpoints their name; several keep their own")
     if every and overwrite:
         raise click.UsageError("--all skips what is in the zoo: to train one network again, name it with --overwrite")
     if extend and (every or overwrite or budget or steps):
         raise click.UsageError(
             "--extend goes on with one run that is there: not with --all, --overwrite, --budget, --steps"
         )
-    asked = Asked(recipe_name, scale, steps, data, seed, changes, size, device, name)
+    asked = [Asked(recipe, scale, steps, data, seed, changes, size, device, name) for recipe in recipes]
     settings = Settings(
         data_root=data_root,
         device=device,
@@ -120,7 +131,7 @@ def command(
         extend=_seconds(extend, "--extend"),
     )
     if model:
-        _report(_train_one(model, asked, settings), as_json)
+        _report(_train_one(model, asked[0], settings), as_json)
     else:
         _train_all(asked, settings, as_json)
 
@@ -165,7 +176,7 @@ def _train_one(model: str, asked: Asked, settings: Settings) -> Card:
     return train(model, recipe, replace(settings, name=tag))
 
 
-def _train_all(asked: Asked, settings: Settings, as_json: bool) -> None:
+def _train_all(wanted: list[Asked], settings: Settings, as_json: bool) -> None:
     from srbench.errors import SrbenchError
     from srbench.training.distributed import is_main
     from srbench.training.settings import InterruptedRunError
@@ -173,10 +184,10 @@ def _train_all(asked: Asked, settings: Settings, as_json: bool) -> None:
 
     cards: list[Card] = []
     failed = 0
-    for model in _served(asked):
+    for asked, model in [(recipe, model) for recipe in wanted for model in _served(recipe)]:
         try:
-            recipe, tag = asked.resolve(model)
-            name = checkpoint_name(model, [recipe.scale], tag)
+            resolved, tag = asked.resolve(model)
+            name = checkpoint_name(model, [resolved.scale], tag)
             if found := list_checkpoints(name, settings.zoo):
                 cards += found
                 _say(f"{name} is in the zoo")
@@ -201,7 +212,7 @@ def _served(asked: Asked) -> list[str]:
     """The networks that a recipe is for, smallest first.
 
     Networks known for adversarial training are the generators of others: they wait for an adversarial recipe, which the
-    others do without. A network of several scales at once has no run of one scale.
+    others do without, and for one whose parent has as many weights. A network of several scales at once has no run of one.
     """
     from srbench.errors import UnknownNameError
     from srbench.models import MODELS
@@ -214,11 +225,20 @@ def _served(asked: Asked) -> list[str]:
             continue
         if not asked.recipe.endswith(".toml") and asked.recipe not in list_recipes(model.name):
             continue
-        if ("gan" in model.name) == bool(asked.resolve(model.name)[0].game):
+        recipe = asked.resolve(model.name)[0]
+        if ("gan" in model.name) == bool(recipe.game) and _has_parent(model, scale, recipe.init_from):
             fitting.append((model.parameters[scale], model.name))
     if not fitting:
         raise UnknownNameError("recipe", asked.recipe, list_recipes("*"), "zoo/recipes for some network")
     return [name for _, name in sorted(fitting)]
+
+
+def _has_parent(model: Model, scale: int, parent: str) -> bool:
+    """Whether the checkpoint ``parent``, if any, is of a network with as many weights; an unknown one fails when it is sought."""
+    from srbench.models import MODELS
+
+    found = MODELS.get(name) if (name := parent.rpartition("_x")[0]) in MODELS else None
+    return found is None or found.parameters.get(scale) == model.parameters[scale]
 
 
 def _leaderboard(cards: list[Card], settings: Settings) -> None:
