@@ -170,7 +170,7 @@ def _identity(recipe: Recipe) -> dict[str, Any]:
     return {key: value for key, value in values.items() if _LATER.get(key, _UNSET) != value}
 
 
-_LATER: dict[str, Any] = {"warm_from": "", "freeze_norm": 1.0}
+_LATER: dict[str, Any] = {"warm_from": "", "freeze_norm": 1.0, "init": "model"}
 _UNSET = object()
 
 

@@ -38,6 +38,7 @@ class Recipe(BaseModel):
         channels: ``"y"``, ``"rgb"``, or ``"model"`` for what the network was published on.
         skip: ``"bicubic"`` adds the network's output to the bicubic enlargement, where it has no such skip itself.
         options: the model's build options.
+        init: who draws the initial weights: the ``"model"``, as its file says, or ``"pytorch"``, each layer as is usual there.
         init_from: a checkpoint of the same architecture, options and scale whose weights training starts from, or "".
         warm_from: a checkpoint of the same architecture at any scale, or ``x2.common`` for whatever network is trained;
             training starts from those of its weights that fit.
@@ -78,6 +79,7 @@ class Recipe(BaseModel):
     channels: Literal["model", "y", "rgb"] = "model"
     skip: Literal["none", "bicubic"] = "none"
     options: dict[str, str | int | float | bool] = {}
+    init: Literal["model", "pytorch"] = "model"
     init_from: str = ""
     warm_from: str = ""
     patch: int = Field(24, ge=1)

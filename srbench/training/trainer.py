@@ -32,6 +32,7 @@ from srbench.training.data import find_training_sets
 from srbench.training.distributed import Processes
 from srbench.training.gan import Game
 from srbench.training.half import halved
+from srbench.training.initial import draw_weights
 from srbench.training.losses import Losses, check_terms
 from srbench.training.optimise import Average, clip_gradients, freeze_norms, learning_rate, make_optimiser
 from srbench.training.parent import start_from, warm_start
@@ -86,12 +87,13 @@ def train(model_name: str, recipe: Recipe, settings: Settings | None = None) -> 
         options["skip"] = "bicubic"
 
     torch.manual_seed(recipe.seed)
-    network = create_model(model.name, recipe.scale, channels=channels, **options).to(device)
+    network = create_model(model.name, recipe.scale, channels=channels, **options)
+    draw_weights(network, model, recipe)
+    network = network.to(device)
     if recipe.channels_last:
         network = network.to(memory_format=torch.channels_last)
-    parent: Card | None = None
-    if recipe.init_from:
-        parent = start_from(recipe.init_from, network, model, recipe.scale, channels, options, settings.zoo)
+    alike = (network, model, recipe.scale, channels, options)
+    parent = start_from(recipe.init_from, *alike, settings.zoo) if recipe.init_from else None
     warm = [warm_start(recipe.warm_from, network, model, settings.zoo)] if recipe.warm_from else []
     side = recipe.patch * (recipe.scale if model.pre_upsampled else 1)
     shape = (recipe.batch // processes.world, 1 if channels == "y" else 3, side, side)

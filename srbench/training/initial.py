@@ -1,0 +1,26 @@
+"""The weights that a network starts from where no checkpoint gives them."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from srbench.models import Model
+from srbench.models._skip import start_near_zero
+from srbench.training.recipe import Recipe
+
+
+def draw_weights(network: nn.Module, model: Model, recipe: Recipe) -> None:
+    """Draw ``network``'s weights as the recipe's ``init`` says, from torch's random state.
+
+    Args:
+        network: a ``model`` with its own initial weights, which ``"model"`` keeps.
+        recipe: ``"pytorch"`` lets every layer draw as PyTorch does for its kind; the last one starts near zero all the same
+            where its output is added to an enlargement.
+    """
+    if recipe.init == "model":
+        return
+    for module in network.modules():
+        if callable(reset := getattr(module, "reset_parameters", None)):
+            reset()
+    if model.has_skip or recipe.skip == "bicubic":
+        start_near_zero(network)

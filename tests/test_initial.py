@@ -1,0 +1,47 @@
+"""Initial weights: the model's own, or PyTorch's with a last layer near zero under a skip."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from srbench.models import create_model, get_model
+from srbench.training.initial import draw_weights
+from srbench.training.recipe import load_recipe
+
+
+def drawn(model: str, *changes: str) -> tuple[nn.Module, dict[str, torch.Tensor]]:
+    """A network after ``draw_weights``, and its weights before that."""
+    recipe = load_recipe("common", model, changes)
+    skip = {"skip": "bicubic"} if recipe.skip == "bicubic" and not get_model(model).has_skip else {}
+    torch.manual_seed(3)
+    network = create_model(model, 4, **skip)
+    before = {key: value.clone() for key, value in network.state_dict().items()}
+    draw_weights(network, get_model(model), recipe)
+    return network, before
+
+
+def test_the_model_draws_by_default() -> None:
+    network, before = drawn("espcn")
+    assert all(torch.equal(before[key], value) for key, value in network.state_dict().items())
+
+
+@pytest.mark.parametrize("model", ["espcn", "vdsr", "srresnet_s"])
+def test_pytorch_draws_every_layer_and_the_last_one_starts_near_zero(model: str) -> None:
+    network, before = drawn(model, "init=pytorch")
+    convolutions = [m for m in network.modules() if isinstance(m, nn.Conv2d)]
+    weights = network.state_dict()
+    for key in before:
+        if key.endswith("weight") and weights[key].dim() == 4:
+            assert not torch.equal(before[key], weights[key])
+    first = convolutions[0].weight.detach()
+    bound = first[0].numel() ** -0.5  # nn.Conv2d draws uniformly within one over the root of its inputs
+    assert 0.9 * bound < float(first.abs().max()) <= bound
+    assert float(convolutions[-1].weight.detach().std()) <= 0.0011
+
+
+def test_without_a_skip_the_last_layer_is_pytorchs_too() -> None:
+    network, _ = drawn("espcn", "init=pytorch", "skip=none")
+    last = [m for m in network.modules() if isinstance(m, nn.Conv2d)][-1].weight.detach()
+    assert float(last.abs().max()) > 0.9 * last[0].numel() ** -0.5
