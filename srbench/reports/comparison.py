@@ -99,6 +99,20 @@ def compare(
     return _compare(a, b, cells[a][key], cells[b][key], metric)
 
 
+def mean_score(
+    results: Iterable[Result], checkpoint: str, dataset: str, scale: int, protocol: str, metric: str = "psnr"
+) -> float | None:
+    """The mean of one stored cell without variant; None where it was not measured or has no number."""
+    wanted = (checkpoint, dataset, scale, protocol, "")
+    for result in results:
+        if (result.checkpoint, result.dataset, result.scale, result.protocol, result.variant) == wanted:
+            try:
+                return result.mean(metric)
+            except (UnavailableError, UnknownNameError):
+                return None
+    return None
+
+
 def _compare(a: str, b: str, first: Result, second: Result, metric: str) -> Comparison:
     for name, cell in ((a, first), (b, second)):
         try:

@@ -9,6 +9,7 @@ from typing import Any
 
 from srbench.errors import InputError
 from srbench.home import home
+from srbench.reports.aims import read_aims, render_aims, render_games
 from srbench.reports.html import render_html
 from srbench.reports.leaderboard import Table, build_leaderboard
 from srbench.reports.markdown import render_excerpt, render_leaderboard
@@ -24,6 +25,8 @@ from srbench.zoo import list_checkpoints
 START, END = "<!-- leaderboard:start -->", "<!-- leaderboard:end -->"
 CURVES = "<!-- curves:start -->", "<!-- curves:end -->"
 ORDER = "<!-- order:start -->", "<!-- order:end -->"
+AIMS = "<!-- aims:start -->", "<!-- aims:end -->"
+GAMES = "<!-- games:start -->", "<!-- games:end -->"
 
 
 def write_reports(
@@ -92,9 +95,15 @@ def _texts(tables: list[Table], results: list[Result], root: Path) -> dict[Path,
         files[readme] = _with_excerpt(text, render_excerpt(tables), readme, (START, END))
     trained = root / "zoo" / "README.md"
     text = _read(trained)
-    if text is not None and (CURVES[0] in text or ORDER[0] in text):
+    if text is not None and any(marks[0] in text for marks in (CURVES, ORDER, AIMS, GAMES)):
         cards = list_checkpoints(root=root / "zoo")
-        for marks, part in ((CURVES, render_curves(cards)), (ORDER, render_order(cards, results))):
+        parts = {
+            CURVES: render_curves(cards),
+            ORDER: render_order(cards, results),
+            AIMS: render_aims(read_aims(root / "zoo" / "aims.toml"), cards, results),
+            GAMES: render_games(cards, results),
+        }
+        for marks, part in parts.items():
             text = _with_excerpt(text, part, trained, marks) if marks[0] in text else text
         files[trained] = text
     return files

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from srbench.errors import InputError, UnavailableError, UnknownNameError
-from srbench.reports.comparison import Comparison, compare
+from srbench.errors import InputError, UnavailableError
+from srbench.reports.comparison import Comparison, compare, mean_score
 from srbench.reports.markdown import grid
 from srbench.reports.published import find_figure
 from srbench.reports.view import NONE, number
@@ -27,13 +27,13 @@ def render_order(cards: Iterable[Card], results: Sequence[Result], scale: int = 
     measured = []
     for card in cards:
         if card.recipe == "common" and card.scales == [scale]:
-            scores = [_mean(results, card.name, dataset, scale) for dataset in _DATASETS]
+            scores = [mean_score(results, card.name, dataset, scale, PROTOCOL) for dataset in _DATASETS]
             if scores[-1] is not None:
                 measured.append((card, scores))
     if not measured:
         return "Nothing that the common recipe trained has been measured on Set14 yet.\n"
     measured.sort(key=lambda entry: (-(entry[1][-1] or 0.0), entry[0].name))
-    published = [_published(card.model, scale) for card, _ in measured]
+    published = [published_figure(card.model, scale, _DATASETS[-1]) for card, _ in measured]
     known = sorted((figure for figure, _ in filter(None, published)), reverse=True)
     rows, above = [], ""
     for place, ((card, scores), found) in enumerate(zip(measured, published, strict=True), 1):
@@ -63,17 +63,6 @@ def render_order(cards: Iterable[Card], results: Sequence[Result], scale: int = 
     return grid(heads, rows, {1})
 
 
-def _mean(results: Sequence[Result], name: str, dataset: str, scale: int) -> float | None:
-    for result in results:
-        where = (result.checkpoint, result.dataset, result.scale, result.protocol, result.variant)
-        if where == (name, dataset, scale, PROTOCOL, ""):
-            try:
-                return result.mean("psnr")
-            except (UnavailableError, UnknownNameError):
-                return None
-    return None
-
-
 def _test(results: Sequence[Result], above: str, below: str, scale: int) -> Comparison | None:
     try:
         return compare(results, above, below, _DATASETS[-1], scale=scale, protocol=PROTOCOL)
@@ -81,8 +70,9 @@ def _test(results: Sequence[Result], above: str, below: str, scale: int) -> Comp
         return None
 
 
-def _published(model: str, scale: int) -> tuple[float, str] | None:
+def published_figure(model: str, scale: int, dataset: str) -> tuple[float, str] | None:
+    """A network's published PSNR (dB) and the protocol it was measured under, ``standard`` or else ``classic``."""
     for protocol in _PUBLISHED:
-        if found := find_figure(model, _DATASETS[-1], scale, protocol, "psnr"):
+        if found := find_figure(model, dataset, scale, protocol, "psnr"):
             return found.value, protocol.partition(".")[0]
     return None

@@ -1,0 +1,121 @@
+"""Two tables of zoo/README.md: what was aimed at and what was reached, and what adversarial training did to its parents."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from srbench.errors import InputError
+from srbench.reports.comparison import mean_score
+from srbench.reports.markdown import grid
+from srbench.reports.order import PROTOCOL, published_figure
+from srbench.reports.view import NONE, number
+from srbench.results import Result
+from srbench.zoo import Card
+
+
+class Aim(BaseModel):
+    """One entry of ``zoo/aims.toml``.
+
+    Attributes:
+        checkpoint: its name; seeds of the same recipe count with it.
+        psnr: dB on Set5 under ``standard``.
+        remark: what stands in the way where it falls short, and what more would take.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    checkpoint: str
+    psnr: float = Field(gt=0)
+    remark: str = ""
+
+
+def read_aims(path: Path) -> list[Aim]:
+    """The entries ``[[aim]]`` of a file, in its order; none where there is no file.
+
+    Raises:
+        InputError: not TOML, an unknown key or a value that cannot be used.
+    """
+    if not path.is_file():
+        return []
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        return TypeAdapter(list[Aim]).validate_python(values.get("aim", []))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is not TOML: {error}") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise InputError(f"{path}: aim {where} = {first['input']!r}: {first['msg']}") from None
+
+
+def render_aims(aims: Sequence[Aim], cards: Sequence[Card], results: Sequence[Result]) -> str:
+    """A row an aim: the published figure, the aim, what its checkpoint and its other seeds reached, and the remark."""
+    if not aims:
+        return "Nothing was aimed at: `zoo/aims.toml` has no entry.\n"
+    rows = []
+    for aim in aims:
+        alike = [c for c in cards if c.name == aim.checkpoint or c.name.startswith(f"{aim.checkpoint}-seed")]
+        set5 = [score for c in alike if (score := _mean(results, c, "set5")) is not None]
+        set14 = [score for c in alike if (score := _mean(results, c, "set14")) is not None]
+        met = bool(set5) and round(min(set5), 2) >= aim.psnr
+        reached = _range(set5)
+        scale = alike[0].scales[0] if alike else 4
+        found = published_figure(aim.checkpoint.rpartition("_x")[0], scale, "set5")
+        rows.append(
+            [
+                aim.checkpoint,
+                f"{found[0]:.2f} ({found[1]})" if found else NONE,
+                number(aim.psnr, 2),
+                f"**{reached}**" if met else reached,
+                _range(set14),
+                _range([c.wall_time_s / 60 for c in alike], 0),
+                "" if met else aim.remark,
+            ]
+        )
+    return grid(
+        ["checkpoint", "published", "aim", "Set5", "Set14", "minutes", "why not, and what more would take"],
+        rows,
+        {0, 6},
+    )
+
+
+def render_games(cards: Sequence[Card], results: Sequence[Result]) -> str:
+    """A row an adversarial checkpoint: LPIPS of its parent and of itself, and how well its pictures keep to LR (LR-PSNR)."""
+    rows = []
+    by_name = {card.name: card for card in cards}
+    for card in cards:
+        parent = by_name.get(card.init_from or "")
+        if "adversarial" not in card.config.get("loss", {}) or parent is None:
+            continue
+        # Another network may have come to bear the parent's name since; cards of old do not say.
+        same = card.init_sha256 in (None, parent.sha256)
+        cells = [card.name, parent.name if same else f"{parent.name} (now another)", f"{card.wall_time_s / 60:.0f}"]
+        for dataset in ("set5", "set14"):
+            before = _mean(results, parent, dataset, "lpips") if same else None
+            after = _mean(results, card, dataset, "lpips")
+            cells.append(f"{_shown(before, 3)} → {_shown(after, 3)}")
+            cells.append(_shown(_mean(results, card, dataset, "lr-psnr"), 1))
+        rows.append(cells)
+    if not rows:
+        return "Nothing has been trained against a discriminator yet: `srbench train srgan_s --recipe srgan`.\n"
+    heads = ["checkpoint", "parent", "minutes", "Set5, LPIPS ↓", "LR-PSNR (dB)", "Set14, LPIPS ↓", "LR-PSNR (dB)"]
+    return grid(heads, rows, {0, 1})
+
+
+def _mean(results: Iterable[Result], card: Card, dataset: str, metric: str = "psnr") -> float | None:
+    return mean_score(results, card.name, dataset, card.scales[0], PROTOCOL, metric)
+
+
+def _shown(value: float | None, digits: int) -> str:
+    return NONE if value is None else number(value, digits)
+
+
+def _range(values: Sequence[float], digits: int = 2) -> str:
+    if not values:
+        return NONE
+    ends = list(dict.fromkeys(number(value, digits) for value in (min(values), max(values))))
+    return " to ".join(ends)

@@ -1,0 +1,123 @@
+"""The tables of zoo/README.md that set aims beside what was reached, and adversarial checkpoints beside their parents."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from srbench.errors import InputError
+from srbench.reports.aims import Aim, read_aims, render_aims, render_games
+from srbench.reports.files import AIMS, GAMES, stale_files, write_reports
+from srbench.results import Result
+from srbench.zoo import Card, list_checkpoints
+
+
+def card(model: str, recipe: str = "common", **changes: Any) -> Card:
+    facts = {
+        "name": f"{model}_x4.{recipe}", "model": model, "scales": [4], "channels": "y", "recipe": recipe, "parameters": 1,
+        "data": {}, "steps": 1, "samples_seen": 1, "seed": 0, "commit": "", "hardware": "", "wall_time_s": 90.0,
+        "precision": "bf16",
+    }  # fmt: skip
+    return Card.model_validate(facts | changes)
+
+
+def result(name: str, dataset: str, **scores: float) -> Result:
+    metrics = {
+        metric.replace("_", "-"): {
+            "unit": "", "higher_is_better": metric != "lpips", "digits": 2, "version": 1, "space": "y", "values": [value],
+        }
+        for metric, value in scores.items()
+    }  # fmt: skip
+    facts = {"checkpoint": name, "model": name.partition("_x4")[0], "dataset": dataset, "scale": 4}
+    return Result.model_validate(facts | {"protocol": "standard.v1", "images": ["p"], "metrics": metrics})
+
+
+def cells(table: str) -> list[list[str]]:
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()[2:]]
+
+
+def test_an_aim_stands_beside_what_all_seeds_reached() -> None:
+    cards = [
+        card("fsrcnn"),
+        card("fsrcnn", "common-seed1", wall_time_s=600.0),
+        card("fsrcnn", "paper"),
+        card("srresnet"),
+    ]
+    found = [
+        result("fsrcnn_x4.common", "set5", psnr=30.796),
+        result("fsrcnn_x4.common-seed1", "set5", psnr=30.9),
+        result("fsrcnn_x4.common-seed1", "set14", psnr=27.5),
+        result("fsrcnn_x4.paper", "set5", psnr=1.0),
+        result("srresnet_x4.common", "set5", psnr=31.0),
+    ]
+    aims = [
+        Aim(checkpoint="fsrcnn_x4.common", psnr=30.8, remark="not shown where the aim is met"),
+        Aim(checkpoint="srresnet_x4.common", psnr=31.5, remark="an hour"),
+        Aim(checkpoint="vdsr_x4.common", psnr=31.15),
+    ]
+    assert cells(render_aims(aims, cards, found)) == [
+        ["fsrcnn_x4.common", "30.71 (classic)", "30.80", "**30.80 to 30.90**", "27.50", "2 to 10", ""],
+        ["srresnet_x4.common", "32.05 (standard)", "31.50", "31.00", "–", "2", "an hour"],
+        ["vdsr_x4.common", "31.35 (classic)", "31.15", "–", "–", "–", ""],
+    ]
+    assert "no entry" in render_aims([], cards, found)
+
+
+def test_an_adversarial_checkpoint_stands_beside_the_parent_it_really_had() -> None:
+    game = {"init_from": "srresnet_x4.common", "config": {"loss": {"l1": 1.0, "adversarial": 0.1}}}
+    cards = [
+        card("srresnet", sha256="new"),
+        card("srresnet", "common-frozen", init_from="srresnet_x4.common", config={"loss": {"l1": 1.0}}),
+        card("srgan", "srgan", init_sha256="new", **game),
+        card("srgan", "of-old", **game),
+        card("srgan", "replaced", init_sha256="old", **game),
+    ]
+    found = [
+        result("srresnet_x4.common", "set5", lpips=0.1892, psnr=31.0),
+        result("srgan_x4.srgan", "set5", lpips=0.1364, lr_psnr=47.94),
+        result("srgan_x4.replaced", "set5", lpips=0.15, lr_psnr=40.0),
+    ]
+    assert cells(render_games(cards, found)) == [
+        ["srgan_x4.srgan", "srresnet_x4.common", "2", "0.189 → 0.136", "47.9", "– → –", "–"],
+        ["srgan_x4.of-old", "srresnet_x4.common", "2", "0.189 → –", "–", "– → –", "–"],
+        ["srgan_x4.replaced", "srresnet_x4.common (now another)", "2", "– → 0.150", "40.0", "– → –", "–"],
+    ]
+    assert "srbench train srgan_s" in render_games(cards[:2], found)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[[aim]\n", "is not TOML"),
+        ('[[aim]]\ncheckpoint = "a"\npsnr = -1\n', r"aim 0\.psnr = -1: .*greater than 0"),
+        ('[[aim]]\ncheckpoint = "a"\npsnr = 30\nlpips = 1\n', r"aim 0\.lpips = 1: Extra inputs"),
+        ("[[aim]]\npsnr = 30\n", r"aim 0\.checkpoint = .*Field required"),
+    ],
+)
+def test_what_is_no_aim_is_one_line(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "aims.toml"
+    assert read_aims(path) == []
+    path.write_text(text)
+    with pytest.raises(InputError, match=message) as error:
+        read_aims(path)
+    assert "\n" not in str(error.value)
+
+
+def test_both_are_generated_in_the_zoos_readme(tmp_path: Path) -> None:
+    readme = tmp_path / "zoo" / "README.md"
+    readme.parent.mkdir()
+    readme.write_text("".join(f"{start}\nold\n{end}\n" for start, end in (AIMS, GAMES)))
+    (tmp_path / "zoo" / "aims.toml").write_text('[[aim]]\ncheckpoint = "vdsr_x4.common"\npsnr = 31.15\n')
+    assert readme in write_reports([], tmp_path)
+    assert "| vdsr_x4.common |" in readme.read_text()
+    assert "old" not in readme.read_text()
+    assert readme not in stale_files([], tmp_path)
+
+
+def test_the_committed_aims_are_of_checkpoints_that_are_there() -> None:
+    zoo = Path(__file__).parents[1] / "zoo"
+    aims = read_aims(zoo / "aims.toml")
+    assert {aim.checkpoint for aim in aims} <= {c.name for c in list_checkpoints(root=zoo)}
+    assert len({aim.checkpoint for aim in aims}) == len(aims) > 5
