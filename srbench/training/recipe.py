@@ -3,8 +3,8 @@
 ``NAME.toml`` serves every model, ``MODEL.NAME.toml`` one model and goes before it. Besides the tables of a recipe's own
 keys there are two: ``[models.MODEL]``, values that one model needs otherwise, such as its peak learning rate, and
 ``[cpu]``, the size that a CPU can bear: other patches, batches and steps, on pictures that hold such patches, and the loss
-that small crops need; ``[models.MODEL.cpu]`` has the last word on that size. What a run used is resolved to a flat recipe before training,
-and that is what its card stores.
+that small crops need; ``[models.MODEL.cpu]`` has the last word on that size. What a run used is resolved to a flat recipe
+before training, and that is what its card stores.
 """
 
 from __future__ import annotations
