@@ -86,6 +86,16 @@ def test_speed_page_says_what_it_knows() -> None:
     assert render_speed(records[::-1]) == text
 
 
+def test_changes_of_psnr_are_those_of_weights_that_the_zoo_still_has() -> None:
+    records = [speed(name, weights_sha256="old") for name in ("a_x4.c", "b_x4.c", "c_x4.c")]
+    _, ratios = grids(render_speed(records, {"a_x4.c": "old", "b_x4.c": "new"}))
+    assert [line[:2] for line in ratios[2:]] == [
+        ["a_x4.c", "~4.00 (0.000)"],
+        ["b_x4.c", "~4.00"],
+        ["c_x4.c", "~4.00 (0.000)"],
+    ]
+
+
 def test_percentiles_and_failures_of_the_base() -> None:
     times = [float(ms) for ms in range(90, 110)]
     base = VariantSpeed(n=20, times_ms=times, median_ms=99.5, p10_ms=91.9, p90_ms=107.1, megapixels_per_s=9.3)

@@ -87,8 +87,10 @@ def _texts(tables: list[Table], results: list[Result], root: Path) -> dict[Path,
         root / "reports" / "leaderboard.md": render_leaderboard(tables),
         root / "reports" / "index.html": render_html(tables, figures),
     }
+    cards = list_checkpoints(root=root / "zoo")
     if speeds := read_speeds(root / "results"):
-        files[root / "reports" / "speed.md"] = render_speed(speeds)
+        weights = {card.name: card.sha256 for card in cards}
+        files[root / "reports" / "speed.md"] = render_speed(speeds, weights)
     readme = root / "README.md"
     text = _read(readme)
     if text is not None and START in text:
@@ -96,7 +98,6 @@ def _texts(tables: list[Table], results: list[Result], root: Path) -> dict[Path,
     trained = root / "zoo" / "README.md"
     text = _read(trained)
     if text is not None and any(marks[0] in text for marks in (CURVES, ORDER, AIMS, GAMES)):
-        cards = list_checkpoints(root=root / "zoo")
         parts = {
             CURVES: render_curves(cards),
             ORDER: render_order(cards, results),

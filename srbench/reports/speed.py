@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from srbench.reports.markdown import escape, grid
@@ -21,7 +21,8 @@ may be compared across devices, and ratios hold within one run, whose variants w
 - ms is the median [p10, p90] of n passes; below ten passes there are no percentiles. ~ marks a row whose spread is over its
   run's limit: read it as an order of magnitude.
 - A ratio is the base's median (eager, float32) over the variant's; in brackets the mean change of PSNR in dB against the base.
-  Networks without brackets were timed with random weights, which serve for times and never for dB.
+  Networks without brackets were timed with random weights, or with some that the zoo has replaced since: these serve for times
+  and not for dB.
 - Memory is what network, picture and pass took at most in a fresh process; pictures/s are those of the best batch tried.
 - “As in papers” counts a deconvolution's kernel once an output pixel, and only the layers that the paper counts.
 """
@@ -60,15 +61,27 @@ def leaderboard_columns(records: Iterable[SpeedResult]) -> pd.DataFrame | None:
     return pd.DataFrame(rows).astype(numbers) if rows else None
 
 
-def render_speed(records: Sequence[SpeedResult]) -> str:
-    """speed.md: a section a device, in it one a scale and input size."""
+def render_speed(records: Sequence[SpeedResult], weights: Mapping[str, str] | None = None) -> str:
+    """speed.md: a section a device, in it one a scale and input size.
+
+    Args:
+        weights: sha256 of each checkpoint's weights as the zoo has them; changes of PSNR of any others are left out.
+    """
     sections: dict[tuple[str, int, tuple[int, int]], list[SpeedResult]] = {}
-    for record in records:
+    for record in (_with_current_weights(record, weights or {}) for record in records):
         sections.setdefault((record.device, record.scale, record.input), []).append(record)
     text = _INTRO
     for key in sorted(sections):
         text += _section(sorted(sections[key], key=lambda r: (r.cost.get("mult_adds") or 0, r.name)))
     return text
+
+
+def _with_current_weights(record: SpeedResult, weights: Mapping[str, str]) -> SpeedResult:
+    """The record, without changes of PSNR where the checkpoint of its name has other weights by now."""
+    if weights.get(record.name, record.weights_sha256) == record.weights_sha256:
+        return record
+    times = {name: variant.model_copy(update={"psnr_change": None}) for name, variant in record.variants.items()}
+    return record.model_copy(update={"variants": times})
 
 
 def _section(records: list[SpeedResult]) -> str:
