@@ -10,6 +10,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
+from srbench.training.muon import Muon
 from srbench.training.recipe import Recipe
 
 
@@ -34,6 +35,8 @@ def make_optimiser(parameters: Iterable[nn.Parameter], recipe: OptimiserSettings
         return torch.optim.SGD(wanted, lr=recipe.lr, momentum=recipe.betas[0], weight_decay=decay)
     if recipe.optimiser == "rmsprop":
         return torch.optim.RMSprop(wanted, lr=recipe.lr, alpha=recipe.betas[1], weight_decay=decay)
+    if recipe.optimiser == "muon":
+        return Muon(wanted, recipe.lr, recipe.betas, decay)
     kind = torch.optim.AdamW if recipe.optimiser == "adamw" else torch.optim.Adam
     # One fused kernel a step: small networks would spend their time between the kernels of a loop over tensors.
     return kind(wanted, lr=recipe.lr, betas=recipe.betas, weight_decay=decay, fused=True)

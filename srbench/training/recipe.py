@@ -91,7 +91,7 @@ class Recipe(BaseModel):
     loss: dict[str, float] = {"l1": 1.0}
     perceptual: Perceptual | None = None
     adversarial: Adversarial | None = None
-    optimiser: Literal["adam", "adamw", "sgd", "rmsprop"] = "adam"
+    optimiser: Literal["adam", "adamw", "muon", "sgd", "rmsprop"] = "adam"
     lr: float = Field(1e-3, gt=0)
     betas: tuple[float, float] = (0.9, 0.999)
     weight_decay: float = Field(0.0, ge=0)
