@@ -50,8 +50,8 @@ class Recipe(BaseModel):
         augment: each crop is flipped and turned into one of its 8 orientations.
         loss: weight of each loss term.
         perceptual, adversarial: the tables that the terms of these names need.
-        optimiser, lr, betas, weight_decay, grad_clip: the optimiser, its peak rate, and the largest gradient norm
-            (0: not clipped).
+        optimiser, lr, betas, weight_decay, grad_clip: the optimiser (muon: see ``muon.py``), its peak rate, and the largest
+            gradient norm (0: not clipped).
         schedule: how the rate falls after the warm-up: ``cosine`` to ``lr_end``, ``exponential`` to ``lr_end``,
             ``step`` by ``gamma`` at each of ``milestones``, or ``constant``.
         warmup, milestones: as fractions of ``steps``. The warm-up is linear.
