@@ -187,3 +187,15 @@ def test_two_processes_give_the_loss_curve_of_one_and_resume_to_the_same_bits(sr
     runs = srbench_home / "runs"
     weights = [load_file(runs / f"fsrcnn_s_x4.{name}" / "state.safetensors") for name in ("two", "parts")]
     assert all(torch.equal(tensor, weights[1][key]) for key, tensor in weights[0].items())
+
+
+@pytest.mark.slow
+def test_two_processes_plan_one_budget(srbench_home: Path) -> None:
+    recipe = srbench_home / "recipe.toml"
+    recipe.write_text(f'data = "{pictures(srbench_home)}"\nval = 2\npatch = 8\nbatch = 8\nprecision = "fp32"\n')
+    command = ["srbench", "train", "fsrcnn_s", "--recipe", str(recipe), "--threads", "1", "--device", "cpu"]
+    torchrun("-m", *command, "--name", "planned", "--budget", "2s", home=srbench_home)
+    card = find_checkpoint("fsrcnn_s_x4.planned")
+    assert "steps follow from a budget of 2 s" in card.notes
+    assert card.hardware.endswith("× 2 processes")
+    assert card.curve[-1]["step"] == card.steps

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 import torch
 from torch import nn
@@ -9,6 +12,10 @@ from torch import nn
 from srbench.models import create_model, get_model
 from srbench.training.initial import draw_weights
 from srbench.training.recipe import load_recipe
+from srbench.training.settings import Settings
+from srbench.training.trainer import train
+from srbench.zoo import load_checkpoint
+from tests.training_pictures import write_pictures
 
 
 def drawn(model: str, *changes: str) -> tuple[nn.Module, dict[str, torch.Tensor]]:
@@ -45,3 +52,16 @@ def test_without_a_skip_the_last_layer_is_pytorchs_too() -> None:
     network, _ = drawn("espcn", "init=pytorch", "skip=none")
     last = [m for m in network.modules() if isinstance(m, nn.Conv2d)][-1].weight.detach()
     assert float(last.abs().max()) > 0.9 * last[0].numel() ** -0.5
+
+
+def test_a_run_starts_from_what_its_recipe_draws(tmp_path: Path, srbench_home: Path) -> None:
+    values = {"data": str(write_pictures(tmp_path / "pictures")), "val": 2, "patch": 8, "batch": 2, "steps": 1}
+    values |= {"val_every": 1, "lr": 1e-12, "ema": 0.0}
+    changes = [f"{key}={json.dumps(value)}" for key, value in values.items()]
+    sums = {}
+    for init in ("model", "pytorch"):
+        recipe = load_recipe("common", "espcn", [*changes, f"init={init}"])
+        card = train("espcn", recipe, Settings(name=init, progress=False, threads=1))
+        sums[init] = float(load_checkpoint(card.name).state_dict()["network.conv1.weight"].sum((1, 2, 3)).abs().max())
+    assert sums["model"] < 0.01  # ESPCN's own first kernels have no mean
+    assert sums["pytorch"] > 0.1

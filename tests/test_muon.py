@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import copy
+import json
+import os
+import signal
+from pathlib import Path
 
 import pytest
 import torch
@@ -11,8 +15,14 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F
 
+from srbench.errors import SrbenchError
 from srbench.training.checkpoint import load_optimiser, optimiser_tensors
 from srbench.training.muon import Muon, orthogonal
+from srbench.training.recipe import load_recipe
+from srbench.training.settings import Settings
+from srbench.training.trainer import train
+from srbench.zoo import load_checkpoint
+from tests.training_pictures import write_pictures
 
 
 @given(st.integers(1, 3), st.integers(1, 24), st.integers(1, 40), st.integers(0, 99), st.sampled_from([1e-6, 1.0, 1e4]))
@@ -100,3 +110,28 @@ def test_layers_of_any_kind_learn_and_a_stored_state_goes_on_in_the_same_bits() 
     load_optimiser(second, {key: value.clone() for key, value in optimiser_tensors(first).items()})
     assert learn(whole, first, 20) == learn(parts, second, 20) < early
     assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), parts.parameters(), strict=True))
+
+
+def test_a_run_stopped_in_the_middle_ends_in_the_same_bits(tmp_path: Path, srbench_home: Path) -> None:
+    values = {"data": str(write_pictures(tmp_path / "pictures")), "val": 2, "patch": 8, "batch": 2, "steps": 6}
+    values |= {"val_every": 3, "log_every": 1, "optimiser": "muon"}
+    recipe = load_recipe("common", "espcn", [f"{key}={json.dumps(value)}" for key, value in values.items()])
+
+    def stop(self: object, step: int, facts: dict[str, object]) -> None:
+        if step == 4:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    whole = train("espcn", recipe, Settings(name="whole", progress=False, threads=1))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("srbench.training.watch.Watch.log", stop)
+        with pytest.raises(SrbenchError, match="stopped at step 4 of 6"):
+            train("espcn", recipe, Settings(name="parts", progress=False, threads=1))
+    parts = train("espcn", recipe, Settings(name="parts", progress=False, threads=1, resume=True))
+    states = [load_checkpoint(card.name).state_dict() for card in (whole, parts)]
+    assert all(torch.equal(states[0][key], states[1][key]) for key in states[0])
+    assert whole.config["optimiser"] == "muon"
+    adam = recipe.model_copy(update={"optimiser": "adam"})
+    other = train("espcn", adam, Settings(name="adam", progress=False, threads=1))
+    assert not torch.equal(
+        load_checkpoint(other.name).state_dict()["network.conv1.weight"], states[0]["network.conv1.weight"]
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from srbench.errors import InputError, UnknownNameError
 from srbench.models import create_model, get_model
 from srbench.training.parent import warm_start
 from srbench.training.recipe import load_recipe
-from srbench.training.settings import Settings
+from srbench.training.settings import InterruptedRunError, Settings
 from srbench.training.trainer import train
 from srbench.zoo import Card, find_checkpoint, load_weights, save_checkpoint
 from tests.training_pictures import write_pictures
@@ -97,6 +98,46 @@ def test_a_run_starts_from_another_scale_and_its_card_says_so(tmp_path: Path, sr
         load_weights(network, srbench_home / "zoo" / "espcn" / find_checkpoint(name).file)
     first, second = (network.state_dict()["network.conv1.weight"] for network in (small, large))
     torch.testing.assert_close(first, second, atol=1e-3, rtol=1e-3)
+
+
+def test_a_parent_beside_the_output_is_found_also_when_a_budget_is_planned(tmp_path: Path, srbench_home: Path) -> None:
+    folder = write_pictures(tmp_path / "pictures")
+    values = {"data": str(folder), "val": 2, "patch": 8, "batch": 2, "steps": 2, "val_every": 2}
+    changes = [f"{key}={json.dumps(value)}" for key, value in values.items()]
+    settings = Settings(progress=False, threads=1, zoo=tmp_path / "other")
+    parent = train("espcn", load_recipe("common", "espcn", changes), settings)
+    recipe = load_recipe("common", "espcn", [*changes, "init_from=espcn_x4.common"])
+    card = train("espcn", recipe, replace(settings, name="child", budget=0.5))
+    assert card.init_sha256 == find_checkpoint(parent.name, tmp_path / "other").sha256
+
+
+def test_a_card_names_the_parent_that_the_run_had_and_not_one_that_came_later(
+    tmp_path: Path, srbench_home: Path
+) -> None:
+    store("espcn", 2)
+    first = find_checkpoint("espcn_x2.common").sha256
+    folder = write_pictures(tmp_path / "pictures")
+    values = {
+        "data": str(folder),
+        "val": 2,
+        "patch": 8,
+        "batch": 2,
+        "steps": 4,
+        "val_every": 2,
+        "log_every": 1,
+        "scale": 2,
+    }
+    changes = [f"{key}={json.dumps(value)}" for key, value in values.items()]
+    recipe = load_recipe("common", "espcn", [*changes, "skip=none", "init_from=espcn_x2.common"])
+    settings = Settings(progress=False, threads=1, name="child")
+    with pytest.MonkeyPatch.context() as stopping:
+        stopping.setattr("srbench.training.run.Stop.asked", property(lambda _: True, lambda *_: None), raising=False)
+        with pytest.raises(InterruptedRunError):
+            train("espcn", recipe, settings)
+    network = create_model("espcn", 2)
+    save_checkpoint(network.state_dict(), find_checkpoint("espcn_x2.common").model_copy(update={"sha256": ""}))
+    assert find_checkpoint("espcn_x2.common").sha256 != first
+    assert train("espcn", recipe, replace(settings, resume=True)).init_sha256 == first
 
 
 def test_batch_norm_keeps_its_statistics_from_the_recipes_step_on(tmp_path: Path, srbench_home: Path) -> None:

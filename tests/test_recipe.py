@@ -38,6 +38,20 @@ def test_a_models_own_values_and_changes_are_resolved() -> None:
     assert load_recipe("paper", "fsrcnn").skip == "none"
 
 
+def test_a_cpus_size_changes_terms_of_the_loss_and_keeps_the_others(tmp_path: Path) -> None:
+    for model in ("srgan", "srgan_s"):
+        loss = load_recipe("srgan", model, size="cpu").loss
+        assert loss == {"perceptual": 0.06, "adversarial": 1e-3, "consistency": 1.0}
+    assert load_recipe("srgan", "srgan").loss == {"perceptual": 0.006, "adversarial": 1e-3}
+    path = tmp_path / "mine.toml"
+    path.write_text(
+        "loss = { l1 = 1.0, mse = 2.0, charbonnier = 3.0 }\n[cpu]\nloss = { mse = 4.0 }\n"
+        "[models.espcn]\nloss = { l1 = 5.0 }\ncpu = { loss = { charbonnier = 6.0 } }\n"
+    )
+    assert load_recipe(str(path), "espcn", size="cpu").loss == {"l1": 5.0, "mse": 4.0, "charbonnier": 6.0}
+    assert load_recipe(str(path), "espcn").loss == {"l1": 5.0, "mse": 2.0, "charbonnier": 3.0}
+
+
 def test_changes_are_typed() -> None:
     changes = ["steps=100", "skip=none", "rescale=[0.5]", "loss.mse=0.25", "options.width=64", "val=3"]
     recipe = load_recipe("common", "fsrcnn", changes)

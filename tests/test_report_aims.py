@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from srbench.errors import InputError
+from srbench.errors import SrbenchError
 from srbench.reports.aims import Aim, read_aims, render_aims, render_games
 from srbench.reports.files import AIMS, GAMES, stale_files, write_reports
 from srbench.results import Result
@@ -18,7 +18,7 @@ def card(model: str, recipe: str = "common", **changes: Any) -> Card:
     facts = {
         "name": f"{model}_x4.{recipe}", "model": model, "scales": [4], "channels": "y", "recipe": recipe, "parameters": 1,
         "data": {}, "steps": 1, "samples_seen": 1, "seed": 0, "commit": "", "hardware": "", "wall_time_s": 90.0,
-        "precision": "bf16",
+        "precision": "bf16", "sha256": "now", "created": "2026-01-02",
     }  # fmt: skip
     return Card.model_validate(facts | changes)
 
@@ -30,7 +30,13 @@ def result(name: str, dataset: str, **scores: float) -> Result:
         }
         for metric, value in scores.items()
     }  # fmt: skip
-    facts = {"checkpoint": name, "model": name.partition("_x4")[0], "dataset": dataset, "scale": 4}
+    facts = {
+        "checkpoint": name,
+        "model": name.partition("_x4")[0],
+        "dataset": dataset,
+        "scale": 4,
+        "weights_sha256": "now",
+    }
     return Result.model_validate(facts | {"protocol": "standard.v1", "images": ["p"], "metrics": metrics})
 
 
@@ -41,7 +47,7 @@ def cells(table: str) -> list[list[str]]:
 def test_an_aim_stands_beside_what_all_seeds_reached() -> None:
     cards = [
         card("fsrcnn"),
-        card("fsrcnn", "common-seed1", wall_time_s=600.0),
+        card("fsrcnn", "common-seed1", seed=1, wall_time_s=600.0),
         card("fsrcnn", "paper"),
         card("srresnet"),
     ]
@@ -60,29 +66,48 @@ def test_an_aim_stands_beside_what_all_seeds_reached() -> None:
     assert cells(render_aims(aims, cards, found)) == [
         ["fsrcnn_x4.common", "30.71 (classic)", "30.80", "**30.80 to 30.90**", "27.50", "2 to 10", ""],
         ["srresnet_x4.common", "32.05 (standard)", "31.50", "31.00", "–", "2", "an hour"],
-        ["vdsr_x4.common", "31.35 (classic)", "31.15", "–", "–", "–", ""],
+        ["vdsr_x4.common", "–", "31.15", "–", "–", "–", ""],
     ]
     assert "no entry" in render_aims([], cards, found)
+    assert r"a \| b" in render_aims([Aim(checkpoint="vdsr_x4.common", psnr=31.15, remark="a | b")], [], [])
+
+
+def test_an_aim_is_met_by_measured_weights_of_this_zoo_and_by_every_seed() -> None:
+    aims = [Aim(checkpoint="espcn_x4.common", psnr=30.0, remark="why")]
+    own, seed = card("espcn"), card("espcn", "common-seed1", seed=1)
+    longer = card("espcn", "common-seed2", seed=2, config={"steps": 9})
+    found = [result("espcn_x4.common", "set5", psnr=30.5), result("espcn_x4.common-seed2", "set5", psnr=31.0)]
+    assert cells(render_aims(aims, [own, longer], found))[0][3:] == ["**30.50**", "–", "2", ""]
+    assert cells(render_aims(aims, [own, seed], found))[0][3:] == ["30.50", "–", "2", "why"]
+    replaced = card("espcn", sha256="later")
+    assert cells(render_aims(aims, [replaced], found))[0][3:] == ["–", "–", "2", "why"]
 
 
 def test_an_adversarial_checkpoint_stands_beside_the_parent_it_really_had() -> None:
     game = {"init_from": "srresnet_x4.common", "config": {"loss": {"l1": 1.0, "adversarial": 0.1}}}
     cards = [
-        card("srresnet", sha256="new"),
+        card("srresnet"),
         card("srresnet", "common-frozen", init_from="srresnet_x4.common", config={"loss": {"l1": 1.0}}),
-        card("srgan", "srgan", init_sha256="new", **game),
+        card("srgan", "srgan", init_sha256="now", **game),
         card("srgan", "of-old", **game),
+        card("srgan", "earlier", **(game | {"created": "2026-01-01"})),
         card("srgan", "replaced", init_sha256="old", **game),
+        card("srgan", "alone", **(game | {"init_from": "srresnet_x4.gone"})),
+        card("srgan", "scratch", **(game | {"init_from": None})),
     ]
     found = [
         result("srresnet_x4.common", "set5", lpips=0.1892, psnr=31.0),
         result("srgan_x4.srgan", "set5", lpips=0.1364, lr_psnr=47.94),
         result("srgan_x4.replaced", "set5", lpips=0.15, lr_psnr=40.0),
     ]
+    none = ["– → –", "–"]
     assert cells(render_games(cards, found)) == [
-        ["srgan_x4.srgan", "srresnet_x4.common", "2", "0.189 → 0.136", "47.9", "– → –", "–"],
-        ["srgan_x4.of-old", "srresnet_x4.common", "2", "0.189 → –", "–", "– → –", "–"],
-        ["srgan_x4.replaced", "srresnet_x4.common (now another)", "2", "– → 0.150", "40.0", "– → –", "–"],
+        ["srgan_x4.srgan", "srresnet_x4.common", "2", "0.189 → 0.136", "47.9", *none],
+        ["srgan_x4.of-old", "srresnet_x4.common", "2", "0.189 → –", "–", *none],
+        ["srgan_x4.earlier", "srresnet_x4.common (replaced since)", "2", *none, *none],
+        ["srgan_x4.replaced", "srresnet_x4.common (replaced since)", "2", "– → 0.150", "40.0", *none],
+        ["srgan_x4.alone", "srresnet_x4.gone (replaced since)", "2", *none, *none],
+        ["srgan_x4.scratch", "–", "2", *none, *none],
     ]
     assert "srbench train srgan_s" in render_games(cards[:2], found)
 
@@ -91,6 +116,7 @@ def test_an_adversarial_checkpoint_stands_beside_the_parent_it_really_had() -> N
     ("text", "message"),
     [
         ("[[aim]\n", "is not TOML"),
+        ('[[aims]]\ncheckpoint = "a"\npsnr = 30\n', r"unknown key 'aims' in .*aims\.toml\. Did you mean 'aim'"),
         ('[[aim]]\ncheckpoint = "a"\npsnr = -1\n', r"aim 0\.psnr = -1: .*greater than 0"),
         ('[[aim]]\ncheckpoint = "a"\npsnr = 30\nlpips = 1\n', r"aim 0\.lpips = 1: Extra inputs"),
         ("[[aim]]\npsnr = 30\n", r"aim 0\.checkpoint = .*Field required"),
@@ -100,7 +126,7 @@ def test_what_is_no_aim_is_one_line(tmp_path: Path, text: str, message: str) -> 
     path = tmp_path / "aims.toml"
     assert read_aims(path) == []
     path.write_text(text)
-    with pytest.raises(InputError, match=message) as error:
+    with pytest.raises(SrbenchError, match=message) as error:
         read_aims(path)
     assert "\n" not in str(error.value)
 

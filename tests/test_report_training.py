@@ -108,6 +108,7 @@ def result(checkpoint: str, dataset: str, scores: list[float], **changes: Any) -
         "model": checkpoint.partition("_x4")[0],
         "dataset": dataset,
         "scale": 4,
+        "weights_sha256": "",
         "protocol": "standard.v1",
         "images": [f"p{index}" for index in range(len(scores))],
         "metrics": {"psnr": score} if scores else {},

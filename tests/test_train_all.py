@@ -102,6 +102,17 @@ def test_several_recipes_are_trained_in_turn(
     ]
 
 
+def test_a_child_does_not_start_from_another_parent_where_its_own_failed(
+    trained: list[tuple[str, Settings]], srbench_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(train, "_leaderboard", lambda *_: None)
+    monkeypatch.setattr(train, "_served", lambda asked: {"common": ["vdsr"], "srgan": ["srgan"]}[asked.recipe])
+    done = run("--recipe", "common", "--recipe", "srgan", "--set", "init_from=vdsr_x4.common")
+    assert done.exit_code == 1
+    assert [name for name, _ in trained] == ["vdsr"]
+    assert "srgan failed: its parent vdsr_x4.common failed" in done.stderr
+
+
 def test_another_zoo_is_not_measured_and_json_is_the_cards(trained: list[tuple[str, Settings]], tmp_path: Path) -> None:
     trained.append(("drrn", Settings()))
     result = run("--out", str(tmp_path / "other"), "--json")

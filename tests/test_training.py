@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -105,13 +106,15 @@ def test_an_average_follows_weights_and_counts() -> None:
     assert torch.equal(still.weights()["0.weight"], network[0].weight)
 
 
-@pytest.mark.parametrize("name", ["adam", "adamw", "sgd", "rmsprop"])
+@pytest.mark.parametrize("name", get_args(Recipe.model_fields["optimiser"].annotation))
 def test_every_optimiser_goes_downhill(name: str) -> None:
-    weight = nn.Parameter(torch.ones(3))
-    optimiser = make_optimiser([weight], Recipe.model_validate({"optimiser": name, "lr": 0.01}))
-    (weight**2).sum().backward()
+    weights = [nn.Parameter(torch.ones(3)), nn.Parameter(torch.eye(3))]
+    optimiser = make_optimiser(weights, Recipe.model_validate({"optimiser": name, "lr": 0.01}))
+    assert type(optimiser).__name__.lower() == name
+    sum((weight**2).sum() for weight in weights).backward()
     optimiser.step()
-    assert (weight < 1).all()
+    assert (weights[0] < 1).all()
+    assert (weights[1].diagonal() < 1).all()
 
 
 @pytest.mark.parametrize(("model", "channels"), [("fsrcnn_s", "y"), ("espcn", "rgb"), ("srcnn", "y")])

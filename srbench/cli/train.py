@@ -177,26 +177,28 @@ def _train_one(model: str, asked: Asked, settings: Settings) -> Card:
 
 
 def _train_all(wanted: list[Asked], settings: Settings, as_json: bool) -> None:
-    from srbench.errors import SrbenchError
+    from srbench.errors import SrbenchError, UnavailableError
     from srbench.training.distributed import is_main
     from srbench.training.settings import InterruptedRunError
     from srbench.zoo import checkpoint_name, list_checkpoints
 
     cards: list[Card] = []
-    failed = 0
+    failed: set[str] = set()
     for asked, model in [(recipe, model) for recipe in wanted for model in _served(recipe)]:
+        resolved, tag = asked.resolve(model)
+        name = checkpoint_name(model, [resolved.scale], tag)
         try:
-            resolved, tag = asked.resolve(model)
-            name = checkpoint_name(model, [resolved.scale], tag)
             if found := list_checkpoints(name, settings.zoo):
                 cards += found
                 _say(f"{name} is in the zoo")
                 continue
+            if resolved.init_from in failed:
+                raise UnavailableError("no_weights", f"its parent {resolved.init_from} failed")
             cards.append(_train_one(model, asked, settings))
         except InterruptedRunError as error:
             raise InterruptedRunError(f"{str(error).partition(';')[0]}; the same command goes on") from None
         except SrbenchError as error:
-            failed += 1
+            failed.add(name)
             _say(f"{model} failed: {' '.join(str(error).split())}")
             continue
         _report(cards[-1], as_json=False, err=True)

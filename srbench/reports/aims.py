@@ -8,9 +8,9 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from srbench.errors import InputError
+from srbench.errors import InputError, UnknownNameError
 from srbench.reports.comparison import mean_score
-from srbench.reports.markdown import grid
+from srbench.reports.markdown import escape, grid
 from srbench.reports.order import PROTOCOL, published_figure
 from srbench.reports.view import NONE, number
 from srbench.results import Result
@@ -21,7 +21,7 @@ class Aim(BaseModel):
     """One entry of ``zoo/aims.toml``.
 
     Attributes:
-        checkpoint: its name; seeds of the same recipe count with it.
+        checkpoint: its name; trainings that differ in the seed alone count with it.
         psnr: dB on Set5 under ``standard``.
         remark: what stands in the way where it falls short, and what more would take.
     """
@@ -37,12 +37,15 @@ def read_aims(path: Path) -> list[Aim]:
     """The entries ``[[aim]]`` of a file, in its order; none where there is no file.
 
     Raises:
-        InputError: not TOML, an unknown key or a value that cannot be used.
+        UnknownNameError: an unknown key at the top. InputError: not TOML, or an entry that cannot be used.
     """
     if not path.is_file():
         return []
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
+        for key in values:
+            if key != "aim":
+                raise UnknownNameError("key", key, ["aim"], str(path))
         return TypeAdapter(list[Aim]).validate_python(values.get("aim", []))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path} is not TOML: {error}") from None
@@ -58,13 +61,13 @@ def render_aims(aims: Sequence[Aim], cards: Sequence[Card], results: Sequence[Re
         return "Nothing was aimed at: `zoo/aims.toml` has no entry.\n"
     rows = []
     for aim in aims:
-        alike = [c for c in cards if c.name == aim.checkpoint or c.name.startswith(f"{aim.checkpoint}-seed")]
+        own = next((c for c in cards if c.name == aim.checkpoint), None)
+        alike = [c for c in cards if own and (c is own or _other_seed(c, own))]
         set5 = [score for c in alike if (score := _mean(results, c, "set5")) is not None]
         set14 = [score for c in alike if (score := _mean(results, c, "set14")) is not None]
-        met = bool(set5) and round(min(set5), 2) >= aim.psnr
+        met = bool(set5) and len(set5) == len(alike) and round(min(set5), 2) >= aim.psnr
         reached = _range(set5)
-        scale = alike[0].scales[0] if alike else 4
-        found = published_figure(aim.checkpoint.rpartition("_x")[0], scale, "set5")
+        found = published_figure(own.model, own.scales[0], "set5") if own else None
         rows.append(
             [
                 aim.checkpoint,
@@ -73,7 +76,7 @@ def render_aims(aims: Sequence[Aim], cards: Sequence[Card], results: Sequence[Re
                 f"**{reached}**" if met else reached,
                 _range(set14),
                 _range([c.wall_time_s / 60 for c in alike], 0),
-                "" if met else aim.remark,
+                "" if met else escape(aim.remark),
             ]
         )
     return grid(
@@ -88,14 +91,19 @@ def render_games(cards: Sequence[Card], results: Sequence[Result]) -> str:
     rows = []
     by_name = {card.name: card for card in cards}
     for card in cards:
-        parent = by_name.get(card.init_from or "")
-        if "adversarial" not in card.config.get("loss", {}) or parent is None:
+        if "adversarial" not in card.config.get("loss", {}):
             continue
-        # Another network may have come to bear the parent's name since; cards of old do not say.
-        same = card.init_sha256 in (None, parent.sha256)
-        cells = [card.name, parent.name if same else f"{parent.name} (now another)", f"{card.wall_time_s / 60:.0f}"]
+        parent = by_name.get(card.init_from or "")
+        if parent and (parent.sha256 != card.init_sha256 if card.init_sha256 else parent.created > card.created):
+            parent = None  # another network bears the parent's name by now
+        named = card.init_from or NONE
+        cells = [
+            card.name,
+            named if parent or named == NONE else f"{named} (replaced since)",
+            f"{card.wall_time_s / 60:.0f}",
+        ]
         for dataset in ("set5", "set14"):
-            before = _mean(results, parent, dataset, "lpips") if same else None
+            before = _mean(results, parent, dataset, "lpips") if parent else None
             after = _mean(results, card, dataset, "lpips")
             cells.append(f"{_shown(before, 3)} → {_shown(after, 3)}")
             cells.append(_shown(_mean(results, card, dataset, "lr-psnr"), 1))
@@ -106,8 +114,14 @@ def render_games(cards: Sequence[Card], results: Sequence[Result]) -> str:
     return grid(heads, rows, {0, 1})
 
 
+def _other_seed(card: Card, own: Card) -> bool:
+    """Whether the two were trained alike but for the seed."""
+    alike = [{**c.config, "seed": None} for c in (card, own)]
+    return alike[0] == alike[1] and card.model == own.model and card.seed != own.seed
+
+
 def _mean(results: Iterable[Result], card: Card, dataset: str, metric: str = "psnr") -> float | None:
-    return mean_score(results, card.name, dataset, card.scales[0], PROTOCOL, metric)
+    return mean_score(results, card, dataset, PROTOCOL, metric)
 
 
 def _shown(value: float | None, digits: int) -> str:

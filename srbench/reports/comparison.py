@@ -11,6 +11,7 @@ import numpy as np
 from srbench.errors import InputError, UnavailableError, UnknownNameError
 from srbench.results import Result
 from srbench.stats import ALPHA, differences, least_p, mean_interval, paired_test
+from srbench.zoo import Card
 
 
 @dataclass(frozen=True)
@@ -100,14 +101,14 @@ def compare(
 
 
 def mean_score(
-    results: Iterable[Result], checkpoint: str, dataset: str, scale: int, protocol: str, metric: str = "psnr"
+    results: Iterable[Result], card: Card, dataset: str, protocol: str, metric: str = "psnr"
 ) -> float | None:
-    """The mean of one stored cell without variant; None where it was not measured or has no number."""
-    wanted = (checkpoint, dataset, scale, protocol, "")
-    for result in results:
-        if (result.checkpoint, result.dataset, result.scale, result.protocol, result.variant) == wanted:
+    """The mean of one stored cell of a checkpoint, without variant; None where these weights have no number there."""
+    wanted = (card.name, card.sha256, dataset, card.scales[0], protocol, "")
+    for r in results:
+        if (r.checkpoint, r.weights_sha256, r.dataset, r.scale, r.protocol, r.variant) == wanted:
             try:
-                return result.mean(metric)
+                return r.mean(metric)
             except (UnavailableError, UnknownNameError):
                 return None
     return None

@@ -27,7 +27,7 @@ def render_order(cards: Iterable[Card], results: Sequence[Result], scale: int = 
     measured = []
     for card in cards:
         if card.recipe == "common" and card.scales == [scale]:
-            scores = [mean_score(results, card.name, dataset, scale, PROTOCOL) for dataset in _DATASETS]
+            scores = [mean_score(results, card, dataset, PROTOCOL) for dataset in _DATASETS]
             if scores[-1] is not None:
                 measured.append((card, scores))
     if not measured:

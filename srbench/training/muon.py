@@ -2,7 +2,7 @@
 
 Jordan et al., "Muon: an optimizer for hidden layers in neural networks", 2024; steps of the size of Adam's as in Liu et al.,
 2025, arXiv:2502.16982. ``torch.optim.Muon`` takes matrices alone, one after another; here a convolution is the matrix of its
-outputs by everything else, and layers of one shape go through the iteration together.
+outputs by everything else (a transposed one, of its inputs), and layers of one shape go through the iteration together.
 """
 
 from __future__ import annotations

@@ -37,7 +37,7 @@ def make_optimiser(parameters: Iterable[nn.Parameter], recipe: OptimiserSettings
         return torch.optim.RMSprop(wanted, lr=recipe.lr, alpha=recipe.betas[1], weight_decay=decay)
     if recipe.optimiser == "muon":
         return Muon(wanted, recipe.lr, recipe.betas, decay)
-    kind = torch.optim.AdamW if recipe.optimiser == "adamw" else torch.optim.Adam
+    kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[recipe.optimiser]
     # One fused kernel a step: small networks would spend their time between the kernels of a loop over tensors.
     return kind(wanted, lr=recipe.lr, betas=recipe.betas, weight_decay=decay, fused=True)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,51 @@ from torch import nn
 
 from srbench.errors import InputError, UnknownNameError
 from srbench.models import Model, get_model
+from srbench.training.initial import draw_weights
+from srbench.training.recipe import Recipe
 from srbench.zoo import Card, find_checkpoint, load_weights, read_tensors, verify
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a run's first weights came from. It is kept with the run's state: a name may mean other weights at the next sitting.
+
+    Attributes:
+        init_sha256: of the parent's weights, "" without ``init_from``.
+        warm: what ``warm_from`` gave, for the card; "" without it.
+    """
+
+    init_sha256: str = ""
+    warm: str = ""
+
+    def facts(self) -> dict[str, Any]:
+        """What a saved state keeps of it."""
+        return {"origin": asdict(self)}
+
+
+def first_weights(
+    network: nn.Module,
+    model: Model,
+    recipe: Recipe,
+    channels: str,
+    options: Mapping[str, Any],
+    zoo: Path | None = None,
+) -> Origin:
+    """Give a new network the weights that its recipe starts from: drawn, a parent's, or what fits of another scale's.
+
+    Args:
+        network: a ``model`` at the recipe's scale with ``channels`` and ``options``, its own weights drawn.
+        zoo: where a checkpoint is looked for first; then in zoo/.
+
+    Raises:
+        UnknownNameError, InputError: as :func:`start_from` and :func:`warm_start`.
+    """
+    draw_weights(network, model, recipe)
+    if recipe.init_from:
+        return Origin(start_from(recipe.init_from, network, model, recipe.scale, channels, options, zoo).sha256)
+    if recipe.warm_from:
+        return Origin(warm=warm_start(recipe.warm_from, network, model, zoo))
+    return Origin()
 
 
 def start_from(

@@ -38,7 +38,7 @@ class Recipe(BaseModel):
         channels: ``"y"``, ``"rgb"``, or ``"model"`` for what the network was published on.
         skip: ``"bicubic"`` adds the network's output to the bicubic enlargement, where it has no such skip itself.
         options: the model's build options.
-        init: who draws the initial weights: the ``"model"``, as its file says, or ``"pytorch"``, each layer as is usual there.
+        init: who draws the initial weights: the ``"model"``, as its file says, or ``"pytorch"`` (see ``initial.py``).
         init_from: a checkpoint of the same architecture, options and scale whose weights training starts from, or "".
         warm_from: a checkpoint of the same architecture at any scale, or ``x2.common`` for whatever network is trained;
             training starts from those of its weights that fit.
@@ -233,14 +233,14 @@ def load_recipe(name: str, model: str, changes: Iterable[str] = (), size: Size =
         raise InputError(f"recipe {path} is not TOML: {error}") from None
     by_model, cpu = values.pop("models", {}), values.pop("cpu", {})
     own = dict(by_model.get(model, {}))
-    cpu = {**cpu, **own.pop("cpu", {})}
-    for key in cpu:
+    own_cpu = own.pop("cpu", {})
+    for key in [*cpu, *own_cpu]:
         if key not in CPU_KEYS:
             raise UnknownNameError("key of [cpu]", key, CPU_KEYS, str(path))
     values.setdefault("name", path.stem.rpartition(".")[2])
-    values = merged(values, {key: _table(value) for key, value in own.items()})
-    if size == "cpu" and cpu:
-        values = {**values, **cpu, "size": "cpu"}
+    small = [cpu, own_cpu, {"size": "cpu"}] if size == "cpu" and (cpu or own_cpu) else []
+    for table in (own, *small):
+        values = merged(values, {key: _table(value) for key, value in table.items()})
     return resolve(values, str(path), changes)
 
 

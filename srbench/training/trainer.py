@@ -32,10 +32,9 @@ from srbench.training.data import find_training_sets
 from srbench.training.distributed import Processes
 from srbench.training.gan import Game
 from srbench.training.half import halved
-from srbench.training.initial import draw_weights
 from srbench.training.losses import Losses, check_terms
 from srbench.training.optimise import Average, clip_gradients, freeze_norms, learning_rate, make_optimiser
-from srbench.training.parent import start_from, warm_start
+from srbench.training.parent import Origin, first_weights
 from srbench.training.perceptual import PerceptualLoss, with_backbone
 from srbench.training.pictures import enlarge_margin, load_pictures
 from srbench.training.progress import Progress
@@ -78,7 +77,7 @@ def train(model_name: str, recipe: Recipe, settings: Settings | None = None) -> 
     if not (settings.overwrite or settings.resume or settings.extend) and list_checkpoints(name, settings.zoo):
         raise InputError(f"the zoo has a checkpoint {name}; --overwrite replaces it, --name keeps both")
     folder = (settings.runs or home() / "runs") / name
-    length = processes.agree(_length(model_name, recipe, settings, folder))
+    length = processes.agree(_length(model_name, recipe, settings, folder, processes))
     recipe = length.recipe
     check_terms(recipe.loss)
     channels: Literal["y", "rgb"] = model.channels if recipe.channels == "model" else recipe.channels
@@ -88,13 +87,10 @@ def train(model_name: str, recipe: Recipe, settings: Settings | None = None) -> 
 
     torch.manual_seed(recipe.seed)
     network = create_model(model.name, recipe.scale, channels=channels, **options)
-    draw_weights(network, model, recipe)
+    origin = first_weights(network, model, recipe, channels, options, settings.zoo)
     network = network.to(device)
     if recipe.channels_last:
         network = network.to(memory_format=torch.channels_last)
-    alike = (network, model, recipe.scale, channels, options)
-    parent = start_from(recipe.init_from, *alike, settings.zoo) if recipe.init_from else None
-    warm = [warm_start(recipe.warm_from, network, model, settings.zoo)] if recipe.warm_from else []
     side = recipe.patch * (recipe.scale if model.pre_upsampled else 1)
     shape = (recipe.batch // processes.world, 1 if channels == "y" else 3, side, side)
     forward = compiled(network, recipe, shape) if recipe.compile else training_form(network)
@@ -135,6 +131,7 @@ def train(model_name: str, recipe: Recipe, settings: Settings | None = None) -> 
             load_optimiser(optimiser, state.tensors.get("optimiser", {}))
             load_random(state.tensors["random"])
             run = Progress(state.tensors["best"], measured, **state.facts["progress"])
+            origin = Origin(**state.facts["origin"]) if "origin" in state.facts else origin
             if game:
                 game.load(state.tensors, state.facts["game"], device)
 
@@ -211,7 +208,9 @@ def train(model_name: str, recipe: Recipe, settings: Settings | None = None) -> 
             if due and processes.main:
                 run.collect(folder, recipe.seed)
                 run.seconds = clock.seconds()
-                _save(folder, done, model, recipe, network, average, optimiser, run, game, length)
+                _save(
+                    folder, done, model, recipe, network, average, optimiser, run, game, length.facts() | origin.facts()
+                )
                 saved = time.monotonic()
             if stopped and not last:
                 raise InterruptedRunError(f"{name} stopped at step {done} of {recipe.steps}; go on with --resume")
@@ -233,7 +232,7 @@ def train(model_name: str, recipe: Recipe, settings: Settings | None = None) -> 
         wall_time_s=round(run.seconds, 1),
         precision=recipe.precision,
         init_from=recipe.init_from or None,
-        init_sha256=parent.sha256 if parent else None,
+        init_sha256=origin.init_sha256 or None,
         config=recipe.model_dump(mode="json"),
         curve=run.curve,
         notes="; ".join(
@@ -242,7 +241,7 @@ def train(model_name: str, recipe: Recipe, settings: Settings | None = None) -> 
                 *([learned["perceptual"].source] if "perceptual" in learned else []),
                 *([f"step {step}: {reason}" for step, reason in game.health.events] if game else []),
                 *length.notes(),
-                *warm,
+                *filter(None, [origin.warm]),
             ]
         ),
     )
@@ -263,7 +262,7 @@ def _save(
     optimiser: torch.optim.Optimizer,
     run: Progress,
     game: Game | None,
-    length: Length,
+    plan: dict[str, Any],
 ) -> None:
     tensors = {
         "network": dict(network.state_dict()),
@@ -272,7 +271,7 @@ def _save(
         "optimiser": optimiser_tensors(optimiser),
         "random": random_tensors(),
     }
-    facts = {"model": model.name, "recipe": recipe.model_dump(mode="json"), "progress": run.facts(), **length.facts()}
+    facts = {"model": model.name, "recipe": recipe.model_dump(mode="json"), "progress": run.facts(), **plan}
     if game:
         game.collect()  # nothing is saved after a loss that is no number
         tensors.update(game.tensors())
@@ -280,7 +279,7 @@ def _save(
     save_state(folder, RunState(step, tensors, facts))
 
 
-def _length(model_name: str, recipe: Recipe, settings: Settings, folder: Path) -> Length:
+def _length(model_name: str, recipe: Recipe, settings: Settings, folder: Path, processes: Processes) -> Length:
     if settings.extend:
         return longer(recipe, folder, settings.extend)
     kept = planned(recipe, folder) if settings.resume and not settings.overwrite else None
@@ -289,11 +288,13 @@ def _length(model_name: str, recipe: Recipe, settings: Settings, folder: Path) -
     if not settings.budget:
         return Length(recipe)
     with TemporaryDirectory() as temporary:
-        place = Path(temporary)
+        place = Path(processes.agree(temporary))  # the first process writes the log that all read
 
         def trial(short: Recipe) -> tuple[Path, float]:
             alone = replace(settings, name="trial", zoo=place, runs=place, resume=False, progress=False, budget=0.0)
-            card = train(model_name, short, alone)
+            card = train(model_name, short.model_copy(update={"init_from": "", "warm_from": ""}), alone)
             return place / card.name, card.wall_time_s
 
-        return Length(steps_within(recipe, settings.budget, trial), settings.budget)
+        found = Length(steps_within(recipe, settings.budget, trial), settings.budget)
+        processes.wait()
+        return found
