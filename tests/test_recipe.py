@@ -32,7 +32,7 @@ def test_a_committed_recipe_is_complete_and_named_as_its_file(path: Path) -> Non
 
 
 def test_a_models_own_values_and_changes_are_resolved() -> None:
-    assert load_recipe("common", "srresnet").lr == 1e-3
+    assert load_recipe("common", "msrresnet").lr == 6e-4
     assert load_recipe("common", "fsrcnn").lr == 4e-3
     assert load_recipe("common", "fsrcnn", ["lr=0.002"]).lr == 0.002
     assert load_recipe("paper", "fsrcnn").skip == "none"
