@@ -10,7 +10,7 @@ import pytest
 from srbench.errors import SrbenchError
 from srbench.reports.aims import Aim, read_aims, render_aims, render_games
 from srbench.reports.files import AIMS, GAMES, stale_files, write_reports
-from srbench.results import Result
+from srbench.results import Result, read_results
 from srbench.zoo import Card, list_checkpoints
 
 
@@ -147,3 +147,5 @@ def test_the_committed_aims_are_of_checkpoints_that_are_there() -> None:
     aims = read_aims(zoo / "aims.toml")
     assert {aim.checkpoint for aim in aims} <= {c.name for c in list_checkpoints(root=zoo)}
     assert len({aim.checkpoint for aim in aims}) == len(aims) > 5
+    lines = render_aims(aims, list_checkpoints(root=zoo), read_results(zoo.parent / "results")).splitlines()[2:]
+    assert all("**" in line or not line.endswith("|  |") for line in lines), "an aim that is missed says why"
