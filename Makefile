@@ -8,7 +8,7 @@ BENCH ?= tests/benchmarks
 RECIPES ?= common srgan srgan-perpix esrgan-wgan-gp
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo dev test check format bench report zoo clean
+.PHONY: help install demo dev test check same format bench report zoo clean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -25,7 +25,7 @@ $(VENV)/.dev: $(VENV)/.installed
 
 install: $(VENV)/.installed  ## make .venv with srbench and its pinned dependencies
 
-demo: install  ## measure the zoo and the interpolators on four pictures and print the leaderboard
+demo: install  ## measure the zoo and the interpolators on four images and print the leaderboard
 	$(BIN)/srbench eval --all --datasets sample
 
 dev: $(VENV)/.dev  ## what tests and checks need, the basicsr extra included
@@ -38,6 +38,9 @@ check: dev  ## format, lint, types, and that reports/ is fresh
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/srbench report --check
+
+same: dev  ## scores of the zoo and two short trainings; BEFORE=file compares bit for bit with another commit's
+	$(BIN)/python -m tests.same_numbers same_numbers.json $(if $(BEFORE),--against $(BEFORE))
 
 format: dev  ## format the code
 	$(BIN)/ruff format .

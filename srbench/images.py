@@ -1,6 +1,6 @@
-"""Pictures: files, 8-bit ↔ float, BT.601 luma, crops; ``resize.py``'s MATLAB-exact ``imresize`` is part of this module.
+"""Images: files, 8-bit ↔ float, BT.601 luma, crops; ``resize.py``'s MATLAB-exact ``imresize`` is part of this module.
 
-At a file's edge a picture is a NumPy uint8 array, ``(H, W, 3)`` RGB or ``(H, W)`` gray. Inside networks and metrics it is a
+At a file's edge an image is a NumPy uint8 array, ``(H, W, 3)`` RGB or ``(H, W)`` gray. Inside networks and metrics it is a
 torch tensor ``(N, C, H, W)``. torch is imported by the functions that need it, so that reports run without it.
 """
 
@@ -29,7 +29,7 @@ __all__ = [
 ]  # fmt: skip
 
 U8 = npt.NDArray[np.uint8]
-Picture = TypeVar("Picture", bound=Any)
+ImageArray = TypeVar("ImageArray", bound=Any)
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 
@@ -43,7 +43,7 @@ _OFFSET = (16.0, 128.0, 128.0)
 
 
 def list_images(folder: Path | str) -> list[Path]:
-    """The pictures of a folder in natural order (img_2 before img_10); hidden files are passed over."""
+    """The images of a folder in natural order (img_2 before img_10); hidden files are passed over."""
     folder = Path(folder)
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder")
@@ -55,10 +55,10 @@ def list_images(folder: Path | str) -> list[Path]:
 
 
 def read_image(path: Path | str) -> U8:
-    """A picture file as uint8 ``(H, W, 3)`` RGB or ``(H, W)`` gray.
+    """An image file as uint8 ``(H, W, 3)`` RGB or ``(H, W)`` gray.
 
     Palettes become RGB, 1-bit becomes gray 0/255, an alpha channel that is opaque everywhere is dropped, EXIF orientation is
-    applied. 16-bit, CMYK, transparent and animated pictures are refused: any conversion of them would change the numbers.
+    applied. 16-bit, CMYK, transparent and animated images are refused: any conversion of them would change the numbers.
 
     Raises:
         InputError: with the file's name and what was expected.
@@ -69,14 +69,14 @@ def read_image(path: Path | str) -> U8:
     try:
         with Image.open(path) as file:
             _refuse(path, file)
-            picture = ImageOps.exif_transpose(file)
-            picture.load()
+            image = ImageOps.exif_transpose(file)
+            image.load()
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
     except UnidentifiedImageError:
-        raise InputError(f"{path}: not a picture (expected one of {', '.join(s[1:] for s in SUFFIXES)})") from None
+        raise InputError(f"{path}: not an image (expected one of {', '.join(s[1:] for s in SUFFIXES)})") from None
     except Image.DecompressionBombError as error:
-        raise InputError(f"{path}: too large to be a test picture ({error})") from None
+        raise InputError(f"{path}: too large to be a test image ({error})") from None
     except (
         OSError,
         SyntaxError,
@@ -89,21 +89,21 @@ def read_image(path: Path | str) -> U8:
         struct.error,
     ) as error:
         raise InputError(f"{path}: cannot be decoded, the file is damaged or cut off ({error})") from None
-    if "transparency" in picture.info:  # a transparent colour or palette entries: PNG's tRNS, GIF's index
-        picture = picture.convert("LA" if picture.mode in ("1", "L") else "RGBA")
-    elif picture.mode in ("P", "PA"):
-        picture = picture.convert("RGBA" if picture.mode == "PA" else "RGB")
-    if picture.mode in ("RGBA", "LA"):
-        if picture.getchannel("A").getextrema() != (255, 255):
-            raise InputError(f"{path}: has transparent pixels; expected an opaque picture (flatten it first)")
-        picture = picture.convert(picture.mode[:-1])
-    if picture.mode == "1":
-        picture = picture.convert("L")
-    return np.array(picture, dtype=np.uint8)
+    if "transparency" in image.info:  # a transparent colour or palette entries: PNG's tRNS, GIF's index
+        image = image.convert("LA" if image.mode in ("1", "L") else "RGBA")
+    elif image.mode in ("P", "PA"):
+        image = image.convert("RGBA" if image.mode == "PA" else "RGB")
+    if image.mode in ("RGBA", "LA"):
+        if image.getchannel("A").getextrema() != (255, 255):
+            raise InputError(f"{path}: has transparent pixels; expected an opaque image (flatten it first)")
+        image = image.convert(image.mode[:-1])
+    if image.mode == "1":
+        image = image.convert("L")
+    return np.array(image, dtype=np.uint8)
 
 
 def _refuse(path: Path, file: Any) -> None:
-    """Raise InputError for pictures with no exact 8-bit form."""
+    """Raise InputError for images with no exact 8-bit form."""
     head = path.open("rb").read(26)
     png_depth = head[24] if head[:4] == b"\x89PNG" and len(head) > 24 else 8
     bits = getattr(file, "tag_v2", {}).get(258, (png_depth,))
@@ -114,10 +114,10 @@ def _refuse(path: Path, file: Any) -> None:
     if file.mode == "CMYK":
         raise InputError(f"{path}: is CMYK; expected RGB or gray (convert it with a colour profile first)")
     if getattr(file, "n_frames", 1) > 1:
-        raise InputError(f"{path}: has {file.n_frames} frames; expected one picture")
+        raise InputError(f"{path}: has {file.n_frames} frames; expected one image")
 
 
-def write_image(path: Path | str, picture: U8) -> None:
+def write_image(path: Path | str, image: U8) -> None:
     """Write uint8 ``(H, W, 3)`` or ``(H, W)``; the suffix gives the format (WebP lossless, JPEG at quality 95).
 
     The file appears whole or not at all; an OSError such as of a full disk names it.
@@ -134,19 +134,19 @@ def write_image(path: Path | str, picture: U8) -> None:
         options = {"lossless": True}
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        _replace(path, picture, options)
+        _replace(path, image, options)
     except OSError as error:  # a failed write names no file
         raise OSError(error.errno or errno.EIO, error.strerror or str(error), str(path)) from error
 
 
-def _replace(path: Path, picture: U8, options: dict[str, Any]) -> None:
+def _replace(path: Path, image: U8, options: dict[str, Any]) -> None:
     """Encode into a temporary file beside ``path`` and move it there."""
     from PIL import Image
 
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
     try:
         with os.fdopen(handle, "wb") as file:
-            Image.fromarray(np.ascontiguousarray(picture)).save(
+            Image.fromarray(np.ascontiguousarray(image)).save(
                 file, format=Image.registered_extensions()[path.suffix.lower()], **options
             )
         Path(temporary).chmod(0o644)
@@ -156,18 +156,16 @@ def _replace(path: Path, picture: U8, options: dict[str, Any]) -> None:
         raise
 
 
-def as_rgb(picture: U8) -> U8:
-    """``(H, W, 3)``: a gray picture has its channel three times."""
-    return np.repeat(picture[..., None], 3, axis=2) if picture.ndim == 2 else picture
+def as_rgb(image: U8) -> U8:
+    """``(H, W, 3)``: a gray image has its channel three times."""
+    return np.repeat(image[..., None], 3, axis=2) if image.ndim == 2 else image
 
 
-def to_tensor(picture: U8) -> Tensor:
+def to_tensor(image: U8) -> Tensor:
     """uint8 ``(H, W, C)`` or ``(H, W)`` → float32 ``(1, C, H, W)`` in [0, 1]."""
     import torch
 
-    planar = torch.from_numpy(np.ascontiguousarray(picture if picture.ndim == 3 else picture[..., None])).permute(
-        2, 0, 1
-    )
+    planar = torch.from_numpy(np.ascontiguousarray(image if image.ndim == 3 else image[..., None])).permute(2, 0, 1)
     return planar[None].to(torch.float32).div_(255.0).contiguous()
 
 
@@ -194,17 +192,17 @@ def round_u8(tensor: Tensor) -> Tensor:
     return out
 
 
-def luma(picture: Any) -> Any:
+def luma(image: Any) -> Any:
     """BT.601 studio luma (16–235) of RGB on the 0–255 scale, not rounded.
 
     Args:
-        picture: NumPy ``(…, 3)`` → ``(…)``, or Tensor ``(N, 3, H, W)`` → ``(N, 1, H, W)``. uint8 gives float64, a float type
+        image: NumPy ``(…, 3)`` → ``(…)``, or Tensor ``(N, 3, H, W)`` → ``(N, 1, H, W)``. uint8 gives float64, a float type
             is kept.
     """
     import torch
 
-    array = isinstance(picture, np.ndarray)
-    planes = (torch.from_numpy(np.ascontiguousarray(picture)) if array else picture).unbind(-1 if array else 1)
+    array = isinstance(image, np.ndarray)
+    planes = (torch.from_numpy(np.ascontiguousarray(image)) if array else image).unbind(-1 if array else 1)
     dtype = planes[0].dtype if planes[0].is_floating_point() else torch.float64
     r, g, b = (weight / 255.0 for weight in _YCBCR[0])
     y = torch.empty_like(planes[0], dtype=dtype, memory_format=torch.contiguous_format)
@@ -217,44 +215,44 @@ def luma(picture: Any) -> Any:
     return y.numpy() if array else y[:, None]
 
 
-def ycbcr(picture: Tensor) -> Tensor:
+def ycbcr(image: Tensor) -> Tensor:
     """RGB ``(N, 3, H, W)`` in [0, 1] → BT.601 studio Y, Cb, Cr on the same scale (Y 16/255–235/255)."""
-    return _mix(picture, np.array(_YCBCR) / 255.0, np.zeros(3), np.array(_OFFSET) / 255.0)
+    return _mix(image, np.array(_YCBCR) / 255.0, np.zeros(3), np.array(_OFFSET) / 255.0)
 
 
-def rgb(picture: Tensor) -> Tensor:
+def rgb(image: Tensor) -> Tensor:
     """BT.601 studio YCbCr ``(N, 3, H, W)`` → RGB, both in [0, 1]; the inverse of ``ycbcr``, not clipped."""
-    return _mix(picture, np.linalg.inv(np.array(_YCBCR) / 255.0), np.array(_OFFSET) / 255.0, np.zeros(3))
+    return _mix(image, np.linalg.inv(np.array(_YCBCR) / 255.0), np.array(_OFFSET) / 255.0, np.zeros(3))
 
 
 def _mix(
-    picture: Tensor, matrix: npt.NDArray[Any], before: npt.NDArray[np.float64], after: npt.NDArray[np.float64]
+    image: Tensor, matrix: npt.NDArray[Any], before: npt.NDArray[np.float64], after: npt.NDArray[np.float64]
 ) -> Tensor:
-    """``matrix @ (picture − before) + after`` over the channels, as three sums in place (no matrix product: no BLAS)."""
+    """``matrix @ (image − before) + after`` over the channels, as three sums in place (no matrix product: no BLAS)."""
     import torch
 
     constant = after - matrix @ before
-    out = torch.empty_like(picture)
+    out = torch.empty_like(image)
     for row in range(3):
         w = [float(v) for v in matrix[row]]
-        plane = torch.mul(picture[:, 0], w[0], out=out[:, row])
-        plane.add_(picture[:, 1], alpha=w[1]).add_(picture[:, 2], alpha=w[2]).add_(float(constant[row]))
+        plane = torch.mul(image[:, 0], w[0], out=out[:, row])
+        plane.add_(image[:, 1], alpha=w[1]).add_(image[:, 2], alpha=w[2]).add_(float(constant[row]))
     return out
 
 
-def crop_to_multiple(picture: Picture, multiple: int) -> Picture:
+def crop_to_multiple(image: ImageArray, multiple: int) -> ImageArray:
     """An array ``(H, W, …)`` without the rows and columns at the bottom and right past a multiple; InputError if none is left."""
-    height, width = picture.shape[0] // multiple * multiple, picture.shape[1] // multiple * multiple
+    height, width = image.shape[0] // multiple * multiple, image.shape[1] // multiple * multiple
     if not height or not width:
-        raise InputError(f"a {picture.shape[1]}×{picture.shape[0]} picture is smaller than {multiple}×{multiple}")
-    return picture[:height, :width]
+        raise InputError(f"a {image.shape[1]}×{image.shape[0]} image is smaller than {multiple}×{multiple}")
+    return image[:height, :width]
 
 
-def shave(picture: Picture, border: int) -> Picture:
+def shave(image: ImageArray, border: int) -> ImageArray:
     """An array ``(H, W, …)`` or Tensor ``(…, H, W)`` without ``border`` pixels on each side; InputError if none is left."""
-    array = isinstance(picture, np.ndarray)
-    height, width = (picture.shape[0], picture.shape[1]) if array else (picture.shape[-2], picture.shape[-1])
+    array = isinstance(image, np.ndarray)
+    height, width = (image.shape[0], image.shape[1]) if array else (image.shape[-2], image.shape[-1])
     if min(height, width) <= 2 * border:
-        raise InputError(f"a {width}×{height} picture has nothing left inside a border of {border} pixels")
+        raise InputError(f"a {width}×{height} image has nothing left inside a border of {border} pixels")
     rows, columns = slice(border, height - border), slice(border, width - border)
-    return picture[rows, columns] if array else picture[..., rows, columns]
+    return image[rows, columns] if array else image[..., rows, columns]

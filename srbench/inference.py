@@ -1,4 +1,4 @@
-"""LR picture → SR picture with any network: colours, padding, tiling, self-ensemble, precision.
+"""LR image → SR image with any network: colours, padding, tiling, self-ensemble, precision.
 
 Networks see float tensors ``(N, C, H, W)`` in [0, 1]; everything around them happens here and nothing is rounded.
 """
@@ -48,7 +48,7 @@ class Upscaler:
         scale: its enlargement.
         channels: ``y``, ``rgb``, or ``any`` for interpolators.
         multiple_of, pre_upsampled, receptive_radius: as ``srbench.models.Model``; a radius of None is unknown.
-        tile: edge of a tile in LR pixels, 0 for the whole picture at once.
+        tile: edge of a tile in LR pixels, 0 for the whole image at once.
         tile_overlap: LR pixels that a tile sees around itself; None takes the receptive radius.
         ensemble: the mean over the eight flips and turns.
         precision: ``bf16`` and ``fp16`` run under autocast; ``tf32`` lets a GPU round float32 products' inputs.
@@ -102,7 +102,7 @@ def for_card(card: Card, scale: int | None = None, **settings: Any) -> Upscaler:
 
 
 def upscale(upscaler: Upscaler, lr: Tensor) -> Tensor:
-    """Super-resolve pictures.
+    """Super-resolve images.
 
     Args:
         lr: float ``(N, C, h, w)`` in [0, 1]; C is 3 (RGB) or 1 (gray, or luma for a network of luma).
@@ -167,7 +167,7 @@ def _is_oom(error: Exception) -> bool:
 
 def _oom(lr: Tensor) -> UnavailableError:
     size = f"{lr.shape[-1]}×{lr.shape[-2]}"
-    return UnavailableError("oom", f"out of memory on an LR picture of {size}; try --tile 128")
+    return UnavailableError("oom", f"out of memory on an LR image of {size}; try --tile 128")
 
 
 def _network(upscaler: Upscaler, x: Tensor) -> Tensor:
@@ -206,7 +206,7 @@ def _factor(upscaler: Upscaler) -> int:
 
 
 def _padded(upscaler: Upscaler, x: Tensor) -> Tensor:
-    """One pass of the network; the picture is extended by its mirror image to the multiple that the network needs."""
+    """One pass of the network; the image is extended by its mirror image to the multiple that the network needs."""
     height, width, multiple = x.shape[-2], x.shape[-1], upscaler.multiple_of
     down, right = -height % multiple, -width % multiple
     if down or right:
@@ -293,6 +293,6 @@ def _ensemble(upscaler: Upscaler) -> Callable[[Tensor], Tensor]:
 
 
 def tile_difference(upscaler: Upscaler, lr: Tensor) -> float:
-    """Greatest difference on the 0–255 scale between tiles and the whole picture, where both fit in memory."""
+    """Greatest difference on the 0–255 scale between tiles and the whole image, where both fit in memory."""
     whole = upscale(upscaler.with_(tile=0), lr)
     return float((upscale(upscaler, lr) - whole).abs().max()) * 255.0

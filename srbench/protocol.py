@@ -1,6 +1,6 @@
 """What a number means: how LR was made, which channel is measured, what is rounded, which border is left out.
 
-The same ×4 pictures score 28.43 dB (Y), 27.11 (full-range luma) or 26.70 (RGB) on Set5, so a number without its protocol says
+The same ×4 images score 28.43 dB (Y), 27.11 (full-range luma) or 26.70 (RGB) on Set5, so a number without its protocol says
 little. Trainer and evaluator read the same Protocol; its short id stands beside every number.
 """
 
@@ -51,7 +51,7 @@ class Protocol(BaseModel):
         if self.lr == "float" and (self.channel != "y" or self.luma != "rounded"):
             raise ValueError("lr = 'float' leaves luma alone: it needs channel = 'y' and luma = 'rounded'")
         if self.lr == "uint8" and self.gray == "keep":
-            raise ValueError("gray = 'keep' needs lr = 'float': 8-bit pictures are RGB")
+            raise ValueError("gray = 'keep' needs lr = 'float': 8-bit images are RGB")
         return self
 
     @property
@@ -64,7 +64,7 @@ class Protocol(BaseModel):
 
     @property
     def y_only(self) -> bool:
-        """Whether only Y exists: LR is unrounded luma, so that there is no RGB picture to show a network."""
+        """Whether only Y exists: LR is unrounded luma, so that there is no RGB image to show a network."""
         return self.lr == "float"
 
     def modulus_for(self, scale: int) -> int:

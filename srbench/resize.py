@@ -1,4 +1,4 @@
-"""MATLAB's ``imresize`` (antialiased cubic, a = −0.5), bit for bit on 8-bit pictures, for arrays and tensors.
+"""MATLAB's ``imresize`` (antialiased cubic, a = −0.5), bit for bit on 8-bit images, for arrays and tensors.
 
 Each pass is a product with a banded matrix, done block by block so that the strip in work stays in cache: 2.9 GFLOP of a
 dense product become 0.3. On uint8 the vertical pass comes first and is rounded (half up) and clipped before the horizontal
@@ -54,7 +54,7 @@ def resize_weights(
 
     Args:
         in_len: pixels before. out_len: pixels after. scale: after / before, which sets the sampling grid.
-        edges: ``mirror`` repeats the picture reflected about its edge (MATLAB), ``clamp`` its last pixel.
+        edges: ``mirror`` repeats the image reflected about its edge (MATLAB), ``clamp`` its last pixel.
         method: bicubic, bilinear, lanczos (3) or nearest. Below scale 1 all but nearest are widened (antialiasing).
 
     Returns:
@@ -164,10 +164,10 @@ def imresize(
     edges: Edges = "mirror",
     method: str = "bicubic",
 ) -> Any:
-    """Resize a picture as MATLAB's ``imresize``.
+    """Resize an image as MATLAB's ``imresize``.
 
     Args:
-        image: NumPy ``(H, W)`` or ``(H, W, C)``, or Tensor ``(N, C, H, W)``; uint8 or float. A float picture keeps its type
+        image: NumPy ``(H, W)`` or ``(H, W, C)``, or Tensor ``(N, C, H, W)``; uint8 or float. A float image keeps its type
             and range; nothing is rounded or clipped.
         scale: output size is ceil(scale · input size). size: ``(height, width)`` instead; each axis has its own scale then.
         edges: ``mirror`` (MATLAB's) or ``clamp``. method: bicubic, bilinear, lanczos or nearest.
@@ -192,7 +192,7 @@ def imresize(
     wanted = (2, 3) if array else (4,)
     if image.ndim not in wanted or 0 in image.shape:
         shape = "(H, W) or (H, W, C)" if array else "(N, C, H, W)"
-        raise InputError(f"imresize: expected a picture {shape}, not {tuple(image.shape)}")
+        raise InputError(f"imresize: expected an image {shape}, not {tuple(image.shape)}")
     if array and image.dtype not in (np.uint8, np.float32, np.float64):
         raise InputError(f"imresize: expected uint8, float32 or float64, not {image.dtype}")
     height, width = image.shape[:2] if array else image.shape[-2:]
@@ -213,7 +213,7 @@ def imresize(
         return planes.reshape(*image.shape[:2], *size)
     channels = image.shape[2] if image.ndim == 3 else 1
     x = torch.from_numpy(np.ascontiguousarray(image))
-    if rows_first:  # rows of an interleaved picture need no copy into planes; only the smaller result is turned
+    if rows_first:  # rows of an interleaved image need no copy into planes; only the smaller result is turned
         x = _pass(x.reshape(1, height, width * channels), *rows)
         planes = x.reshape(size[0], width, channels).permute(2, 0, 1).contiguous()
         planes = _pass(planes, *columns)

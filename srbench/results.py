@@ -54,8 +54,8 @@ class MetricScores(_Record):
     Attributes:
         unit, higher_is_better, digits, version, space: as the metric declared them when it was measured.
         status: ``"ok"``, or why there is no mean (``unavailable``, ``failed`` …), with the ``reason``.
-        values: one score a picture, in the order of ``Result.images``; inf is allowed, NaN is not. All are numbers
-            where the status is ok; otherwise the list is empty or has None for the pictures without a score.
+        values: one score an image, in the order of ``Result.images``; inf is allowed, NaN is not. All are numbers
+            where the status is ok; otherwise the list is empty or has None for the images without a score.
     """
 
     unit: str
@@ -70,7 +70,7 @@ class MetricScores(_Record):
     @model_validator(mode="after")
     def _complete(self) -> MetricScores:
         if self.status == "ok" and (not self.values or None in self.values):
-            raise ValueError("a metric with status ok needs a score for every picture")
+            raise ValueError("a metric with status ok needs a score for every image")
         if self.status != "ok" and not self.reason:
             raise ValueError(f"status {self.status!r} needs a reason")
         return self
@@ -81,7 +81,7 @@ class Result(_Record):
 
     Attributes:
         checkpoint: ``fsrcnn_x4.common``; the model's name for an interpolator and for a model without weights.
-        variant: what the picture went through besides the network, such as ``ensemble`` or ``tile128``; "" for nothing.
+        variant: what the image went through besides the network, such as ``ensemble`` or ``tile128``; "" for nothing.
         protocol: short id; ``protocol_fields`` says what it stands for.
         parameters: trainable parameters; 0 for an interpolator, None where unknown.
         options: build options that differ from the paper's, such as ``{"skip": "bicubic"}``.
@@ -124,12 +124,12 @@ class Result(_Record):
         if self.status != "ok" and not self.reason:
             raise ValueError(f"status {self.status!r} needs a reason")
         if self.ok and not (self.images and self.metrics):
-            raise ValueError("a result with status ok needs pictures and metrics")
+            raise ValueError("a result with status ok needs images and metrics")
         if len(set(self.images)) != len(self.images):
-            raise ValueError("two pictures have one name")
+            raise ValueError("two images have one name")
         for name, scores in self.metrics.items():
             if scores.values and len(scores.values) != len(self.images):
-                raise ValueError(f"{name} has {len(scores.values)} scores for {len(self.images)} pictures")
+                raise ValueError(f"{name} has {len(scores.values)} scores for {len(self.images)} images")
         return self
 
     @property
@@ -138,7 +138,7 @@ class Result(_Record):
         return self.status == "ok"
 
     def mean(self, metric: str) -> float:
-        """Mean over the pictures, inf where one is infinite.
+        """Mean over the images, inf where one is infinite.
 
         Raises UnknownNameError for a metric that was not measured, UnavailableError where cell or metric has no number.
         """
@@ -153,7 +153,7 @@ class Result(_Record):
 
     @property
     def frame(self) -> pd.DataFrame:
-        """One row a picture and metric; the columns are those of ``load_results``."""
+        """One row an image and metric; the columns are those of ``load_results``."""
         return to_frame([self])
 
 
@@ -231,9 +231,9 @@ def find_result(
 
 
 def load_results(root: Path | str | None = None) -> pd.DataFrame:
-    """Every stored score as a tidy DataFrame: one row a picture and metric, provenance as columns.
+    """Every stored score as a tidy DataFrame: one row an image and metric, provenance as columns.
 
-    A cell, or a metric of a cell, without numbers is one row with its status and reason, no picture and the value NaN.
+    A cell, or a metric of a cell, without numbers is one row with its status and reason, no image and the value NaN.
     Protocol fields, options and provenance become columns ``protocol_…``, ``option_…`` and ``provenance_…``.
     """
     return to_frame(read_results(root))

@@ -32,16 +32,16 @@ class _Record(BaseModel):
 
 
 class Batch(_Record):
-    """One step of a batch sweep: ``n`` passes of ``batch`` pictures."""
+    """One step of a batch sweep: ``n`` passes of ``batch`` images."""
 
     batch: int = Field(ge=1)
     n: int = Field(ge=1)
     median_ms: float
-    pictures_per_s: float
+    images_per_s: float
 
 
 class VariantSpeed(_Record):
-    """One way of running a network; times are of one pass over one picture.
+    """One way of running a network; times are of one pass over one image.
 
     Attributes:
         status: ``"ok"``, or why there is no time (``unavailable``, ``oom``, ``failed``), with the ``reason``.
@@ -50,7 +50,7 @@ class VariantSpeed(_Record):
         megapixels_per_s: of output.
         ratio: base's median / this one's, in the same run.
         first_call_ms: in a fresh process: libraries that start, compilation, graph capture.
-        peak_memory_bytes: what network, picture and pass took at most in a fresh process: its growth on a CPU, torch's
+        peak_memory_bytes: what network, image and pass took at most in a fresh process: its growth on a CPU, torch's
             allocator on a GPU. process_memory_bytes: peak of the whole process.
         psnr_change: mean change in dB against the base on the record's ``psnr_set``; None for random weights.
         max_difference: greatest change of an output sample against the base, on the 0–255 scale.
@@ -66,7 +66,7 @@ class VariantSpeed(_Record):
     p90_ms: float | None = None
     spread: float | None = None
     noisy: bool = False
-    pictures_per_s: float | None = None
+    images_per_s: float | None = None
     megapixels_per_s: float | None = None
     ratio: float | None = None
     first_call_ms: float | None = None
@@ -97,8 +97,8 @@ class SpeedResult(_Record):
     Attributes:
         name: checkpoint or model. random_weights: no checkpoint was at hand; times are as good, dB there are none.
         device: folder name. device_name, driver, torch, threads, load_average: of the machine, at the start.
-        input, output: height and width of LR and SR picture.
-        timed: what one pass is. psnr_set: pictures and protocol of ``psnr_change``.
+        input, output: height and width of LR and SR image.
+        timed: what one pass is. psnr_set: images and protocol of ``psnr_change``.
         run: when the run began, its id. group: names that were timed in turns with this one.
         seconds: a variant's time was stopped after. spread_limit: above it a row is noisy. quick: asked for a glance.
         same_as: name of the same network, whose times these are. again_ms: the base once more at the end.
@@ -205,7 +205,7 @@ def load_speed_results(root: Path | str | None = None) -> pd.DataFrame:
 def speed_frame(records: Iterable[SpeedResult]) -> pd.DataFrame:
     """Records as the DataFrame of ``load_speed_results``: the record's fields, ``variant``, and the variant's fields.
 
-    Costs become columns ``cost_…``; times and sweeps stay out; ``best_pictures_per_s`` is the sweep's greatest.
+    Costs become columns ``cost_…``; times and sweeps stay out; ``best_images_per_s`` is the sweep's greatest.
     """
     import pandas as pd
 
@@ -215,12 +215,12 @@ def speed_frame(records: Iterable[SpeedResult]) -> pd.DataFrame:
         common |= {f"cost_{key}": value for key, value in record.cost.items()}
         for name, variant in record.variants.items():
             row = variant.model_dump(exclude={"times_ms", "sweep"})
-            row["best_pictures_per_s"] = throughput(variant)
+            row["best_images_per_s"] = throughput(variant)
             rows.append({**common, "variant": name, **row})
     return pd.DataFrame(rows)
 
 
 def throughput(variant: VariantSpeed) -> float | None:
-    """Pictures a second at the best batch that was tried."""
-    rates = [step.pictures_per_s for step in variant.sweep]
-    return max([*rates, variant.pictures_per_s or 0.0]) or None
+    """Images a second at the best batch that was tried."""
+    rates = [step.images_per_s for step in variant.sweep]
+    return max([*rates, variant.images_per_s or 0.0]) or None

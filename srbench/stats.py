@@ -1,7 +1,7 @@
-"""How sure a mean is, and whether two models differ: per-picture scores in, intervals and p-values out.
+"""How sure a mean is, and whether two models differ: per-image scores in, intervals and p-values out.
 
-Pictures differ by 4 dB and models by 0.1, so an interval of a mean says how far another set of such pictures might move it,
-while two models are compared picture by picture. Infinite scores (identical pictures) are allowed everywhere.
+Images differ by 4 dB and models by 0.1, so an interval of a mean says how far another set of such images might move it,
+while two models are compared image by image. Infinite scores (identical images) are allowed everywhere.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ ALPHA = 0.05
 
 
 SMALL = 10
-"""Below this many pictures the bootstrap has too few distinct resamples: at n = 5 its intervals reach 50 dB."""
+"""Below this many images the bootstrap has too few distinct resamples: at n = 5 its intervals reach 50 dB."""
 
 
 def mean_interval(values: ArrayLike, level: float = 0.95, seed: int = 0) -> tuple[float, float] | None:
-    """Interval of the mean over pictures: the studentised bootstrap from ``SMALL`` pictures on, Student's t below.
+    """Interval of the mean over images: the studentised bootstrap from ``SMALL`` images on, Student's t below.
 
     Args:
-        values: ``(n,)`` scores, one a picture; inf allowed, NaN not. level, seed: as ``bootstrap_interval``.
+        values: ``(n,)`` scores, one an image; inf allowed, NaN not. level, seed: as ``bootstrap_interval``.
 
     Returns:
-        (low, high) around the mean; None where it is undefined: an infinite score or fewer than 3 pictures.
+        (low, high) around the mean; None where it is undefined: an infinite score or fewer than 3 images.
     """
     from scipy.special import stdtrit
 
@@ -50,19 +50,19 @@ def mean_interval(values: ArrayLike, level: float = 0.95, seed: int = 0) -> tupl
 def bootstrap_interval(
     values: ArrayLike, level: float = 0.95, seed: int = 0, resamples: int = 9999
 ) -> tuple[float, float] | None:
-    """Studentised bootstrap interval (bootstrap-t) of the mean over pictures.
+    """Studentised bootstrap interval (bootstrap-t) of the mean over images.
 
     Each resample's distance from the sample's mean is measured in the resample's own standard error; the quantiles of that
     ratio, times the sample's standard error, give the interval. It follows a skewed sample and covers close to ``level``
     at the n = 14 of Set14, where the plain percentile interval is too short.
 
     Args:
-        values: ``(n,)`` scores, one a picture; inf allowed, NaN not.
+        values: ``(n,)`` scores, one an image; inf allowed, NaN not.
         level: the share of samples whose interval should hold the true mean.
         seed: the resamples are a function of seed and n, so a report does not change from run to run.
 
     Returns:
-        (low, high) around the mean; None where it is undefined: an infinite score, fewer than 5 pictures (with 4 it is
+        (low, high) around the mean; None where it is undefined: an infinite score, fewer than 5 images (with 4 it is
         known to be hundreds of dB wide), or so many equal scores that too many resamples have no spread. Equal scores
         throughout give a point.
 
@@ -80,7 +80,7 @@ def bootstrap_interval(
     counts = _resample_counts(n, min(resamples, max(999, 5_000_000 // n)), seed)
     shift = counts @ deviation / n
     spread = counts @ deviation**2 / n - shift**2
-    flat = spread <= 1e-9 * variance  # one picture n times, or equal ones: its ratio is unbounded on that side
+    flat = spread <= 1e-9 * variance  # one image n times, or equal ones: its ratio is unbounded on that side
     ratio = np.where(flat, np.copysign(np.inf, shift), shift / np.sqrt(np.where(flat, 1.0, spread) / (n - 1)))
     tail = (1 - level) / 2
     low, high = np.quantile(ratio, [tail, 1 - tail], method="inverted_cdf")
@@ -91,14 +91,14 @@ def bootstrap_interval(
 
 
 def paired_test(a: ArrayLike, b: ArrayLike) -> float:
-    """Two-sided p of the Wilcoxon signed-rank test that two models score alike on the same pictures.
+    """Two-sided p of the Wilcoxon signed-rank test that two models score alike on the same images.
 
-    Exact up to 200 pictures, ties included: the distribution of the rank sum over all 2ⁿ sign patterns is built up rank by
-    rank. Beyond, the normal approximation is used. Pictures with equal scores are left out, as Wilcoxon did; two infinite
+    Exact up to 200 images, ties included: the distribution of the rank sum over all 2ⁿ sign patterns is built up rank by
+    rank. Beyond, the normal approximation is used. Images with equal scores are left out, as Wilcoxon did; two infinite
     scores are equal, and an infinite difference has the highest rank. Where nothing differs p is 1.
 
     Args:
-        a, b: ``(n,)`` scores of the same pictures in the same order.
+        a, b: ``(n,)`` scores of the same images in the same order.
 
     Raises:
         InputError: lengths differ, or a score is NaN.
@@ -129,17 +129,17 @@ def paired_test(a: ArrayLike, b: ArrayLike) -> float:
 
 
 def differences(a: ArrayLike, b: ArrayLike) -> Floats:
-    """``a − b`` picture by picture, ``(n,)``; 0 where both are infinite. Raises InputError as ``paired_test`` does."""
+    """``a − b`` image by image, ``(n,)``; 0 where both are infinite. Raises InputError as ``paired_test`` does."""
     first, second = _finite_or_infinite(a), _finite_or_infinite(b)
     if first.size != second.size:
-        raise InputError(f"a paired test needs the same pictures: {first.size} scores against {second.size}")
+        raise InputError(f"a paired test needs the same images: {first.size} scores against {second.size}")
     result = np.zeros(first.size)
     np.subtract(first, second, out=result, where=first != second)
     return result
 
 
 def least_p(n: int) -> float:
-    """The smallest p that the paired test can give with n pictures: .0625 for n = 5, so Set5 separates nothing."""
+    """The smallest p that the paired test can give with n images: .0625 for n = 5, so Set5 separates nothing."""
     return min(1.0, 2.0 ** (1 - n))
 
 
@@ -152,13 +152,13 @@ def share_rank(scores: Sequence[ArrayLike], higher_is_better: bool = True, alpha
     made once a model, against one opponent, without a correction for the number of models.
 
     Args:
-        scores: for each model its ``(n,)`` scores on the same pictures in the same order.
+        scores: for each model its ``(n,)`` scores on the same images in the same order.
 
     Returns:
         The rank of each model, in the order given.
 
-    >>> pictures = [28.0, 29, 30, 31, 32, 33]
-    >>> share_rank([pictures, [v + 1.5 + v / 100 for v in pictures], [v + 1.5 for v in pictures]])
+    >>> images = [28.0, 29, 30, 31, 32, 33]
+    >>> share_rank([images, [v + 1.5 + v / 100 for v in images], [v + 1.5 for v in images]])
     [3, 1, 2]
     """
     arrays = [_finite_or_infinite(values) for values in scores]
@@ -178,13 +178,13 @@ def share_rank(scores: Sequence[ArrayLike], higher_is_better: bool = True, alpha
 def _finite_or_infinite(values: ArrayLike) -> Floats:
     array: Floats = np.asarray(values, dtype=np.float64)
     if array.ndim != 1 or array.size == 0 or np.isnan(array).any():
-        raise InputError("expected a list of one score a picture, none of them NaN")
+        raise InputError("expected a list of one score an image, none of them NaN")
     return array
 
 
 @functools.lru_cache(maxsize=8)
 def _resample_counts(n: int, resamples: int, seed: int) -> Floats:
-    """``(resamples, n)``: how often each picture was drawn. Counts turn the statistics of all resamples into products."""
+    """``(resamples, n)``: how often each image was drawn. Counts turn the statistics of all resamples into products."""
     drawn = np.random.default_rng(seed).integers(0, n, (resamples, n))
     rows: NDArray[Any] = np.arange(resamples)[:, None] * n
     counts = np.bincount((drawn + rows).ravel(), minlength=resamples * n).reshape(resamples, n)

@@ -1,4 +1,4 @@
-"""Work on one picture shared out among threads in a few large parts.
+"""Work on one image shared out among threads in a few large parts.
 
 torch's own threads meet at the end of every operation. A strip takes some twenty short operations, so on a machine that does
 anything else the threads mostly wait for one another: a 256×256 pair took 100 ms instead of 3. Here a thread works through its

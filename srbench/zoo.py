@@ -41,8 +41,8 @@ class Card(BaseModel):
         config: the complete flat recipe.
         curve: validation points, such as ``{"step": 1000, "loss": 0.02, "val_psnr": 30.1}``.
         weights: type of the stored floats, ``float16`` or ``float32``; loading gives float32.
-        half_change: what float16 changes of the mean PSNR on held-back pictures, dB; none where it was not measured.
-        val_each: PSNR (dB) of the stored weights on each picture that was held back from training.
+        half_change: what float16 changes of the mean PSNR on held-back images, dB; none where it was not measured.
+        val_each: PSNR (dB) of the stored weights on each image that was held back from training.
         created: UTC, ISO 8601.
         init_from, init_sha256: the checkpoint whose weights training started from, and what they were: a later run may have
             replaced them under the same name.

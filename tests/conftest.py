@@ -1,4 +1,4 @@
-"""Fixtures over real pictures (skipped with a reason where they are not) and folders that a test may fill."""
+"""Fixtures over real images (skipped with a reason where they are not) and folders that a test may fill."""
 
 from __future__ import annotations
 

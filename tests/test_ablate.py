@@ -194,12 +194,12 @@ def folders(tmp_path: Path) -> tuple[Path, Path]:
     random = np.random.default_rng(0)
     for folder in ("few", "other"):
         for index in range(5):
-            picture = random.integers(0, 256, (48, 52, 3), dtype=np.uint8)
-            write_image(tmp_path / folder / f"{folder}{index}.png", picture)
+            image = random.integers(0, 256, (48, 52, 3), dtype=np.uint8)
+            write_image(tmp_path / folder / f"{folder}{index}.png", image)
     return tmp_path / "few", tmp_path / "other"
 
 
-def test_pictures_may_be_held_back_from_another_set(folders: tuple[Path, Path]) -> None:
+def test_images_may_be_held_back_from_another_set(folders: tuple[Path, Path]) -> None:
     few, other = (find_datasets(str(folder)) for folder in folders)
     train, val = split(few, ("other1", "other3"), other)
     assert [path.stem for path in val] == ["other1", "other3"]
@@ -207,7 +207,7 @@ def test_pictures_may_be_held_back_from_another_set(folders: tuple[Path, Path]) 
     assert len(split(few, 5, other)[1]) == 5
     train, val = split([*few, *other], 2, other)
     assert (len(train), len(val)) == (8, 2)
-    with pytest.raises(InputError, match="no picture of dir-other is called"):
+    with pytest.raises(InputError, match="no image of dir-other is called"):
         split(few, ("few1",), other)
     with pytest.raises(InputError, match="expected 1 to 4"):
         split(few, 5)
@@ -257,7 +257,7 @@ def test_unknown_model_is_told_before_anything_is_trained(srbench_home: Path) ->
         cells(read_plan(plan), "cpu")
 
 
-def test_rows_are_compared_with_the_best_picture_by_picture(srbench_home: Path) -> None:
+def test_rows_are_compared_with_the_best_image_by_image(srbench_home: Path) -> None:
     plan = read_plan(write_plan(srbench_home, 'model = "fsrcnn"\nseed = [0, 1]\n[grid]\nlr = [1.0, 2.0, 3.0]\n'))
     planned = cells(plan, "cpu")
     each = {"1": [30.0, 31, 32, 33, 34], "2": [30.1, 31.2, 32.3, 33.4, 34.5], "3": []}

@@ -20,8 +20,8 @@ from srbench.training.trainer import train
 
 
 @pytest.fixture
-def pictures(tmp_path: Path) -> Path:
-    folder = tmp_path / "pictures"
+def images(tmp_path: Path) -> Path:
+    folder = tmp_path / "images"
     random = np.random.default_rng(0)
     for index in range(8):
         blocks = random.integers(0, 256, (8, 8, 3), dtype=np.uint8).repeat(9, 0).repeat(9, 1)
@@ -36,15 +36,15 @@ def spent(folder: Path) -> float:
     return float(state.facts["progress"]["seconds"])
 
 
-def small(pictures: Path) -> Recipe:
-    values = {"data": str(pictures), "val": 2, "patch": 8, "batch": 4, "steps": 12, "val_every": 6, "log_every": 3}
+def small(images: Path) -> Recipe:
+    values = {"data": str(images), "val": 2, "patch": 8, "batch": 4, "steps": 12, "val_every": 6, "log_every": 3}
     return load_recipe("common", "fsrcnn_s", [f"{key}={json.dumps(value)}" for key, value in values.items()])
 
 
 def test_a_budget_fixes_the_steps_once(
-    pictures: Path, srbench_home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    images: Path, srbench_home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    recipe = small(pictures)
+    recipe = small(images)
     card = train("fsrcnn_s", recipe, Settings(progress=False, threads=1, budget=1.0))
     assert card.config["steps"] == card.steps != 12
     assert card.steps > 5
@@ -62,8 +62,8 @@ def test_a_budget_fixes_the_steps_once(
     assert train("fsrcnn_s", recipe, Settings(progress=False, threads=1, budget=50.0, overwrite=True)).steps == 3
 
 
-def test_a_run_that_has_ended_goes_on_with_its_curve(pictures: Path, srbench_home: Path) -> None:
-    recipe = small(pictures)
+def test_a_run_that_has_ended_goes_on_with_its_curve(images: Path, srbench_home: Path) -> None:
+    recipe = small(images)
     first = train("fsrcnn_s", recipe, Settings(progress=False, threads=1))
     folder = srbench_home / "runs" / first.name
     seconds = spent(folder)
@@ -84,9 +84,9 @@ def test_a_run_that_has_ended_goes_on_with_its_curve(pictures: Path, srbench_hom
 
 
 def test_an_extension_that_was_stopped_goes_on_by_the_same_call(
-    pictures: Path, srbench_home: Path, monkeypatch: pytest.MonkeyPatch
+    images: Path, srbench_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    recipe = small(pictures)
+    recipe = small(images)
     first = train("fsrcnn_s", recipe, Settings(progress=False, threads=1))
     longer = Settings(progress=False, threads=1, extend=spent(srbench_home / "runs" / first.name))
     with monkeypatch.context() as stopping:
@@ -100,11 +100,11 @@ def test_an_extension_that_was_stopped_goes_on_by_the_same_call(
     assert card.curve[:2] == first.curve
 
 
-def test_only_a_run_that_is_there_becomes_longer(pictures: Path, srbench_home: Path) -> None:
+def test_only_a_run_that_is_there_becomes_longer(images: Path, srbench_home: Path) -> None:
     longer = Settings(progress=False, threads=1, extend=5.0)
     with pytest.raises(InputError, match="holds no run to extend"):
-        train("fsrcnn_s", small(pictures), longer)
-    growing = small(pictures).model_copy(update={"grow": (12,)})
+        train("fsrcnn_s", small(images), longer)
+    growing = small(images).model_copy(update={"grow": (12,)})
     train("fsrcnn_s", growing, replace(longer, extend=0.0))
     with pytest.raises(InputError, match="its crops grow"):
         train("fsrcnn_s", growing, longer)

@@ -1,4 +1,4 @@
-"""Decoded pictures on disk: the same bytes as in memory, found again by the files' hashes, built anew when damaged."""
+"""Decoded images on disk: the same bytes as in memory, found again by the files' hashes, built anew when damaged."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from srbench.errors import InputError
 from srbench.images import write_image
 from srbench.training import cache
 from srbench.training.decode import Decoded, Wanted, decode_all
-from srbench.training.pictures import TrainingPictures, load_pictures
+from srbench.training.images import TrainingImages, load_images
 from srbench.training.sampler import Sampler
 
 
 @pytest.fixture
 def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
-    """Five pictures, one smaller than the crops here; the cache lies beside them."""
+    """Five images, one smaller than the crops here; the cache lies beside them."""
     monkeypatch.setenv("SRBENCH_CACHE", str(tmp_path / "cache"))
     random = np.random.default_rng(0)
     for index, size in enumerate([(50, 61), (20, 90), (90, 70), (75, 64), (48, 48)]):
@@ -32,18 +32,18 @@ def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     return sorted(tmp_path.glob("*.png"))
 
 
-def load(paths: list[Path], memory: float, **options: object) -> tuple[TrainingPictures, int]:
-    """The pictures, and how many files were decoded."""
+def load(paths: list[Path], memory: float, **options: object) -> tuple[TrainingImages, int]:
+    """The images, and how many files were decoded."""
     decoded: list[int] = []
-    pictures = load_pictures(paths, 4, 6, (0.7, 0.5), advance=lambda: decoded.append(1), memory=memory, **options)  # type: ignore[arg-type]
-    return pictures, len(decoded)
+    images = load_images(paths, 4, 6, (0.7, 0.5), advance=lambda: decoded.append(1), memory=memory, **options)  # type: ignore[arg-type]
+    return images, len(decoded)
 
 
 def files(tmp_path: Path) -> list[Path]:
     return sorted((tmp_path / "cache" / "training").iterdir())
 
 
-def test_mapped_pictures_equal_those_in_memory_and_give_the_same_batches(paths: list[Path], tmp_path: Path) -> None:
+def test_mapped_images_equal_those_in_memory_and_give_the_same_batches(paths: list[Path], tmp_path: Path) -> None:
     whole, count = load(paths, 10**9)
     assert count == 5
     assert not (tmp_path / "cache" / "training").exists()
@@ -66,12 +66,12 @@ def test_a_cache_is_used_again_and_serves_every_patch(paths: list[Path], tmp_pat
     assert load(paths, 0)[1] == 0
     assert len(files(tmp_path)) == 2
     decoded: list[int] = []
-    larger = load_pictures(paths, 4, 12, (0.7, 0.5), advance=lambda: decoded.append(1), memory=0)
+    larger = load_images(paths, 4, 12, (0.7, 0.5), advance=lambda: decoded.append(1), memory=0)
     assert not decoded
-    assert [hr.shape for hr in larger.hr] == [hr.shape for hr in load_pictures(paths, 4, 12, (0.7, 0.5)).hr]
+    assert [hr.shape for hr in larger.hr] == [hr.shape for hr in load_images(paths, 4, 12, (0.7, 0.5)).hr]
 
 
-def test_other_pictures_scales_and_sizes_have_other_caches(paths: list[Path]) -> None:
+def test_other_images_scales_and_sizes_have_other_caches(paths: list[Path]) -> None:
     base = cache.key(paths, Wanted(4, (0.7,), 3))
     assert base == cache.key(paths, Wanted(4, (0.7,), 3))
     others = {
@@ -109,10 +109,10 @@ def test_a_damaged_cache_is_built_anew(damage: str, paths: list[Path], tmp_path:
     assert {path.suffix for path in files(tmp_path)} == {".bin", ".json"}
 
 
-def test_bad_pictures_are_named_and_a_cache_remembers_them(paths: list[Path], tmp_path: Path) -> None:
+def test_bad_images_are_named_and_a_cache_remembers_them(paths: list[Path], tmp_path: Path) -> None:
     paths[2].write_bytes(paths[2].read_bytes()[:300])
     for memory in (0, 10**9):
-        with pytest.raises(InputError, match=r"p2\.png.*--skip-bad leaves such pictures out"):
+        with pytest.raises(InputError, match=r"p2\.png.*--skip-bad leaves such images out"):
             load(paths, memory)
     assert not list((tmp_path / "cache" / "training").glob("*"))
     assert load(paths, 0, skip_bad=True)[0].bad == ("p2.png",)
@@ -136,7 +136,7 @@ def test_a_disk_without_room_is_named_before_or_while_it_fills(
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", full)
-        with pytest.raises(InputError, match="became full while the decoded pictures were written"):
+        with pytest.raises(InputError, match="became full while the decoded images were written"):
             load(paths, 0)
     assert files(tmp_path) == []
     assert load(paths, 0)[1] == 5
@@ -150,7 +150,7 @@ def test_the_estimate_is_close_and_passes_over_what_cannot_be_read(paths: list[P
         for part in (copy.hr, copy.lr)
     )
     assert cache.estimate(paths, 4, (0.7,)) == pytest.approx(taken, rel=0.1)
-    (tmp_path / "text.png").write_text("no picture")
+    (tmp_path / "text.png").write_text("no image")
     assert cache.estimate([*paths, tmp_path / "text.png"], 4, (0.7,)) == cache.estimate(paths, 4, (0.7,))
     assert cache.default_memory() > 2**28
 
@@ -167,8 +167,8 @@ def test_files_come_in_order_however_long_each_takes(paths: list[Path], monkeypa
 @pytest.mark.slow
 def test_processes_that_build_one_cache_at_once_agree(paths: list[Path], tmp_path: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from srbench.training.pictures import load_pictures;"
-        f"p = load_pictures(sorted(Path({str(tmp_path)!r}).glob('*.png')), 4, 6, (0.7, 0.5), memory=0);"
+        "import sys; from pathlib import Path; from srbench.training.images import load_images;"
+        f"p = load_images(sorted(Path({str(tmp_path)!r}).glob('*.png')), 4, 6, (0.7, 0.5), memory=0);"
         "print(sum(int(hr.sum()) for hr in p.hr))"
     )
     runs = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) for _ in range(3)]

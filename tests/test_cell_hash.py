@@ -22,12 +22,12 @@ STANDARD = PRESETS["standard"]
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Two HR pictures with LR files at ×2 and ×4."""
+    """Two HR images with LR files at ×2 and ×4."""
     for i in range(2):
-        picture = np.random.default_rng(i).integers(0, 256, (24, 24, 3), dtype=np.uint8)
-        write_image(tmp_path / "set" / f"p{i}.png", picture)
+        image = np.random.default_rng(i).integers(0, 256, (24, 24, 3), dtype=np.uint8)
+        write_image(tmp_path / "set" / f"p{i}.png", image)
         for scale in (2, 4):
-            write_image(tmp_path / "set" / "LR" / f"X{scale}" / f"p{i}.png", imresize(picture, 1 / scale))
+            write_image(tmp_path / "set" / "LR" / f"X{scale}" / f"p{i}.png", imresize(image, 1 / scale))
     return tmp_path / "set"
 
 
@@ -52,13 +52,13 @@ def test_weights(folder: Path) -> None:
 
 def test_data(folder: Path) -> None:
     before = key(folder)
-    picture = read_image(folder / "p0.png")
-    picture[0, 0, 0] ^= 1
-    write_image(folder / "p0.png", picture)
+    image = read_image(folder / "p0.png")
+    image[0, 0, 0] ^= 1
+    write_image(folder / "p0.png", image)
     assert key(folder) != before
 
 
-def test_one_picture_more(folder: Path) -> None:
+def test_one_image_more(folder: Path) -> None:
     before = key(folder)
     write_image(folder / "p2.png", read_image(folder / "p0.png"))
     assert key(folder) != before
@@ -118,7 +118,7 @@ def test_lr_files_and_what_is_in_them(folder: Path) -> None:
 
 
 def test_nothing_else(folder: Path) -> None:
-    """Not the name, the facts and the scales of a target, the device, the order of metrics, nor where the pictures lie."""
+    """Not the name, the facts and the scales of a target, the device, the order of metrics, nor where the images lie."""
     before = key(folder, lr_files=True)
     other = target(
         checkpoint="other",
@@ -131,6 +131,6 @@ def test_nothing_else(folder: Path) -> None:
     assert key(folder, other, lr_files=True) == before
     assert key(folder, metrics=("ssim", "psnr", "ssim"), lr_files=True) == before
     write_image(folder / "LR" / "X2" / "p0.png", read_image(folder / "LR" / "X2" / "p1.png"))
-    (folder / "notes.txt").write_text("not a picture")
+    (folder / "notes.txt").write_text("not an image")
     moved = folder.rename(folder.parent / "elsewhere")
     assert key(moved, lr_files=True) == before

@@ -109,9 +109,9 @@ def test_bad_arguments(srbench_home: Path, folder: Path, arguments: tuple[str, .
 
 def test_bad_folders(srbench_home: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    refused(srbench("eval", "bicubic", "--datasets", tmp_path / "empty"), "empty", "no pictures")
+    refused(srbench("eval", "bicubic", "--datasets", tmp_path / "empty"), "empty", "no images")
     refused(
-        srbench("upscale", tmp_path / "empty", tmp_path / "o", "--checkpoint", "bicubic", "--scale", 2), "no pictures"
+        srbench("upscale", tmp_path / "empty", tmp_path / "o", "--checkpoint", "bicubic", "--scale", 2), "no images"
     )
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o000)
@@ -121,12 +121,12 @@ def test_bad_folders(srbench_home: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["cut", "text", "tiny", "cmyk", "deep"])
-def test_bad_pictures_are_named_and_nothing_is_stored(srbench_home: Path, folder: Path, kind: str) -> None:
+def test_bad_images_are_named_and_nothing_is_stored(srbench_home: Path, folder: Path, kind: str) -> None:
     path = folder / "p1.png"
     if kind == "cut":
         path.write_bytes(path.read_bytes()[:3000])
     elif kind == "text":
-        path.write_text("no picture")
+        path.write_text("no image")
     elif kind == "tiny":
         write_image(path, noise(1, 1))
     elif kind == "cmyk":

@@ -71,7 +71,7 @@ def test_verify_lists_what_is_wrong(data_root: Path, tmp_path: Path) -> None:
     done = data("verify", "set5", "--data-root", tmp_path)
     assert done.exit_code == 1
     lines = done.output.splitlines()
-    assert lines[0] == f"set5: wrong, 4 of 5 pictures in {folder}"
+    assert lines[0] == f"set5: wrong, 4 of 5 images in {folder}"
     assert "  missing    HR/woman.png" in lines
     assert "  extra      women.png" in lines
     assert any(line.startswith("  different  HR/butterfly.png: expected sha256 58be740f") for line in lines)
@@ -95,8 +95,8 @@ def test_verify_without_known_hashes_says_so(tmp_path: Path) -> None:
     fill(tmp_path / "General100/HR", tuple(f"im_{i}.bmp" for i in range(1, 101)))
     done = data("verify", "general100", "--data-root", tmp_path)
     assert done.exit_code == 0
-    assert "general100: unverified, 100 of 100 pictures" in done.output
-    assert "the catalog has no sha256 of these pictures" in done.output
+    assert "general100: unverified, 100 of 100 images" in done.output
+    assert "the catalog has no sha256 of these images" in done.output
     (tmp_path / "General100/HR/im_7.bmp").unlink()
     done = data("verify", "general100", "--data-root", tmp_path)
     assert (done.exit_code, "99 of 100" in done.output) == (1, True)
@@ -104,7 +104,7 @@ def test_verify_without_known_hashes_says_so(tmp_path: Path) -> None:
 
 def test_verify_of_an_absent_set(tmp_path: Path) -> None:
     done = data("verify", "set5", "--data-root", tmp_path)
-    assert (done.exit_code, done.output) == (1, "set5: absent, 0 of 5 pictures\n")
+    assert (done.exit_code, done.output) == (1, "set5: absent, 0 of 5 images\n")
 
 
 def test_get_without_a_source_shows_the_manual_way(tmp_path: Path) -> None:

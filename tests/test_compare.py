@@ -15,32 +15,32 @@ from srbench.errors import InputError, UnavailableError, UnknownNameError
 from srbench.reports.comparison import compare
 from srbench.results import write_result
 from srbench.stats import mean_interval, paired_test
-from tests.test_reports import PICTURES, bare, cell, scores
+from tests.test_reports import IMAGES, bare, cell, scores
 
 GAIN = np.random.default_rng(9).normal(0.05, 0.02, 14)
-A = cell("a_x4.c", metrics={"psnr": scores(PICTURES + GAIN)})
-B = cell("b_x4.c", metrics={"psnr": scores(PICTURES)})
+A = cell("a_x4.c", metrics={"psnr": scores(IMAGES + GAIN)})
+B = cell("b_x4.c", metrics={"psnr": scores(IMAGES)})
 
 
 def test_figures_are_those_of_stats() -> None:
     found = compare([A, B], "a_x4.c", "b_x4.c", "set14")
-    difference = PICTURES + GAIN - PICTURES
+    difference = IMAGES + GAIN - IMAGES
     assert found.difference == pytest.approx(GAIN.mean())
     assert found.interval == mean_interval(difference)
-    assert found.p == paired_test(PICTURES + GAIN, PICTURES) < 0.01
+    assert found.p == paired_test(IMAGES + GAIN, IMAGES) < 0.01
     assert (found.wins, found.losses, found.ties) == (int((GAIN > 0).sum()), int((GAIN < 0).sum()), 0)
     assert found.verdict.startswith("a_x4.c is better")
     assert compare([A, B], "b_x4.c", "a_x4.c", "set14").verdict.startswith("a_x4.c is better")
 
 
-def test_pictures_are_matched_by_name() -> None:
-    turned = B.model_copy(update={"images": B.images[::-1], "metrics": {"psnr": scores(PICTURES[::-1])}})
+def test_images_are_matched_by_name() -> None:
+    turned = B.model_copy(update={"images": B.images[::-1], "metrics": {"psnr": scores(IMAGES[::-1])}})
     assert compare([A, turned], "a_x4.c", "b_x4.c", "set14") == compare([A, B], "a_x4.c", "b_x4.c", "set14")
 
 
 def test_direction_infinity_and_small_sets() -> None:
-    low = cell("low", metrics={"lpips": scores(PICTURES / 100, "lpips")})
-    high = cell("high", metrics={"lpips": scores(PICTURES / 100 + 0.01, "lpips")})
+    low = cell("low", metrics={"lpips": scores(IMAGES / 100, "lpips")})
+    high = cell("high", metrics={"lpips": scores(IMAGES / 100 + 0.01, "lpips")})
     found = compare([low, high], "low", "high", "set14", "lpips")
     assert (found.wins, found.losses) == (14, 0)
     assert found.verdict.startswith("low is better")
@@ -50,7 +50,7 @@ def test_direction_infinity_and_small_sets() -> None:
     found = compare([perfect, perfect], "perfect", "perfect", "set14")
     assert (found.difference, found.ties, found.p) == (0.0, 14, 1.0)
     small = [cell("a", n=5), cell("b", 0.5, n=5)]
-    assert compare(small, "a", "b", "set14").verdict == "5 pictures cannot tell them apart: the least p is 0.0625"
+    assert compare(small, "a", "b", "set14").verdict == "5 images cannot tell them apart: the least p is 0.0625"
 
 
 def test_the_newest_common_protocol_and_the_only_common_scale_are_taken() -> None:
@@ -78,9 +78,9 @@ def test_bad_requests_say_what_there_is() -> None:
         compare([A, B], "a_x4.c", "b_x4.c", "set14", scale=3)
     with pytest.raises(UnavailableError, match="drrn has no psnr: no_weights, no checkpoint yet"):
         compare([A, bare("drrn")], "a_x4.c", "drrn", "set14")
-    with pytest.raises(InputError, match="different pictures"):
+    with pytest.raises(InputError, match="different images"):
         compare([A, cell("c", n=13)], "a_x4.c", "c", "set14")
-    newer = B.model_copy(update={"metrics": {"psnr": scores(PICTURES, version=2)}})
+    newer = B.model_copy(update={"metrics": {"psnr": scores(IMAGES, version=2)}})
     with pytest.raises(InputError, match="version 1 of psnr"):
         compare([A, newer], "a_x4.c", "b_x4.c", "set14")
 
@@ -97,7 +97,7 @@ def test_command(srbench_home: Path) -> None:
     assert "a_x4.c is better (p = " in done.output
     record = json.loads(run(main, ["compare", "a_x4.c", "b_x4.c", "--json"]).output)
     assert record["p"] < 0.01
-    assert len(record["pictures"]) == 14
+    assert len(record["images"]) == 14
     assert record["difference"] == pytest.approx(GAIN.mean())
     wrong = run(main, ["compare", "a_x4.c", "b_x4.d"])
     assert wrong.exit_code == 1

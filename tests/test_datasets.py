@@ -1,4 +1,4 @@
-"""The catalog's facts, and how sets and folders of pictures are found on disk."""
+"""The catalog's facts, and how sets and folders of images are found on disk."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from srbench.datasets.entry import Dataset
 from srbench.datasets.local import find_dataset, find_datasets
 from srbench.errors import InputError, UnavailableError, UnknownNameError
 
-WANTED = "set5 set14 bsd100 urban100 manga109 div2k-val div2k-train flickr2k t91 bsds200 general100 sample"
+WANTED = "set5 set14 bsd100 urban100 manga109 div2k-val div2k-train flickr2k t91 bsds200 bsds500-test general100 sample"
 
 
 @pytest.fixture(autouse=True)
@@ -74,7 +74,7 @@ def test_default_protocols_exist() -> None:
 def test_listings_agree_with_the_manifest(data_root: Path) -> None:
     manifest = data_root / "MANIFEST.tsv"
     if not manifest.is_file():
-        pytest.skip("no MANIFEST.tsv beside the pictures")
+        pytest.skip("no MANIFEST.tsv beside the images")
     with manifest.open(encoding="utf-8") as file:
         rows = [row for row in csv.DictReader(file, delimiter="\t") if "reduced" not in row["path"]]
     theirs = {(r["path"], int(r["size"]), r["sha256"], r["commit"], r["source_repo"]) for r in rows}
@@ -122,26 +122,24 @@ def test_absent_set_says_how_to_get_it(tmp_path: Path) -> None:
 
 def test_part_of_a_set_is_not_the_set(tmp_path: Path) -> None:
     fill(tmp_path / "DIV2K_val/HR", "0801.png", "0829.png", "0845.png", "0853x4.png")
-    with pytest.raises(UnavailableError, match=r"has 3 of the 100 pictures of div2k-val, without 0802.png"):
+    with pytest.raises(UnavailableError, match=r"has 3 of the 100 images of div2k-val, without 0802.png"):
         find_dataset("div2k-val", tmp_path)
     fill(tmp_path / "Urban100", "a.png", "b.png")
-    with pytest.raises(UnavailableError, match=r"has 2 of the 100 pictures of urban100;"):
+    with pytest.raises(UnavailableError, match=r"has 2 of the 100 images of urban100;"):
         find_dataset("urban100", tmp_path)
 
 
 @pytest.mark.data
-def test_reduced_pictures_are_a_folder_and_not_div2k(data_root: Path) -> None:
+def test_reduced_images_are_a_folder_and_not_div2k(data_root: Path) -> None:
     with pytest.raises(UnavailableError):
         find_dataset("div2k-val", data_root)
     found = find_dataset(data_root / "DIV2K_val_reduced")
     assert (found.name, len(found), found.entry) == ("dir-DIV2K_val_reduced", 4, None)
 
 
-def test_pictures_that_are_not_the_sets_are_named(tmp_path: Path) -> None:
+def test_images_that_are_not_the_sets_are_named(tmp_path: Path) -> None:
     make_set5(tmp_path)
-    with pytest.raises(
-        InputError, match=r"baby.png: not the picture of set5: expected sha256 1584.*, got [0-9a-f]{64}"
-    ):
+    with pytest.raises(InputError, match=r"baby.png: not the image of set5: expected sha256 1584.*, got [0-9a-f]{64}"):
         find_dataset("set5", tmp_path).check()
 
 
@@ -171,10 +169,10 @@ def test_lr_folder_and_names(tmp_path: Path) -> None:
     assert folder == tmp_path / "Set5/LR_bicubic/X4"
     named = [found.lr_path(path, 4).name for path in found.paths if path.stem in ("baby", "bird", "head")]
     assert named == ["babyx4.png", "bird.png", "HEAD_X4.png"]
-    with pytest.raises(InputError, match=r"no LR picture of woman.png; expected womanx4.png or woman.png"):
+    with pytest.raises(InputError, match=r"no LR image of woman.png; expected womanx4.png or woman.png"):
         found.lr_path(found.paths[-1], 4)
     assert found.lr_folder(2) is None
-    with pytest.raises(UnavailableError, match="no folder of LR pictures at x2") as caught:
+    with pytest.raises(UnavailableError, match="no folder of LR images at x2") as caught:
         found.lr_path(found.paths[0], 2)
     assert str(tmp_path) not in caught.value.reason
 
@@ -225,8 +223,8 @@ def test_name_wins_over_a_folder_of_that_name(tmp_path: Path, monkeypatch: pytes
 @pytest.mark.parametrize(
     ("names", "message"),
     [
-        ((), "no pictures; expected png"),
-        (("notes.txt",), "no pictures; expected png"),
+        ((), "no images; expected png"),
+        (("notes.txt",), "no images; expected png"),
         (("baby.png", "baby.jpg"), r"baby.jpg and baby.png have one stem|baby.png and baby.jpg have one stem"),
     ],
 )

@@ -121,19 +121,19 @@ def curve(home: Path, name: str, model: str = "fsrcnn_s") -> list[dict[str, Any]
     return [json.loads(line) for line in lines]
 
 
-def pictures(home: Path) -> Path:
+def images(home: Path) -> Path:
     random = np.random.default_rng(0)
     for index in range(10):
         blocks = random.integers(0, 256, (8, 8, 3), dtype=np.uint8).repeat(9, 0).repeat(9, 1)
-        write_image(home / "pictures" / f"p{index}.png", imresize(blocks, size=(64, 72)))
-    return home / "pictures"
+        write_image(home / "images" / f"p{index}.png", imresize(blocks, size=(64, 72)))
+    return home / "images"
 
 
 @pytest.mark.slow
 def test_two_processes_play_the_game_of_one(srbench_home: Path) -> None:
     recipe = srbench_home / "recipe.toml"
     recipe.write_text(
-        f'data = "{pictures(srbench_home)}"\nval = 2\npatch = 8\nbatch = 4\nsteps = 8\nval_every = 8\nlog_every = 4\n'
+        f'data = "{images(srbench_home)}"\nval = 2\npatch = 8\nbatch = 4\nsteps = 8\nval_every = 8\nlog_every = 4\n'
         'precision = "fp32"\nloss = { l1 = 1.0, adversarial = 0.01 }\nkeep = "last"\n'
         '[adversarial]\nkind = "wgan-gp"\ndiscriminator = "convolutional"\nnorm = "none"\nn_critic = 2\nbetas = [0.0, 0.9]\n'
     )
@@ -150,7 +150,7 @@ def test_two_processes_play_the_game_of_one(srbench_home: Path) -> None:
 def test_two_processes_give_the_loss_curve_of_one_and_resume_to_the_same_bits(srbench_home: Path) -> None:
     recipe = srbench_home / "recipe.toml"
     recipe.write_text(
-        f'data = "{pictures(srbench_home)}"\nval = 2\npatch = 8\nbatch = 8\nsteps = 40\nval_every = 20\nlog_every = 1\n'
+        f'data = "{images(srbench_home)}"\nval = 2\npatch = 8\nbatch = 8\nsteps = 40\nval_every = 20\nlog_every = 1\n'
         'precision = "fp32"\nlr = 4e-3\n'
     )
     command = ["srbench", "train", "fsrcnn_s", "--recipe", str(recipe), "--threads", "1", "--device", "cpu"]
@@ -192,7 +192,7 @@ def test_two_processes_give_the_loss_curve_of_one_and_resume_to_the_same_bits(sr
 @pytest.mark.slow
 def test_two_processes_plan_one_budget(srbench_home: Path) -> None:
     recipe = srbench_home / "recipe.toml"
-    recipe.write_text(f'data = "{pictures(srbench_home)}"\nval = 2\npatch = 8\nbatch = 8\nprecision = "fp32"\n')
+    recipe.write_text(f'data = "{images(srbench_home)}"\nval = 2\npatch = 8\nbatch = 8\nprecision = "fp32"\n')
     command = ["srbench", "train", "fsrcnn_s", "--recipe", str(recipe), "--threads", "1", "--device", "cpu"]
     torchrun("-m", *command, "--name", "planned", "--budget", "2s", home=srbench_home)
     card = find_checkpoint("fsrcnn_s_x4.planned")

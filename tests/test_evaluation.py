@@ -97,7 +97,7 @@ def test_cells_are_stored_kept_and_measured_again(zoo: Path, folder: Path) -> No
     assert set(read_results()[0].metrics) == {"psnr", "ssim"}, "a metric that was there is kept up to date"
     assert run(Plan(**{**plan.__dict__, "overwrite": True}), quiet=True).measured == 2
     write_image(folder / "p1.png", noise(51, 61, 9))
-    assert run(plan, quiet=True).measured == 2, "another picture is another cell"
+    assert run(plan, quiet=True).measured == 2, "another image is another cell"
 
 
 def test_all_has_a_row_for_every_model(zoo: Path, folder: Path) -> None:
@@ -128,7 +128,7 @@ def test_variants_have_records_of_their_own(zoo: Path, folder: Path) -> None:
     found = {result.variant: result for result in read_results()}
     assert sorted(found) == ["", "ensemble", "tile8", "tile8-0"]
     assert found["tile8"].mean("psnr") == pytest.approx(found[""].mean("psnr"), abs=1e-4)
-    assert "equal to the whole picture" in found["tile8"].provenance["tiling"]
+    assert "equal to the whole image" in found["tile8"].provenance["tiling"]
     assert "of 255 off" in found["tile8-0"].provenance["tiling"]
 
 
@@ -141,7 +141,7 @@ def test_images_are_saved(zoo: Path, folder: Path, tmp_path: Path) -> None:
     assert again.metrics["psnr"].values == read_results()[0].metrics["psnr"].values
 
 
-def test_a_bad_picture_costs_its_dataset_and_no_other(zoo: Path, folder: Path, tmp_path: Path) -> None:
+def test_a_bad_image_costs_its_dataset_and_no_other(zoo: Path, folder: Path, tmp_path: Path) -> None:
     other = tmp_path / "other"
     write_image(other / "a.png", noise(40, 40))
     write_image(other / "b.png", noise(40, 40, 2))
@@ -217,7 +217,7 @@ def test_score_refuses_what_does_not_fit(folder: Path, tmp_path: Path) -> None:
         srbench.score(tmp_path / "made", folder, scale=4)
 
 
-def test_a_picture_too_small_for_a_metric_costs_that_metric_alone(tmp_path: Path) -> None:
+def test_a_image_too_small_for_a_metric_costs_that_metric_alone(tmp_path: Path) -> None:
     write_image(tmp_path / "small" / "a.png", noise(16, 16))
     result = srbench.evaluate("bicubic", tmp_path / "small", scale=4, metrics=["psnr", "ssim"])
     assert result.metrics["psnr"].status == "ok"

@@ -21,7 +21,7 @@ from tests.test_speed_results import record, timed
 pytestmark = pytest.mark.usefixtures("one_thread", "srbench_home")
 
 
-def test_fast_takes_the_fastest_that_hardly_changes_the_picture() -> None:
+def test_fast_takes_the_fastest_that_hardly_changes_the_image() -> None:
     variants = {
         "eager": timed(100.0),
         "bf16+channels_last": timed(40.0, psnr_change=-0.02),

@@ -1,4 +1,4 @@
-"""What goes wrong while a network is trained: full disks, pictures and states cut off, Ctrl-C. Nothing good is lost."""
+"""What goes wrong while a network is trained: full disks, images and states cut off, Ctrl-C. Nothing good is lost."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ from srbench.zoo import find_checkpoint
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Six small pictures."""
+    """Six small images."""
     random = np.random.default_rng(0)
     for index in range(6):
-        write_image(tmp_path / "pictures" / f"p{index}.png", random.integers(0, 256, (48, 48, 3), dtype=np.uint8))
-    return tmp_path / "pictures"
+        write_image(tmp_path / "images" / f"p{index}.png", random.integers(0, 256, (48, 48, 3), dtype=np.uint8))
+    return tmp_path / "images"
 
 
 def arguments(folder: Path, steps: int = 12) -> list[str]:
@@ -128,7 +128,7 @@ def test_a_state_that_was_cut_off_is_told_and_can_be_replaced(
     assert load_state(path.parent) is not None
 
 
-def test_a_corrupt_training_picture_is_named_or_skipped_and_counted(folder: Path, srbench_home: Path) -> None:
+def test_a_corrupt_training_image_is_named_or_skipped_and_counted(folder: Path, srbench_home: Path) -> None:
     broken = folder / "p1.png"
     broken.write_bytes(broken.read_bytes()[:200])
     refused = CliRunner().invoke(main, arguments(folder, 3))
@@ -141,10 +141,10 @@ def test_a_corrupt_training_picture_is_named_or_skipped_and_counted(folder: Path
     assert "unreadable and left out: p1.png" in find_checkpoint("fsrcnn_s_x4.common").notes
 
 
-def test_ctrl_c_while_pictures_are_read_ends_at_once(
+def test_ctrl_c_while_images_are_read_ends_at_once(
     folder: Path, srbench_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("srbench.training.trainer.load_pictures", lambda *_: os.kill(os.getpid(), signal.SIGINT))
+    monkeypatch.setattr("srbench.training.trainer.load_images", lambda *_: os.kill(os.getpid(), signal.SIGINT))
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
     try:
         with pytest.raises(KeyboardInterrupt):

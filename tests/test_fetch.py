@@ -25,7 +25,7 @@ from srbench.datasets.fetch import download, fetch
 from srbench.datasets.verify import verify
 from srbench.errors import InputError, UnavailableError
 
-PICTURES = {"HR/a.png": b"first" * 999, "HR/b.png": b"second" * 999, "LR_bicubic/X2/ax2.png": b"third" * 99}
+IMAGES = {"HR/a.png": b"first" * 999, "HR/b.png": b"second" * 999, "LR_bicubic/X2/ax2.png": b"third" * 99}
 
 
 @dataclass
@@ -81,10 +81,10 @@ BARE = Dataset("tiny", "nobody", "Tiny", "test", 2, "none", "http://127.0.0.1", 
 
 
 def tiny(server: Server) -> Dataset:
-    server.answers |= {f"/{path}": content for path, content in PICTURES.items()}
+    server.answers |= {f"/{path}": content for path, content in IMAGES.items()}
     listing = tuple(
         File(path, len(content), hashlib.sha256(content).hexdigest(), f"{server.url}/{path}")
-        for path, content in PICTURES.items()
+        for path, content in IMAGES.items()
     )
     return replace(BARE, listing=listing)
 
@@ -98,7 +98,7 @@ def zipped(entries: dict[str, bytes]) -> bytes:
 
 
 def in_zip(server: Server, content: bytes, known: bool = True) -> Dataset:
-    """A set of two numbered pictures that comes in the archive ``/set.zip``."""
+    """A set of two numbered images that comes in the archive ``/set.zip``."""
     server.answers["/set.zip"] = content
     sha256 = hashlib.sha256(content).hexdigest() if known else None
     archive = Archive(f"{server.url}/set.zip", len(content) if known else 0, sha256, "inner")
@@ -112,7 +112,7 @@ def everything(root: Path) -> dict[str, bytes]:
 def test_files_are_fetched_verified_and_found(server: Server, root: Path) -> None:
     entry = tiny(server)
     assert fetch(entry, root) == root / "Tiny/HR"
-    assert everything(root) == {f"Tiny/{path}": content for path, content in PICTURES.items()}
+    assert everything(root) == {f"Tiny/{path}": content for path, content in IMAGES.items()}
     assert verify(entry, root).status == "verified"
 
 
@@ -125,12 +125,12 @@ def test_only_what_is_missing_is_fetched(server: Server, root: Path) -> None:
     (root / "Tiny/HR/b.png").unlink()
     fetch(entry, root, progress=True)
     assert server.asked == ["/HR/b.png"]
-    assert everything(root) == {f"Tiny/{path}": content for path, content in PICTURES.items()}
+    assert everything(root) == {f"Tiny/{path}": content for path, content in IMAGES.items()}
 
 
 def test_wrong_bytes_leave_nothing(server: Server, root: Path) -> None:
     entry = tiny(server)
-    wrong = PICTURES["HR/b.png"][:-1] + b"?"
+    wrong = IMAGES["HR/b.png"][:-1] + b"?"
     server.answers["/HR/b.png"] = wrong
     expected, got = entry.files[1].sha256, hashlib.sha256(wrong).hexdigest()
     with pytest.raises(InputError, match=rf"/HR/b.png: expected sha256 {expected}, got {got}"):
@@ -182,7 +182,7 @@ def test_no_server_gives_the_manual_way(server: Server, root: Path) -> None:
     assert list(root.iterdir()) == []
 
 
-def test_other_pictures_of_the_user_are_kept(server: Server, root: Path) -> None:
+def test_other_images_of_the_user_are_kept(server: Server, root: Path) -> None:
     entry = tiny(server)
     (root / "Tiny/HR").mkdir(parents=True)
     (root / "Tiny/HR/a.png").write_bytes(b"mine")
@@ -254,9 +254,9 @@ def test_archive_without_a_known_hash_is_unverified(
     assert len(verify(entry, root).digest) == 64
 
 
-def test_archive_that_lacks_pictures(server: Server, root: Path) -> None:
+def test_archive_that_lacks_images(server: Server, root: Path) -> None:
     entry = in_zip(server, zipped({"inner/0001.png": b"1"}))
-    with pytest.raises(InputError, match=r"set.zip: expected 2 pictures in inner, got 1, without 0002.png"):
+    with pytest.raises(InputError, match=r"set.zip: expected 2 images in inner, got 1, without 0002.png"):
         fetch(entry, root)
     assert list(root.iterdir()) == []
 
@@ -276,7 +276,7 @@ def test_get_command(server: Server, root: Path, monkeypatch: pytest.MonkeyPatch
     entry = tiny(server)
     monkeypatch.setattr(catalog, "CATALOG", {"tiny": entry})
     done = CliRunner().invoke(main, ["data", "get", "tiny", "--data-root", str(root)])
-    assert (done.exit_code, done.output) == (0, f"tiny: 2 pictures in {root}/Tiny/HR, verified, licence: none\n")
+    assert (done.exit_code, done.output) == (0, f"tiny: 2 images in {root}/Tiny/HR, verified, licence: none\n")
     (root / "Tiny/HR/b.png").unlink()
     server.answers["/HR/b.png"] = b"short"
     failed = CliRunner().invoke(main, ["data", "get", "tiny", "--data-root", str(root)])

@@ -53,7 +53,7 @@ def shaken(model: Model, scale: int, **options: object) -> nn.Module:
     return network
 
 
-def picture(model: Model, scale: int, height: int, width: int) -> Tensor:
+def image(model: Model, scale: int, height: int, width: int) -> Tensor:
     multiple = model.multiple_at(scale)
     size = (math.ceil(height / multiple) * multiple, math.ceil(width / multiple) * multiple)
     planes = 1 if model.channels == "y" else 3
@@ -62,9 +62,9 @@ def picture(model: Model, scale: int, height: int, width: int) -> Tensor:
 
 @pytest.mark.parametrize(("model", "scale"), NETWORKS)
 @pytest.mark.parametrize("size", [(11, 14), (5, 3), (1, 2)], ids=str)
-def test_gives_the_same_picture(model: Model, scale: int, size: tuple[int, int]) -> None:
+def test_gives_the_same_image(model: Model, scale: int, size: tuple[int, int]) -> None:
     network = shaken(model, scale)
-    x = picture(model, scale, *size)
+    x = image(model, scale, *size)
     with torch.no_grad():
         expected, got = network(x), fuse(network)(x)
     assert expected.std() > 0.003, "a flat output would prove little"

@@ -21,7 +21,7 @@ from srbench.training.settings import Settings
 from srbench.training.tables import Adversarial
 from srbench.training.trainer import train
 from srbench.zoo import find_checkpoint, load_checkpoint
-from tests.training_pictures import narrow_vgg, store_parent, write_pictures
+from tests.training_images import narrow_vgg, store_parent, write_images
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -196,7 +196,7 @@ def test_collapse_is_named_once_and_survives_a_pause() -> None:
     assert "has won" in [smooth.look(step, sure) for step in range(5)][-1]
 
 
-def test_consistency_knows_a_good_and_a_flat_picture() -> None:
+def test_consistency_knows_a_good_and_a_flat_image() -> None:
     from srbench.images import imresize
 
     hr = imresize(torch.rand(2, 3, 8, 8), 4.0).clamp(0, 1)
@@ -220,11 +220,11 @@ def _narrow(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def playground(srbench_home: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """Pictures, parents, and a narrow VGG."""
+    """Images, parents, and a narrow VGG."""
     monkeypatch.setattr("srbench.training.perceptual.load_backbone", narrow_vgg(tmp_path))
     store_parent("srresnet_s", skip="bicubic", **TINY)
     store_parent("rrdb_s", skip="bicubic", **TINY)
-    return write_pictures(tmp_path / "pictures")
+    return write_images(tmp_path / "images")
 
 
 def small(name: str, data: Path, **changes: object) -> tuple[str, Recipe]:

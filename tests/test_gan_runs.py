@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import load_file
 
 from tests.test_distributed import torchrun
-from tests.training_pictures import store_parent, write_pictures
+from tests.training_images import store_parent, write_images
 
 _KILLS = 20
 _STEPS = 45
@@ -49,7 +49,7 @@ n_critic = 2
 @pytest.mark.parametrize(("kind", "norm"), [("standard", "virtual")])
 def test_killed_at_random_moments(kind: str, norm: str, srbench_home: Path, tmp_path: Path) -> None:
     store_parent("srresnet_s", skip="bicubic", blocks=1, features=8)
-    data = write_pictures(tmp_path / "pictures")
+    data = write_images(tmp_path / "images")
     recipe = tmp_path / "killed.toml"
     recipe.write_text(_RECIPE.format(data=data, steps=_STEPS, kind=kind, norm=norm, parent="srresnet_s"))
     command = [sys.executable, "-m", "srbench", "train", "srgan_s", "--recipe", str(recipe), "--threads", "1"]
@@ -89,7 +89,7 @@ def test_killed_at_random_moments(kind: str, norm: str, srbench_home: Path, tmp_
 def test_two_processes_play_the_game_of_one(srbench_home: Path, tmp_path: Path) -> None:
     """On a generator and a critic without batch norm, whose statistics are a process's own."""
     store_parent("rrdb_s", skip="bicubic", blocks=1, features=8)
-    data = write_pictures(tmp_path / "pictures")
+    data = write_images(tmp_path / "images")
     recipe = tmp_path / "two.toml"
     recipe.write_text(_RECIPE.format(data=data, steps=16, kind="wgan-gp", norm="none", parent="rrdb_s"))
     command = ["srbench", "train", "esrgan_s", "--recipe", str(recipe), "--threads", "1", "--device", "cpu"]

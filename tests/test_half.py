@@ -1,4 +1,4 @@
-"""Weights in half precision where held-back pictures lose nothing, and as they are where they do."""
+"""Weights in half precision where held-back images lose nothing, and as they are where they do."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from srbench.training.recipe import Recipe, load_recipe
 from srbench.training.settings import Settings
 from srbench.training.trainer import train
 from srbench.zoo import find_checkpoint, load_checkpoint
-from tests.training_pictures import write_pictures
+from tests.training_images import write_images
 
 
 @pytest.fixture
 def recipe(tmp_path: Path) -> Recipe:
-    folder = write_pictures(tmp_path / "pictures")
+    folder = write_images(tmp_path / "images")
     changes = {"data": str(folder), "val": 2, "patch": 8, "batch": 4, "steps": 4, "val_every": 2, "log_every": 2}
     return load_recipe("common", "fsrcnn_s", [f"{key}={json.dumps(value)}" for key, value in changes.items()])
 

@@ -42,7 +42,7 @@ def test_digest_depends_on_names_and_bytes_and_not_on_order(contents: list[bytes
 
 
 def settled(folder: Path) -> ImageSet:
-    """Pictures of another day: the cache does not trust files that were written this moment."""
+    """Images of another day: the cache does not trust files that were written this moment."""
     for path in folder.iterdir():
         os.utime(path, ns=(1_600_000_000_000_000_000, 1_600_000_000_000_000_000))
     return find_dataset(folder)

@@ -1,4 +1,4 @@
-"""Pictures in and out, and MATLAB's resize."""
+"""Images in and out, and MATLAB's resize."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from srbench.images import (
     ycbcr,
 )  # fmt: skip
 
-pictures = hnp.arrays(np.uint8, st.tuples(st.integers(1, 24), st.integers(1, 24), st.just(3)))
+images = hnp.arrays(np.uint8, st.tuples(st.integers(1, 24), st.integers(1, 24), st.just(3)))
 
 
 def noise(height: int, width: int, seed: int = 0) -> np.ndarray:
@@ -40,10 +40,10 @@ def noise(height: int, width: int, seed: int = 0) -> np.ndarray:
 @pytest.mark.parametrize("suffix", [".png", ".bmp", ".tif", ".tiff", ".webp", ".PNG"])
 @pytest.mark.parametrize("gray", [False, True])
 def test_lossless_files_come_back_as_written(tmp_path: Path, suffix: str, gray: bool) -> None:
-    picture = noise(13, 17)[..., 0] if gray else noise(13, 17)
-    write_image(tmp_path / f"a{suffix}", picture)
+    image = noise(13, 17)[..., 0] if gray else noise(13, 17)
+    write_image(tmp_path / f"a{suffix}", image)
     found = read_image(tmp_path / f"a{suffix}")
-    expected = as_rgb(picture) if gray and suffix == ".webp" else picture  # WebP has no gray
+    expected = as_rgb(image) if gray and suffix == ".webp" else image  # WebP has no gray
     assert np.array_equal(found, expected)
     assert [p.name for p in tmp_path.iterdir()] == [f"a{suffix}"]
 
@@ -54,15 +54,15 @@ def test_jpeg_is_close(tmp_path: Path) -> None:
     assert np.abs(read_image(tmp_path / "a.jpg").astype(int) - ramp).max() <= 3
 
 
-def test_pictures_that_are_converted(tmp_path: Path) -> None:
-    picture = noise(8, 9)
-    image = Image.fromarray(picture)
+def test_images_that_are_converted(tmp_path: Path) -> None:
+    pixels = noise(8, 9)
+    image = Image.fromarray(pixels)
     image.quantize(16).save(tmp_path / "palette.png")
     assert np.array_equal(read_image(tmp_path / "palette.png"), np.asarray(image.quantize(16).convert("RGB")))
     image.convert("RGBA").save(tmp_path / "opaque.png")
-    assert np.array_equal(read_image(tmp_path / "opaque.png"), picture)
-    Image.fromarray(picture[..., 0] > 127).save(tmp_path / "bits.png")
-    assert np.array_equal(read_image(tmp_path / "bits.png"), np.where(picture[..., 0] > 127, 255, 0))
+    assert np.array_equal(read_image(tmp_path / "opaque.png"), pixels)
+    Image.fromarray(pixels[..., 0] > 127).save(tmp_path / "bits.png")
+    assert np.array_equal(read_image(tmp_path / "bits.png"), np.where(pixels[..., 0] > 127, 255, 0))
     turned = image.getexif()
     turned[274] = 6
     image.save(tmp_path / "turned.png", exif=turned)
@@ -90,13 +90,13 @@ def _transparent(path: Path) -> None:
 
 
 def _transparent_colour(path: Path) -> None:
-    picture = noise(8, 8)
-    Image.fromarray(picture).save(path, transparency=tuple(int(v) for v in picture[0, 0]))
+    image = noise(8, 8)
+    Image.fromarray(image).save(path, transparency=tuple(int(v) for v in image[0, 0]))
 
 
 def _transparent_gray(path: Path) -> None:
-    picture = noise(8, 8)[..., 0]
-    Image.fromarray(picture).save(path, transparency=int(picture[0, 0]))
+    image = noise(8, 8)[..., 0]
+    Image.fromarray(image).save(path, transparency=int(image[0, 0]))
 
 
 def _animated(path: Path) -> None:
@@ -107,8 +107,8 @@ def _animated(path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "make", "words"),
     [
-        ("text.png", lambda p: p.write_text("not a picture"), "not a picture"),
-        ("empty.png", lambda p: p.write_bytes(b""), "not a picture"),
+        ("text.png", lambda p: p.write_text("not an image"), "not an image"),
+        ("empty.png", lambda p: p.write_bytes(b""), "not an image"),
         ("cut.png", _cut_off, "damaged or cut off"),
         ("cmyk.jpg", lambda p: Image.fromarray(noise(8, 8)).convert("CMYK").save(p), "CMYK"),
         ("deep.png", _sixteen, "expected 8 bits"),
@@ -122,7 +122,7 @@ def _animated(path: Path) -> None:
         ("missing.png", lambda p: None, "no such file"),
     ],
 )
-def test_pictures_that_are_refused(tmp_path: Path, name: str, make: object, words: str) -> None:
+def test_images_that_are_refused(tmp_path: Path, name: str, make: object, words: str) -> None:
     make(tmp_path / name)  # type: ignore[operator]
     with pytest.raises(InputError, match=words) as error:
         read_image(tmp_path / name)
@@ -131,9 +131,9 @@ def test_pictures_that_are_refused(tmp_path: Path, name: str, make: object, word
 
 
 def test_a_transparent_colour_that_no_pixel_has_is_dropped(tmp_path: Path) -> None:
-    picture = np.full((8, 8, 3), 7, np.uint8)
-    Image.fromarray(picture).save(tmp_path / "a.png", transparency=(9, 9, 9))
-    assert np.array_equal(read_image(tmp_path / "a.png"), picture)
+    image = np.full((8, 8, 3), 7, np.uint8)
+    Image.fromarray(image).save(tmp_path / "a.png", transparency=(9, 9, 9))
+    assert np.array_equal(read_image(tmp_path / "a.png"), image)
 
 
 def test_a_tiff_whose_next_directory_is_damaged(tmp_path: Path) -> None:
@@ -176,10 +176,10 @@ def test_natural_order_without_hidden_files(tmp_path: Path) -> None:
         list_images(tmp_path / "nowhere")
 
 
-@given(pictures)
+@given(images)
 @settings(max_examples=30, deadline=None)
-def test_tensors_and_back(picture: np.ndarray) -> None:
-    assert np.array_equal(to_array(to_tensor(picture)), picture)
+def test_tensors_and_back(image: np.ndarray) -> None:
+    assert np.array_equal(to_array(to_tensor(image)), image)
 
 
 def test_halves_are_rounded_up_and_clipped() -> None:
@@ -187,14 +187,14 @@ def test_halves_are_rounded_up_and_clipped() -> None:
     assert to_array(values).ravel().tolist() == [1, 2, 255, 255, 0]
 
 
-@given(pictures)
+@given(images)
 @settings(max_examples=30, deadline=None)
-def test_luma_equals_skimage_and_rgb_inverts_ycbcr(picture: np.ndarray) -> None:
+def test_luma_equals_skimage_and_rgb_inverts_ycbcr(image: np.ndarray) -> None:
     from skimage.color import rgb2ycbcr
 
-    expected = rgb2ycbcr(picture)
-    assert np.abs(luma(picture) - expected[..., 0]).max() < 1e-9
-    tensor = torch.from_numpy(picture).permute(2, 0, 1)[None].double() / 255
+    expected = rgb2ycbcr(image)
+    assert np.abs(luma(image) - expected[..., 0]).max() < 1e-9
+    tensor = torch.from_numpy(image).permute(2, 0, 1)[None].double() / 255
     assert np.abs(ycbcr(tensor)[0].permute(1, 2, 0).numpy() * 255 - expected).max() < 1e-9
     assert (rgb(ycbcr(tensor)) - tensor).abs().max() < 1e-12
 
@@ -219,9 +219,9 @@ def test_lr_equals_matlabs_files(data_root: Path, scale: int) -> None:
 
 
 def test_one_pass_and_one_rounding_would_differ() -> None:
-    picture = noise(64, 64)
-    once = np.clip(np.floor(imresize(picture.astype(np.float64), 0.25) + 0.5), 0, 255).astype(np.uint8)
-    assert np.mean(once != imresize(picture, 0.25)) > 0.02
+    image = noise(64, 64)
+    once = np.clip(np.floor(imresize(image.astype(np.float64), 0.25) + 0.5), 0, 255).astype(np.uint8)
+    assert np.mean(once != imresize(image, 0.25)) > 0.02
 
 
 @given(
@@ -229,11 +229,11 @@ def test_one_pass_and_one_rounding_would_differ() -> None:
     st.sampled_from([0.25, 1 / 3, 0.5, 0.7, 1.0, 1.3, 2.0, 3.0, 4.0]),
 )
 @settings(max_examples=60, deadline=None)
-def test_resize_is_the_weighted_sum_of_its_taps(picture: np.ndarray, scale: float) -> None:
-    found = imresize(picture, scale)
-    expected = picture
+def test_resize_is_the_weighted_sum_of_its_taps(image: np.ndarray, scale: float) -> None:
+    found = imresize(image, scale)
+    expected = image
     for axis in (0, 1):
-        weights, index = resize_weights(picture.shape[axis], found.shape[axis], scale)
+        weights, index = resize_weights(image.shape[axis], found.shape[axis], scale)
         moved = np.moveaxis(expected, axis, 0)
         expected = np.moveaxis(np.einsum("ok,ok...->o...", weights, moved[index]), 0, axis)
     assert np.abs(found - expected).max() < 1e-12
@@ -243,29 +243,29 @@ def test_float_resize_equals_basicsr() -> None:
     from srbench.interop.basicsr import import_basicsr
 
     theirs = import_basicsr("basicsr.utils.matlab_functions").imresize
-    picture = noise(40, 36).astype(np.float32) / 255
+    image = noise(40, 36).astype(np.float32) / 255
     for scale in (0.25, 1 / 3, 0.5, 2, 3, 4):
         # basicsr computes its taps in float32: at a third of a pixel they are 2e-6 off
-        assert np.abs(imresize(picture, scale) - theirs(picture, scale)).max() < 1e-5
+        assert np.abs(imresize(image, scale) - theirs(image, scale)).max() < 1e-5
 
 
 @pytest.mark.parametrize("method", ["bicubic", "bilinear", "lanczos", "nearest"])
 @pytest.mark.parametrize("edges", ["mirror", "clamp"])
 def test_a_constant_stays_and_arrays_equal_tensors(method: str, edges: str) -> None:
     assert np.all(imresize(np.full((9, 7), 93, np.uint8), 1.7, edges=edges, method=method) == 93)  # type: ignore[arg-type]
-    picture = noise(20, 24)
-    tensor = torch.from_numpy(picture).permute(2, 0, 1)[None]
+    image = noise(20, 24)
+    tensor = torch.from_numpy(image).permute(2, 0, 1)[None]
     for kind in (torch.uint8, torch.float64):
-        array = picture if kind == torch.uint8 else picture.astype(np.float64)
+        array = image if kind == torch.uint8 else image.astype(np.float64)
         found = imresize(tensor.to(kind), 0.4, edges=edges, method=method)[0].permute(1, 2, 0).numpy()  # type: ignore[arg-type]
         assert np.allclose(found, imresize(array, 0.4, edges=edges, method=method), atol=1e-12, rtol=0)  # type: ignore[arg-type]
 
 
 def test_a_size_takes_the_axis_that_shrinks_most_first() -> None:
-    picture = noise(32, 32)
-    wide = imresize(picture, size=(30, 8))
+    image = noise(32, 32)
+    wide = imresize(image, size=(30, 8))
     assert wide.shape == (30, 8, 3)
-    assert np.array_equal(wide, imresize(picture.transpose(1, 0, 2), size=(8, 30)).transpose(1, 0, 2))
+    assert np.array_equal(wide, imresize(image.transpose(1, 0, 2), size=(8, 30)).transpose(1, 0, 2))
 
 
 def test_gradients_flow_through_a_resize() -> None:
@@ -289,12 +289,12 @@ def test_bad_arguments(arguments: dict[str, object], words: str) -> None:
         imresize(noise(4, 4), **arguments)  # type: ignore[arg-type]
 
 
-def test_bad_pictures() -> None:
-    for picture in (np.zeros(4, np.uint8), np.zeros((4, 4), np.int32), np.zeros((0, 4), np.uint8)):
+def test_bad_images() -> None:
+    for image in (np.zeros(4, np.uint8), np.zeros((4, 4), np.int32), np.zeros((0, 4), np.uint8)):
         with pytest.raises(InputError, match="expected"):
-            imresize(picture, 2)
+            imresize(image, 2)
 
 
 def test_luma_of_a_flipped_view() -> None:
-    picture = noise(6, 5)
-    assert np.array_equal(luma(picture[::-1, ::-1]), luma(picture)[::-1, ::-1])
+    image = noise(6, 5)
+    assert np.array_equal(luma(image[::-1, ::-1]), luma(image)[::-1, ::-1])

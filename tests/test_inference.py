@@ -1,4 +1,4 @@
-"""Pictures through networks: colours, padding, tiles, self-ensemble."""
+"""Images through networks: colours, padding, tiles, self-ensemble."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def network(name: str, scale: int = 4, **settings: object) -> Upscaler:
     return for_model(get_model(name), create_model(name, scale), scale, **settings)
 
 
-def picture(height: int = 20, width: int = 23, channels: int = 3) -> Tensor:
+def image(height: int = 20, width: int = 23, channels: int = 3) -> Tensor:
     return torch.rand(1, channels, height, width, generator=torch.Generator().manual_seed(1))
 
 
@@ -44,7 +44,7 @@ class Repeat(nn.Module):
 
 
 def test_a_luma_network_leaves_chroma_to_bicubic() -> None:
-    lr = picture()
+    lr = image()
     up = network("espcn", 3)
     sr = upscale(up, lr)
     planes = ycbcr(lr)
@@ -54,12 +54,12 @@ def test_a_luma_network_leaves_chroma_to_bicubic() -> None:
 
 
 def test_bicubic_of_rgb_equals_bicubic_of_luma_and_chroma() -> None:
-    lr = picture()
+    lr = image()
     bicubic = network("bicubic")
     assert torch.allclose(upscale(bicubic, lr), rgb(upscale(bicubic, ycbcr(lr))), atol=1e-5)
 
 
-def test_a_gray_picture_through_rgb_and_luma_networks() -> None:
+def test_a_gray_image_through_rgb_and_luma_networks() -> None:
     gray = np.random.default_rng(0).integers(0, 256, (12, 16), dtype=np.uint8)
     for name in ("bicubic", "espcn", "msrresnet"):
         out = upscale_array(network(name, 4), gray)
@@ -73,7 +73,7 @@ def test_a_gray_picture_through_rgb_and_luma_networks() -> None:
 def test_sizes_are_extended_to_the_multiple_and_cut_back() -> None:
     up = Upscaler(Repeat(), 2, "rgb", multiple_of=4)
     for height, width in ((4, 4), (5, 7), (1, 1), (3, 2)):
-        lr = picture(height, width)
+        lr = image(height, width)
         assert torch.equal(upscale(up, lr), lr.repeat_interleave(2, -1).repeat_interleave(2, -2))
 
 
@@ -83,24 +83,24 @@ def test_tiles_equal_the_whole_where_they_overlap_by_the_receptive_field(name: s
     up = network(name, 2, tile=tile)
     assert tile_overlap(up)[1]
     # float32 sums are taken in another order in convolutions of another size
-    assert tile_difference(up, picture(40, 50)) < 1e-3
+    assert tile_difference(up, image(40, 50)) < 1e-3
 
 
 def test_small_overlaps_differ_and_say_so() -> None:
     up = network("edsr_baseline", 2, tile=8, tile_overlap=1)
     assert tile_overlap(up) == (1, False)
-    assert tile_difference(up, picture(40, 50)) > 1e-3
+    assert tile_difference(up, image(40, 50)) > 1e-3
 
 
 def test_tiles_respect_the_multiple() -> None:
     up = Upscaler(Repeat(), 2, "rgb", multiple_of=4, tile=6, receptive_radius=1)
-    lr = picture(21, 30)
+    lr = image(21, 30)
     assert torch.equal(upscale(up, lr), lr.repeat_interleave(2, -1).repeat_interleave(2, -2))
 
 
 def test_self_ensemble_is_equivariant() -> None:
     up = network("espcn", 2, ensemble=True)
-    lr = picture()
+    lr = image()
     sr = upscale(up, lr)
     assert torch.allclose(upscale(up, lr.flip(-1)), sr.flip(-1), atol=1e-5)
     assert torch.allclose(upscale(up, torch.rot90(lr, 1, (-2, -1))), torch.rot90(sr, 1, (-2, -1)), atol=1e-5)
@@ -110,7 +110,7 @@ def test_self_ensemble_is_equivariant() -> None:
 @pytest.mark.parametrize("name", ["fsrcnn", "srcnn"])
 def test_bf16_and_channels_last_stay_near(name: str) -> None:
     up = network(name)
-    lr = picture()
+    lr = image()
     plain = upscale(up, lr)
     assert torch.allclose(upscale(up.with_(channels_last=True), lr), plain, atol=1e-5)
     half = upscale(up.with_(precision="bf16"), lr)
@@ -120,7 +120,7 @@ def test_bf16_and_channels_last_stay_near(name: str) -> None:
 
 def test_a_network_that_makes_another_size_is_named() -> None:
     with pytest.raises(InputError, match=r"should make \(1, 3, 16, 16\)"):
-        upscale(Upscaler(Repeat(3), 4, "rgb"), picture(4, 4))
+        upscale(Upscaler(Repeat(3), 4, "rgb"), image(4, 4))
 
 
 def test_memory_that_runs_out_is_a_status() -> None:
@@ -129,7 +129,7 @@ def test_memory_that_runs_out_is_a_status() -> None:
             raise torch.OutOfMemoryError("no memory")
 
     with pytest.raises(UnavailableError, match="--tile") as error:
-        upscale(Upscaler(Hungry(), 4, "rgb"), picture())
+        upscale(Upscaler(Hungry(), 4, "rgb"), image())
     assert error.value.status == "oom"
 
 
@@ -140,6 +140,6 @@ def test_devices_that_do_not_exist(name: str) -> None:
 
 
 def test_luma_path_keeps_the_range() -> None:
-    lr = picture()
+    lr = image()
     y = luma((lr * 255).double()) / 255
     assert torch.allclose(ycbcr(lr)[:, :1].double(), y, atol=1e-6)

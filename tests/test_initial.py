@@ -15,7 +15,7 @@ from srbench.training.recipe import load_recipe
 from srbench.training.settings import Settings
 from srbench.training.trainer import train
 from srbench.zoo import load_checkpoint
-from tests.training_pictures import write_pictures
+from tests.training_images import write_images
 
 
 def drawn(model: str, *changes: str) -> tuple[nn.Module, dict[str, torch.Tensor]]:
@@ -55,7 +55,7 @@ def test_without_a_skip_the_last_layer_is_pytorchs_too() -> None:
 
 
 def test_a_run_starts_from_what_its_recipe_draws(tmp_path: Path, srbench_home: Path) -> None:
-    values = {"data": str(write_pictures(tmp_path / "pictures")), "val": 2, "patch": 8, "batch": 2, "steps": 1}
+    values = {"data": str(write_images(tmp_path / "images")), "val": 2, "patch": 8, "batch": 2, "steps": 1}
     values |= {"val_every": 1, "lr": 1e-12, "ema": 0.0}
     changes = [f"{key}={json.dumps(value)}" for key, value in values.items()]
     sums = {}

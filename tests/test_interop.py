@@ -36,7 +36,7 @@ CASES = [
 @pytest.mark.usefixtures("_basicsr")
 @pytest.mark.parametrize(("name", "scale"), CASES)
 def test_keys_and_outputs_equal_basicsr(name: str, scale: int, tmp_path: Path) -> None:
-    """As a user does it: BasicSR's checkpoint file, loaded strictly; then the same picture through both."""
+    """As a user does it: BasicSR's checkpoint file, loaded strictly; then the same image through both."""
     theirs_options, our_options = SMALLER.get(name, ({}, {}))
     torch.manual_seed(0)
     theirs = basicsr_network(name, scale, **theirs_options).eval()

@@ -12,15 +12,15 @@ from srbench.errors import InputError, UnavailableError, UnknownNameError
 from srbench.images import imresize
 from srbench.models import create_model, get_model
 from srbench.training.budget import parse_budget
+from srbench.training.images import TrainingImages
 from srbench.training.losses import Losses
 from srbench.training.parent import start_from
 from srbench.training.perceptual import PerceptualLoss, layers_of, with_backbone
-from srbench.training.pictures import TrainingPictures
 from srbench.training.recipe import Recipe, load_recipe
 from srbench.training.stages import Stages
 from srbench.training.tables import Perceptual
 from srbench.zoo import find_checkpoint
-from tests.training_pictures import narrow_vgg, store_parent
+from tests.training_images import narrow_vgg, store_parent
 
 
 @pytest.fixture(autouse=True)
@@ -106,7 +106,7 @@ def test_vgg16_takes_the_place_of_vgg19_and_the_name_says_so(monkeypatch: pytest
 
 
 @pytest.mark.data
-def test_real_features_tell_a_blurred_picture(weights_root: Path) -> None:
+def test_real_features_tell_a_blurred_image(weights_root: Path) -> None:
     term = PerceptualLoss(Perceptual(backbone="vgg16", layer="conv5_3"))
     hr = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     near, far = hr + 0.01, nn.functional.avg_pool2d(hr, 5, 1, 2)
@@ -125,9 +125,9 @@ def test_consistency_holds_what_lr_shows_and_leaves_detail_free() -> None:
     assert (float(total), float(terms[0])) == (pytest.approx(0.2, rel=1e-4), pytest.approx(0.1, rel=1e-4))
 
 
-def test_crops_grow_by_stage_and_small_pictures_leave() -> None:
+def test_crops_grow_by_stage_and_small_images_leave() -> None:
     sizes = [64, 96, 160]
-    pictures = TrainingPictures(
+    images = TrainingImages(
         hr=[torch.zeros(s, s, 3, dtype=torch.uint8).numpy() for s in sizes],
         lr=[torch.zeros(s // 4, s // 4, 3, dtype=torch.uint8).numpy() for s in sizes],
         scale=4,
@@ -135,14 +135,14 @@ def test_crops_grow_by_stage_and_small_pictures_leave() -> None:
     )
     recipe = Recipe(patch=16, grow=(24,), steps=5, batch=1)
     assert recipe.stages() == [(0, 2, 16), (2, 5, 24)]
-    stages = Stages(pictures, recipe, "rgb")
+    stages = Stages(images, recipe, "rgb")
     device = torch.device("cpu")
     assert [hr.shape[-1] for _, hr in stages.batches(0, device)] == [64, 64, 96, 96, 96]
     assert [lr.shape[-1] for lr, _ in stages.batches(3, device)] == [24, 24]
-    with pytest.raises(InputError, match="none of the 3 training pictures and copies holds a crop of 200×200"):
-        Stages(pictures, Recipe(patch=16, grow=(50,), batch=1), "rgb")
+    with pytest.raises(InputError, match="none of the 3 training images and copies holds a crop of 200×200"):
+        Stages(images, Recipe(patch=16, grow=(50,), batch=1), "rgb")
     with pytest.raises(InputError, match="fewer than a batch of 3"):
-        Stages(pictures, Recipe(patch=16, grow=(24,), batch=3), "rgb")
+        Stages(images, Recipe(patch=16, grow=(24,), batch=3), "rgb")
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("90s", 90), ("20m", 1200), ("1.5h", 5400)])

@@ -1,4 +1,4 @@
-"""The features of an HR picture are computed once for all networks that are measured on it."""
+"""The features of an HR image are computed once for all networks that are measured on it."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_the_second_network_costs_one_pass(passes: list[int]) -> None:
     assert len(passes) == 4, "known by its content, wherever it lies"
 
 
-def test_a_changed_picture_is_another_one(passes: list[int]) -> None:
+def test_a_changed_image_is_another_one(passes: list[int]) -> None:
     hr, sr = noise(0), noise(1)
     before = lpips_distance(sr, hr)
     hr[..., :32] = 0

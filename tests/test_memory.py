@@ -82,11 +82,11 @@ def test_gpu_memory_is_the_allocators_peak(monkeypatch: pytest.MonkeyPatch) -> N
             assert device == torch.device("cuda:0")
             return real.upscaler(CPU)
 
-        def picture(self, size: tuple[int, int], batch: int) -> OnGPU:
+        def image(self, size: tuple[int, int], batch: int) -> OnGPU:
             return self
 
         def to(self, device: str) -> torch.Tensor:
-            return real.picture((8, 8), 1)
+            return real.image((8, 8), 1)
 
     monkeypatch.setattr("srbench.evaluation.subjects.find_subject", lambda name, scale: OnGPU())
     found = measure_here("espcn", 2, (8, 8), "eager", "cuda:0", 1)

@@ -47,7 +47,7 @@ def size(name: str) -> tuple[int, int]:
     return SMALL
 
 
-def picture(metric: Metric, channels: int = 3, seed: int = 0) -> Tensor:
+def image(metric: Metric, channels: int = 3, seed: int = 0) -> Tensor:
     """Waves, edges and texture, so that structure and gradients are there to be lost: uint8 ``(1, C, H, W)``."""
     height, width = size(metric.name)
     generator = torch.Generator().manual_seed(seed)
@@ -94,16 +94,16 @@ def test_a_metric_says_what_a_caller_must_know(metric: Metric) -> None:
     assert metric.needs <= {"hr", "lr"}
 
 
-def test_identical_pictures_score_the_best_value_and_noisy_ones_less(metric: Metric) -> None:
-    hr = picture(metric)
+def test_identical_images_score_the_best_value_and_noisy_ones_less(metric: Metric) -> None:
+    hr = image(metric)
     scores = [score(metric, pair(noisy(hr, sigma) if sigma else hr, hr)).item() for sigma in (0, 5, 15, 45)]
     assert scores[0] == pytest.approx(best(metric), abs=1e-5)
     assert scores == sorted(scores, reverse=metric.higher_is_better)
     assert len(set(scores)) == 4
 
 
-def test_scores_are_float64_one_a_picture_and_a_batch_changes_none(metric: Metric) -> None:
-    first, second = picture(metric, seed=2), picture(metric, seed=3)
+def test_scores_are_float64_one_a_image_and_a_batch_changes_none(metric: Metric) -> None:
+    first, second = image(metric, seed=2), image(metric, seed=3)
     one_by_one = torch.cat([score(metric, pair(noisy(hr, 9), hr)) for hr in (first, second)])
     batch = torch.cat([first, second])
     together = score(metric, pair(torch.cat([noisy(first, 9), noisy(second, 9)]), batch))
@@ -113,7 +113,7 @@ def test_scores_are_float64_one_a_picture_and_a_batch_changes_none(metric: Metri
 
 
 def test_memory_order_and_type_change_no_score(metric: Metric) -> None:
-    hr = picture(metric)
+    hr = image(metric)
     sr = noisy(hr, 9)
     plain = score(metric, pair(sr, hr))
     as_read = [p.permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2) for p in (sr, hr)]
@@ -129,14 +129,14 @@ def test_memory_order_and_type_change_no_score(metric: Metric) -> None:
 
 
 def test_gray_scores_as_rgb_of_equal_channels(metric: Metric) -> None:
-    hr = picture(metric, channels=1)
+    hr = image(metric, channels=1)
     sr = noisy(hr, 9)
     colour = pair(sr.expand(-1, 3, -1, -1), hr.expand(-1, 3, -1, -1))
     assert torch.allclose(score(metric, pair(sr, hr)), score(metric, colour), rtol=0, atol=1e-5)
 
 
-def test_scoring_changes_neither_its_pictures_nor_the_random_state(metric: Metric) -> None:
-    hr = picture(metric)
+def test_scoring_changes_neither_its_images_nor_the_random_state(metric: Metric) -> None:
+    hr = image(metric)
     sr = noisy(hr, 9)
     given = pair(sr.double(), hr.double())
     before, state = given.sr.clone(), torch.get_rng_state()
@@ -150,20 +150,20 @@ def test_scoring_changes_neither_its_pictures_nor_the_random_state(metric: Metri
     "spoil",
     [
         pytest.param(lambda sr: sr[0], id="no batch"),
-        pytest.param(lambda sr: sr[:0], id="no picture"),
+        pytest.param(lambda sr: sr[:0], id="no image"),
         pytest.param(lambda sr: sr.to(torch.int64), id="int64"),
         pytest.param(lambda sr: sr > 100, id="bool"),
         pytest.param(lambda sr: sr[..., :-3], id="narrower"),
         pytest.param(lambda sr: sr[:, :2], id="two channels"),
     ],
 )
-def test_pictures_of_a_wrong_form_are_refused(metric: Metric, spoil: Callable[[Tensor], Tensor]) -> None:
-    hr = picture(metric)
+def test_images_of_a_wrong_form_are_refused(metric: Metric, spoil: Callable[[Tensor], Tensor]) -> None:
+    hr = image(metric)
     with pytest.raises(InputError, match=rf"^{metric.name}: .*expected"):
         metric.score(Pair(spoil(hr), hr, imresize(hr, 1 / SCALE), SCALE))
 
 
-def test_a_picture_below_the_metric_s_window_is_refused_and_named(metric: Metric) -> None:
+def test_a_image_below_the_metric_s_window_is_refused_and_named(metric: Metric) -> None:
     dot = torch.zeros(1, 3, 1, 1, dtype=torch.uint8)
     if metric.name == "psnr":
         assert metric.score(Pair(dot, dot, None, SCALE)).item() == math.inf
@@ -173,8 +173,8 @@ def test_a_picture_below_the_metric_s_window_is_refused_and_named(metric: Metric
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
-def test_a_picture_that_is_not_finite_has_no_score(metric: Metric, bad: float) -> None:
-    hr = picture(metric).double()
+def test_a_image_that_is_not_finite_has_no_score(metric: Metric, bad: float) -> None:
+    hr = image(metric).double()
     sr = hr.clone()
     sr[0, 1, 20, 30] = bad
     with pytest.raises(UnavailableError) as caught:
@@ -189,7 +189,7 @@ def test_a_picture_that_is_not_finite_has_no_score(metric: Metric, bad: float) -
 def test_a_gpu_gives_the_same_scores(metric: Metric) -> None:
     if not torch.cuda.is_available():
         pytest.skip("no CUDA device")
-    hr = picture(metric)
+    hr = image(metric)
     here = pair(noisy(hr, 9), hr)
     assert here.lr is not None
     there = Pair(here.sr.cuda(), here.hr.cuda(), here.lr.cuda(), SCALE)
@@ -197,9 +197,9 @@ def test_a_gpu_gives_the_same_scores(metric: Metric) -> None:
     assert torch.allclose(score(metric, there).cpu(), score(metric, here), rtol=0, atol=tolerance)
 
 
-def test_lr_psnr_compares_with_the_lr_picture_at_its_own_precision() -> None:
+def test_lr_psnr_compares_with_the_lr_image_at_its_own_precision() -> None:
     metric = get_metric("lr-psnr")
-    hr = picture(metric)
+    hr = image(metric)
     lr = imresize(hr, 1 / SCALE)
     assert metric.score(Pair(hr, hr, lr, SCALE)).item() == math.inf
     one_off = lr.clone()
@@ -210,12 +210,12 @@ def test_lr_psnr_compares_with_the_lr_picture_at_its_own_precision() -> None:
     assert 50 < metric.score(Pair(hr, hr, lr.double(), SCALE)).item() < 70, "8-bit rounding of LR alone is 58.9 dB"
 
 
-def test_lr_psnr_needs_an_lr_picture_that_fits() -> None:
+def test_lr_psnr_needs_an_lr_image_that_fits() -> None:
     metric = get_metric("lr-psnr")
-    hr = picture(metric)
-    with pytest.raises(InputError, match="LR picture is 14×16"):
+    hr = image(metric)
+    with pytest.raises(InputError, match="LR image is 14×16"):
         metric.score(Pair(hr, hr, torch.zeros(1, 3, 16, 14, dtype=torch.uint8), SCALE))
-    with pytest.raises(UnavailableError, match="needs the LR picture"):
+    with pytest.raises(UnavailableError, match="needs the LR image"):
         metric.score(Pair(hr, hr, None, SCALE))
 
 
@@ -254,8 +254,8 @@ def test_work_is_shared_out_in_order_and_its_errors_arrive() -> None:
         share_out(lambda part: [1 // item for item in part], range(8), 10**7)
 
 
-def test_a_picture_that_a_network_still_tracks_is_scored(metric: Metric) -> None:
-    hr = picture(metric).double()
+def test_a_image_that_a_network_still_tracks_is_scored(metric: Metric) -> None:
+    hr = image(metric).double()
     sr = (hr * 0.9).requires_grad_()
     assert not score(metric, pair(sr, hr)).requires_grad
 

@@ -27,8 +27,8 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @st.composite
-def pictures(draw: st.DrawFn, least: int = 1) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-    """A uint8 picture of 1 or 3 channels and a degraded one, ``(C, H, W)``: flat, at the ends of the range, or noisy."""
+def images(draw: st.DrawFn, least: int = 1) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    """A uint8 image of 1 or 3 channels and a degraded one, ``(C, H, W)``: flat, at the ends of the range, or noisy."""
     height, width = draw(st.integers(least, least + 60)), draw(st.integers(least, least + 60))
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     contrast, noise = draw(st.sampled_from([0, 1, 40, 255])), draw(st.sampled_from([0.0, 0.4, 10.0, 300.0]))
@@ -42,7 +42,7 @@ def as_tensors(*arrays: np.ndarray[Any, Any]) -> list[Tensor]:
 
 
 @settings(max_examples=60, deadline=None)
-@given(pictures())
+@given(images())
 def test_psnr_is_scikit_image_s_and_its_sum_is_exact(pair: tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]) -> None:
     from skimage.metrics import peak_signal_noise_ratio
 
@@ -56,7 +56,7 @@ def test_psnr_is_scikit_image_s_and_its_sum_is_exact(pair: tuple[np.ndarray[Any,
 
 
 @settings(max_examples=60, deadline=None)
-@given(pictures(least=11))
+@given(images(least=11))
 def test_ssim_is_scikit_image_s(pair: tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]) -> None:
     sr, hr = (p.astype(np.float64) for p in pair)
     assert ssim(*as_tensors(sr, hr)).item() == pytest.approx(skimage_ssim(sr, hr), abs=EXACT)
@@ -72,7 +72,7 @@ def skimage_ssim(sr: np.ndarray[Any, Any], hr: np.ndarray[Any, Any]) -> float:
 
 
 @pytest.mark.parametrize(("a", "b"), [(0.0, 255.0), (0.0, 0.0), (100.0, 120.0), (254.0, 255.0)])
-def test_flat_pictures_have_the_value_of_the_formula(a: float, b: float) -> None:
+def test_flat_images_have_the_value_of_the_formula(a: float, b: float) -> None:
     x, y = (torch.full((1, 1, 37, 50), value, dtype=torch.float64) for value in (a, b))
     c1 = (0.01 * 255) ** 2
     assert ssim(x, y).item() == pytest.approx((2 * a * b + c1) / (a * a + b * b + c1), abs=1e-12)
@@ -89,7 +89,7 @@ def test_ssim_of_each_strip_and_block_border(height: int, width: int) -> None:
 
 @pytest.fixture
 def astronaut() -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-    """SR and HR uint8 ``(H, W, 3)``: bicubic ×4 of a picture that comes with scikit-image."""
+    """SR and HR uint8 ``(H, W, 3)``: bicubic ×4 of an image that comes with scikit-image."""
     from skimage import data
 
     hr = crop_to_multiple(data.astronaut()[50:350, 100:400], 4)
@@ -115,7 +115,7 @@ def test_psnr_and_ssim_are_basicsr_s(
 
 
 def test_psnr_and_ssim_are_those_of_piq(astronaut: tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]) -> None:
-    """On bicubic ×4 of Set5 and Set14: PSNR within 6.5e-5 dB, since piq adds 1e-8 to the error of pictures in [0, 1]; SSIM
+    """On bicubic ×4 of Set5 and Set14: PSNR within 6.5e-5 dB, since piq adds 1e-8 to the error of images in [0, 1]; SSIM
     within 3e-14 in float64 and 2.9e-5 in float32.
     """
     import piq
@@ -147,7 +147,7 @@ PIQ = {
 def test_the_adapter_gives_what_piq_gives_on_the_255_scale(
     astronaut: tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]], name: str
 ) -> None:
-    """The same float32 arithmetic, hence the same number; another range, channel order or picture order gives another."""
+    """The same float32 arithmetic, hence the same number; another range, channel order or image order gives another."""
     import piq
 
     sr, hr = as_tensors(*(p.transpose(2, 0, 1) for p in astronaut))
@@ -192,16 +192,16 @@ def test_lpips_of_its_authors_examples(data_root: Path, name: str, expected: flo
     ("dataset", "published", "rounded_lr"),
     [("Set5", 0.3407, 0.3406), pytest.param("Set14", 0.4393, 0.4401, marks=pytest.mark.slow)],
 )
-def test_lpips_of_whole_bicubic_pictures_is_the_published(
+def test_lpips_of_whole_bicubic_images_is_the_published(
     data_root: Path, dataset: str, published: float, rounded_lr: float
 ) -> None:
-    """SPSR's table (Maclory/SPSR): LR not rounded, whole pictures; the other value has 8-bit LR, as in ``standard``."""
+    """SPSR's table (Maclory/SPSR): LR not rounded, whole images; the other value has 8-bit LR, as in ``standard``."""
     folder = data_root / dataset
     values: dict[bool, list[float]] = {True: [], False: []}
     for path in list_images(folder / "HR" if (folder / "HR").is_dir() else folder):
         hr = torch.from_numpy(crop_to_multiple(as_rgb(read_image(path)), 4).transpose(2, 0, 1).copy())[None]
-        for rounded, picture in ((True, hr), (False, hr.double())):
-            pair = Pair(round_u8(imresize(imresize(picture, 0.25).double(), 4)), hr, None, 4)
+        for rounded, image in ((True, hr), (False, hr.double())):
+            pair = Pair(round_u8(imresize(imresize(image, 0.25).double(), 4)), hr, None, 4)
             values[rounded].append(get_metric("lpips").score(pair).item())
     assert get_metric("lpips").crop == "full"
     assert np.mean(values[False]) == pytest.approx(published, abs=1e-4)

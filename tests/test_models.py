@@ -35,7 +35,7 @@ def planes(model: Model) -> int:
     return 1 if model.channels == "y" else 3
 
 
-def picture(model: Model, scale: int, height: int = 4, width: int = 7) -> Tensor:
+def image(model: Model, scale: int, height: int = 4, width: int = 7) -> Tensor:
     multiple = model.multiple_at(scale)
     size = (math.ceil(height / multiple) * multiple, math.ceil(width / multiple) * multiple)
     return torch.rand(2, planes(model), *size, generator=torch.Generator().manual_seed(0))
@@ -66,7 +66,7 @@ def test_describes_itself(model: Model) -> None:
 @pytest.mark.parametrize(("model", "scale"), [*NETWORKS, *INTERPOLATORS])
 @pytest.mark.parametrize("size", [(3, 9), (8, 2)])
 def test_output_is_scale_times_the_input_and_finite(model: Model, scale: int, size: tuple[int, int]) -> None:
-    x = picture(model, scale, *size)
+    x = image(model, scale, *size)
     with torch.no_grad():
         y = build(model, scale).eval()(x)
     factor = 1 if model.pre_upsampled else scale
@@ -80,7 +80,7 @@ def test_gradient_reaches_every_parameter(model: Model, scale: int) -> None:
     for each in model.scales if model.multi_scale else (scale,):
         if model.multi_scale:
             network.set_scale(each)
-        y = network(picture(model, each))
+        y = network(image(model, each))
         (y - torch.linspace(0, 1, y.numel()).view_as(y)).square().mean().backward()
     starved = [name for name, p in network.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
     assert starved == []
@@ -96,7 +96,7 @@ def test_seed_decides_the_start(model: Model, scale: int) -> None:
 @pytest.mark.parametrize(("model", "scale"), NETWORKS)
 def test_state_dict_carries_everything(model: Model, scale: int) -> None:
     trained, empty = build(model, scale, 1), build(model, scale, 2)
-    x = picture(model, scale)
+    x = image(model, scale)
     trained.train()(x)  # moves the statistics of batch norms
     empty.load_state_dict(trained.state_dict(), strict=True)
     with torch.no_grad():
@@ -106,7 +106,7 @@ def test_state_dict_carries_everything(model: Model, scale: int) -> None:
 @pytest.mark.parametrize(("model", "scale"), NETWORKS)
 def test_works_on_the_other_channels(model: Model, scale: int) -> None:
     other = "rgb" if model.channels == "y" else "y"
-    x = picture(model, scale)[:, :1].repeat(1, 3 if other == "rgb" else 1, 1, 1)
+    x = image(model, scale)[:, :1].repeat(1, 3 if other == "rgb" else 1, 1, 1)
     y = build(model, scale, channels=other)(x)
     assert y.shape[1] == x.shape[1]
     with pytest.raises(InputError, match="'bgr'"):
@@ -170,14 +170,14 @@ def test_skip_on_a_gpu_is_exact() -> None:
 
 @pytest.mark.parametrize(("model", "scale"), WITHOUT_SKIP)
 @pytest.mark.parametrize("autocast", [False, True])
-def test_skip_adds_the_enlarged_picture_untouched(model: Model, scale: int, autocast: bool) -> None:
+def test_skip_adds_the_enlarged_image_untouched(model: Model, scale: int, autocast: bool) -> None:
     """With its last layer at zero a network with a skip is the interpolator, also under bf16."""
     network = build(model, scale, skip="bicubic").eval()
     last = [m for m in network.modules() if isinstance(m, nn.Conv2d | nn.ConvTranspose2d)][-1]
     assert last.weight.std() < 0.0011
     for parameter in last.parameters():
         nn.init.zeros_(parameter)
-    x = picture(model, scale)
+    x = image(model, scale)
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=autocast):
         y = network(x)
     expected = x if model.pre_upsampled else imresize(x, float(scale))

@@ -22,7 +22,7 @@ from srbench.training.recipe import load_recipe
 from srbench.training.settings import Settings
 from srbench.training.trainer import train
 from srbench.zoo import load_checkpoint
-from tests.training_pictures import write_pictures
+from tests.training_images import write_images
 
 
 @given(st.integers(1, 3), st.integers(1, 24), st.integers(1, 40), st.integers(0, 99), st.sampled_from([1e-6, 1.0, 1e4]))
@@ -113,7 +113,7 @@ def test_layers_of_any_kind_learn_and_a_stored_state_goes_on_in_the_same_bits() 
 
 
 def test_a_run_stopped_in_the_middle_ends_in_the_same_bits(tmp_path: Path, srbench_home: Path) -> None:
-    values = {"data": str(write_pictures(tmp_path / "pictures")), "val": 2, "patch": 8, "batch": 2, "steps": 6}
+    values = {"data": str(write_images(tmp_path / "images")), "val": 2, "patch": 8, "batch": 2, "steps": 6}
     values |= {"val_every": 3, "log_every": 1, "optimiser": "muon"}
     recipe = load_recipe("common", "espcn", [f"{key}={json.dumps(value)}" for key, value in values.items()])
 

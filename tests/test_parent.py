@@ -16,7 +16,7 @@ from srbench.training.recipe import load_recipe
 from srbench.training.settings import InterruptedRunError, Settings
 from srbench.training.trainer import train
 from srbench.zoo import Card, find_checkpoint, load_weights, save_checkpoint
-from tests.training_pictures import write_pictures
+from tests.training_images import write_images
 
 SIX = {"hardware": "none", "wall_time_s": 0.0, "precision": "fp32", "seed": 0, "commit": "none", "steps": 1}
 
@@ -85,7 +85,7 @@ def test_another_architecture_or_nothing_that_fits_is_refused(srbench_home: Path
 
 
 def test_a_run_starts_from_another_scale_and_its_card_says_so(tmp_path: Path, srbench_home: Path) -> None:
-    folder = write_pictures(tmp_path / "pictures")
+    folder = write_images(tmp_path / "images")
     values = {"data": str(folder), "val": 2, "patch": 8, "batch": 2, "steps": 2, "val_every": 2, "lr": 1e-9}
     changes = [f"{key}={json.dumps(value)}" for key, value in values.items()]
     train("espcn", load_recipe("common", "espcn", [*changes, "scale=2"]), Settings(progress=False, threads=1))
@@ -101,7 +101,7 @@ def test_a_run_starts_from_another_scale_and_its_card_says_so(tmp_path: Path, sr
 
 
 def test_a_parent_beside_the_output_is_found_also_when_a_budget_is_planned(tmp_path: Path, srbench_home: Path) -> None:
-    folder = write_pictures(tmp_path / "pictures")
+    folder = write_images(tmp_path / "images")
     values = {"data": str(folder), "val": 2, "patch": 8, "batch": 2, "steps": 2, "val_every": 2}
     changes = [f"{key}={json.dumps(value)}" for key, value in values.items()]
     settings = Settings(progress=False, threads=1, zoo=tmp_path / "other")
@@ -116,7 +116,7 @@ def test_a_card_names_the_parent_that_the_run_had_and_not_one_that_came_later(
 ) -> None:
     store("espcn", 2)
     first = find_checkpoint("espcn_x2.common").sha256
-    folder = write_pictures(tmp_path / "pictures")
+    folder = write_images(tmp_path / "images")
     values = {
         "data": str(folder),
         "val": 2,
@@ -141,7 +141,7 @@ def test_a_card_names_the_parent_that_the_run_had_and_not_one_that_came_later(
 
 
 def test_batch_norm_keeps_its_statistics_from_the_recipes_step_on(tmp_path: Path, srbench_home: Path) -> None:
-    folder = write_pictures(tmp_path / "pictures")
+    folder = write_images(tmp_path / "images")
     values = {"data": str(folder), "val": 2, "patch": 8, "batch": 2, "steps": 4, "val_every": 2, "ema": 0.0}
     changes = [f"{key}={json.dumps(value)}" for key, value in values.items()]
     found = {}

@@ -76,7 +76,7 @@ def test_unknown_protocols_name_the_nearest() -> None:
         get_protocol("nowhere.toml")
 
 
-def test_gray_and_classic_pictures() -> None:
+def test_gray_and_classic_images() -> None:
     gray = noise(22, 22)[..., 0]
     assert prepare_hr(gray, 4, PRESETS["standard"]).shape == (20, 20, 3)
     assert np.array_equal(prepare_hr(gray, 4, PRESETS["classic"]), gray[:20, :20])

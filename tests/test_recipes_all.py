@@ -12,7 +12,7 @@ from srbench.models import get_model
 from srbench.training.recipe import find_recipe, load_recipe
 from srbench.training.settings import Settings
 from srbench.training.trainer import train
-from tests.training_pictures import narrow_vgg, store_parent, write_pictures
+from tests.training_images import narrow_vgg, store_parent, write_images
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -37,18 +37,18 @@ def cases(heavy: bool) -> list[tuple[str, str]]:
 
 
 @pytest.fixture(scope="module")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_pictures(tmp_path_factory.mktemp("pictures"), 10, (96, 100))
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_images(tmp_path_factory.mktemp("images"), 10, (96, 100))
 
 
-def run(name: str, model: str, steps: int, pictures: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def run(name: str, model: str, steps: int, images: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("srbench.training.perceptual.load_backbone", narrow_vgg(home))
     if model == "srgan_s":
         store_parent("srresnet_s", skip="bicubic")
     elif model == "esrgan_s":
         store_parent("rrdb_s", skip="bicubic")
-    # Crops and batches that eight small pictures can fill; everything else is the recipe's.
-    changes = {"data": str(pictures), "val": 2, "patch": 8, "batch": 4, "steps": steps, "val_every": steps}
+    # Crops and batches that eight small images can fill; everything else is the recipe's.
+    changes = {"data": str(images), "val": 2, "patch": 8, "batch": 4, "steps": steps, "val_every": steps}
     changes["log_every"] = max(1, steps // 5)
     if load_recipe(name, model).grow:
         changes["grow"] = [12, 16]
@@ -63,21 +63,17 @@ def run(name: str, model: str, steps: int, pictures: Path, home: Path, monkeypat
 
 
 @pytest.mark.parametrize(("name", "model"), cases(heavy=False))
-def test_three_steps(
-    name: str, model: str, pictures: Path, srbench_home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_three_steps(name: str, model: str, images: Path, srbench_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     strides = [1, 2] * 4
     widths = tuple((512 if number == 7 else 8, stride) for number, stride in enumerate(strides))
     monkeypatch.setattr("srbench.models._discriminators._WIDTHS", widths)
-    run(name, model, 3, pictures, srbench_home, monkeypatch)
+    run(name, model, 3, images, srbench_home, monkeypatch)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "model"), cases(heavy=True))
-def test_fifty_steps(
-    name: str, model: str, pictures: Path, srbench_home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    run(name, model, 50, pictures, srbench_home, monkeypatch)
+def test_fifty_steps(name: str, model: str, images: Path, srbench_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run(name, model, 50, images, srbench_home, monkeypatch)
 
 
 def test_each_header_says_source_time_and_score() -> None:

@@ -142,7 +142,7 @@ def test_json_rows(srbench_home: Path) -> None:
 def test_terminal_table(capsys: pytest.CaptureFixture[str]) -> None:
     print_leaderboard([*everything(), bare("x_x4.c", "failed", "expected [3, 4]")])
     out = capsys.readouterr().out
-    assert "set14 ×4, standard.v1: 14 pictures." in out
+    assert "set14 ×4, standard.v1: 14 images." in out
     assert "x_x4.c: failed, expected [3, 4]" in out
 
 
@@ -209,7 +209,7 @@ def test_figures_are_drawn_once_and_alike(srbench_home: Path) -> None:
     results = [*everything(), cell("edsr_x4.$c$", 2.5, parameters=43_089_923)]
     written = write_reports(results)
     figures = sorted(path.name for path in written if path.suffix == ".svg")
-    assert figures == ["set14_x4_standard_parameters.svg", "set14_x4_standard_pictures.svg"]
+    assert figures == ["set14_x4_standard_images.svg", "set14_x4_standard_parameters.svg"]
     page = (srbench_home / "reports" / "index.html").read_text()
     assert all(f'src="figures/{name}"' in page for name in figures)
     assert write_reports(results) == []

@@ -60,7 +60,7 @@ def test_a_glance_and_another_size_are_no_columns() -> None:
 
 
 def test_throughput_is_that_of_the_best_batch() -> None:
-    swept = timed(100.0, sweep=[Batch(batch=4, n=3, median_ms=200, pictures_per_s=20.0)])
+    swept = timed(100.0, sweep=[Batch(batch=4, n=3, median_ms=200, images_per_s=20.0)])
     columns = leaderboard_columns([speed("a_x4.c", variants={"eager": swept})])
     assert columns is not None
     assert list(columns["throughput"]) == [20.0]

@@ -19,7 +19,7 @@ from srbench.reports.published import find_figure, published_models, read_publis
 from srbench.results import MetricScores, Result
 from srbench.stats import Floats
 
-PICTURES = np.random.default_rng(7).normal(30, 4, 14)
+IMAGES = np.random.default_rng(7).normal(30, 4, 14)
 
 
 def scores(values: Sequence[float] | Floats, name: str = "psnr", version: int = 1, **more: Any) -> MetricScores:
@@ -37,7 +37,7 @@ def scores(values: Sequence[float] | Floats, name: str = "psnr", version: int = 
 
 
 def cell(checkpoint: str, gain: float = 0.0, n: int = 14, **fields: Any) -> Result:
-    values = PICTURES[:n] + gain
+    values = IMAGES[:n] + gain
     preset = PRESETS[fields.pop("preset", "standard")]
     usual: dict[str, Any] = {
         "checkpoint": checkpoint,
@@ -95,22 +95,22 @@ def test_a_table_a_dataset_scale_and_protocol() -> None:
 
 def test_rank_is_by_mean_and_shared_where_the_test_sees_nothing() -> None:
     noise = np.tile([0.3, -0.3], 7)
-    alike = cell("b_x4.c", metrics={"psnr": scores(PICTURES + 0.49 + noise)})
+    alike = cell("b_x4.c", metrics={"psnr": scores(IMAGES + 0.49 + noise)})
     table = only([cell("d_x4.c", -1.0), alike, cell("a_x4.c", 0.5), cell("c_x4.c", 0.0)])
     assert measured(table) == ["a_x4.c", "b_x4.c", "c_x4.c", "d_x4.c"]
     assert [record["rank"] for record in table.records][:4] == [1, 1, 3, 4]
     assert table.separable
-    assert table.pictures == 14
+    assert table.images == 14
 
 
 def test_mean_and_interval_are_not_rounded() -> None:
     record = row(only([cell("a_x4.c")]), "a_x4.c")
-    assert record["psnr"] == pytest.approx(PICTURES.mean(), rel=1e-15)
+    assert record["psnr"] == pytest.approx(IMAGES.mean(), rel=1e-15)
     assert record["psnr_low"] < record["psnr"] < record["psnr_high"]
-    assert record["ssim"] == pytest.approx(PICTURES.mean() / 40, rel=1e-14)
+    assert record["ssim"] == pytest.approx(IMAGES.mean() / 40, rel=1e-14)
 
 
-def test_five_pictures_cannot_separate() -> None:
+def test_five_images_cannot_separate() -> None:
     table = only([cell("a_x4.c", 3.0, n=5), cell("b_x4.c", 0.0, n=5)])
     assert not table.separable
     assert [record["rank"] for record in table.records][:2] == [1, 1]
@@ -148,10 +148,10 @@ def test_no_weights_leaves_when_a_checkpoint_of_the_model_has_a_number() -> None
 
 def test_older_versions_of_a_metric_are_not_ranked() -> None:
     old = cell("a_x4.c", 9.0)
-    ssim = {"ssim": scores(PICTURES / 40, "ssim")}
-    half = cell("b_x4.c", 1.0, metrics={"psnr": scores(PICTURES + 1, version=2), **ssim})
-    new_ssim = {"ssim": scores(PICTURES / 40, "ssim", version=3)}
-    new = cell("c_x4.c", 0.0, metrics={"psnr": scores(PICTURES, version=2), **new_ssim})
+    ssim = {"ssim": scores(IMAGES / 40, "ssim")}
+    half = cell("b_x4.c", 1.0, metrics={"psnr": scores(IMAGES + 1, version=2), **ssim})
+    new_ssim = {"ssim": scores(IMAGES / 40, "ssim", version=3)}
+    new = cell("c_x4.c", 0.0, metrics={"psnr": scores(IMAGES, version=2), **new_ssim})
     table = only([old, half, new])
     assert measured(table)[:2] == ["b_x4.c", "c_x4.c"]
     assert row(table, "a_x4.c")["status"] == "outdated"
@@ -164,11 +164,11 @@ def test_older_versions_of_a_protocol_are_not_ranked() -> None:
     table = only([old, gone, cell("a_x4.c", 0.0, protocol="standard.v10"), cell("c_x4.c", 0.0, protocol="standard.v2")])
     assert table.protocol == "standard.v10"
     assert measured(table) == ["a_x4.c", "b_x4.c", "c_x4.c"]
-    assert row(table, "a_x4.c")["psnr"] == pytest.approx(PICTURES.mean())
+    assert row(table, "a_x4.c")["psnr"] == pytest.approx(IMAGES.mean())
     assert row(table, "b_x4.c")["reason"] == "measured under standard.v1; now standard.v10"
 
 
-def test_other_pictures_are_not_ranked_together() -> None:
+def test_other_images_are_not_ranked_together() -> None:
     table = only([cell("a_x4.c"), cell("b_x4.c"), cell("c_x4.c", 9.0, data_sha256="e" * 64), cell("d_x4.c", 9.0, n=13)])
     assert [record["rank"] for record in table.records][:2] == [1, 1]
     assert row(table, "c_x4.c")["status"] == row(table, "d_x4.c")["status"] == "other_data"
@@ -193,22 +193,20 @@ def test_a_metric_may_lack_a_number(capsys: pytest.CaptureFixture[str]) -> None:
         reason="no net",
         values=[],
     )
-    with_lpips = {"psnr": scores(PICTURES), "lpips": scores(PICTURES / 100, "lpips")}
-    table = only(
-        [cell("a_x4.c", metrics={"psnr": scores(PICTURES), "lpips": lpips}), cell("b_x4.c", metrics=with_lpips)]
-    )
+    with_lpips = {"psnr": scores(IMAGES), "lpips": scores(IMAGES / 100, "lpips")}
+    table = only([cell("a_x4.c", metrics={"psnr": scores(IMAGES), "lpips": lpips}), cell("b_x4.c", metrics=with_lpips)])
     assert row(table, "a_x4.c")["rank"] == 1
     assert "- a_x4.c (lpips): `unavailable`, no net" in render_table(table)
     nothing = only([cell("a_x4.c", metrics={"lpips": lpips})])
     assert row(nothing, "a_x4.c")["status"] == "unavailable"
-    nowhere = only([cell(name, metrics={"psnr": scores(PICTURES), "lpips": lpips}) for name in ("a_x4.c", "b_x4.c")])
+    nowhere = only([cell(name, metrics={"psnr": scores(IMAGES), "lpips": lpips}) for name in ("a_x4.c", "b_x4.c")])
     assert [info.name for info in nowhere.metrics] == ["psnr", "lpips"]
     assert row(nowhere, "b_x4.c")["lpips_status"] == "unavailable"
     assert render_table(nowhere).count("| `unavailable` |") == 2
     assert "- a_x4.c (lpips), b_x4.c (lpips): `unavailable`, no net" in render_table(nowhere)
-    mixed = only([cell("a_x4.c", metrics={"psnr": lpips, "ssim": scores(PICTURES / 40, "ssim")})])
+    mixed = only([cell("a_x4.c", metrics={"psnr": lpips, "ssim": scores(IMAGES / 40, "ssim")})])
     assert mixed.primary == "ssim"
-    print_leaderboard([cell("a_x4.c", metrics={"psnr": scores(PICTURES), "lpips": lpips})])
+    print_leaderboard([cell("a_x4.c", metrics={"psnr": scores(IMAGES), "lpips": lpips})])
     shown = capsys.readouterr().out
     assert "LPIPS" in shown
     assert "a_x4.c (lpips): unavailable, no net" in shown
@@ -221,7 +219,7 @@ def test_published_stands_only_beside_its_own_protocol() -> None:
     classic, standard = cell("fsrcnn_x4.c", preset="classic"), cell("fsrcnn_x4.c")
     tables = {table.protocol: row(table, "fsrcnn_x4.c") for table in build_leaderboard([classic, standard])}
     assert tables["classic.v1"]["psnr_published"] == 27.59
-    assert tables["classic.v1"]["psnr_delta"] == pytest.approx(PICTURES.mean() - 27.59)
+    assert tables["classic.v1"]["psnr_delta"] == pytest.approx(IMAGES.mean() - 27.59)
     assert "ASSLN" in tables["classic.v1"]["psnr_source"]
     assert "trained on T91 + General-100" in tables["classic.v1"]["psnr_source"]
     assert math.isnan(tables["standard.v1"]["psnr_published"])

@@ -153,7 +153,7 @@ def test_broken_json_is_named(tmp_path: Path, text: str) -> None:
         results.read_results(tmp_path)
 
 
-def test_tidy_frame_has_a_row_a_picture_and_metric(tmp_path: Path) -> None:
+def test_tidy_frame_has_a_row_a_image_and_metric(tmp_path: Path) -> None:
     ssim = scores([0.8, 0.9], unit="", digits=4, version=3)
     lpips = scores([], status="unavailable", reason="no backbone")
     metrics = {"psnr": scores([math.inf, 30.0]), "ssim": ssim, "lpips": lpips}

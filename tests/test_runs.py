@@ -43,9 +43,9 @@ def make_run(root: Path, name: str = "fsrcnn_x4.test", step: int = 20, steps: in
             seen.log(done, GAN_LINE)
             if done % 10 == 0:
                 seen.log(done, {"loss": 0.4, "val_psnr": 28.0 + done / 100, "val_lpips": 0.3, "seconds": 60.0 + done})
-                if seen.wants_pictures(done, 10):
+                if seen.wants_images(done, 10):
                     crops = tuple(np.full((side, side, 3), done, np.uint8) for side in (8, 32, 32))
-                    seen.pictures(done, [crops, crops])  # type: ignore[list-item]
+                    seen.images(done, [crops, crops])  # type: ignore[list-item]
     return folder
 
 
@@ -86,9 +86,9 @@ def test_a_run_is_drawn_with_every_key_of_its_log(srbench_home: Path, tmp_path: 
     assert groups["loss"]["loss"][1] == [0.5] * 4
     result = CliRunner().invoke(main, ["runs", "show", "fsrcnn_x4.test", "--out", str(tmp_path / "c" / "run.png")])
     assert result.exit_code == 0, result.stderr
-    picture = read_image(tmp_path / "c" / "run.png")
-    assert picture.shape[1] > 1000
-    assert picture.std() > 5
+    image = read_image(tmp_path / "c" / "run.png")
+    assert image.shape[1] > 1000
+    assert image.std() > 5
     assert list((tmp_path / "c").iterdir()) == [tmp_path / "c" / "run.png"]
 
 
@@ -115,24 +115,24 @@ def test_a_run_that_is_not_there_or_empty_is_told_in_one_line(srbench_home: Path
         list_runs()
 
 
-def test_sample_pictures_are_kept_a_few_times_a_run(srbench_home: Path) -> None:
+def test_sample_images_are_kept_a_few_times_a_run(srbench_home: Path) -> None:
     folder = make_run(srbench_home, steps=80, step=80)
     assert [path.name for path in sorted((folder / "samples").glob("sr*"))] == [
         f"sr-{s:08d}.png" for s in range(10, 81, 10)
     ]
     assert read_image(folder / "samples" / "lr.png").shape == (16, 8, 3)
     seen = Watch(folder, "many", 10_000, show=False)
-    kept = [step for step in range(100, 10_001, 100) if seen.wants_pictures(step, 100)]
+    kept = [step for step in range(100, 10_001, 100) if seen.wants_images(step, 100)]
     assert len(kept) == 8
     assert kept[-1] == 10_000
 
 
-def test_tensorboard_gets_scalars_and_pictures(tmp_path: Path) -> None:
+def test_tensorboard_gets_scalars_and_images(tmp_path: Path) -> None:
     accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
     with Watch(tmp_path, "run", 10, show=False, tensorboard=True) as seen:
         seen.log(5, {"loss": 0.25, "collapse": "a text is no scalar"})
         crop = np.zeros((8, 8, 3), np.uint8)
-        seen.pictures(5, [(crop, crop, crop)])
+        seen.images(5, [(crop, crop, crop)])
     events = accumulator.EventAccumulator(str(tmp_path / "tensorboard")).Reload()
     assert events.Tags()["scalars"] == ["loss"]
     assert [(event.step, event.value) for event in events.Scalars("loss")] == [(5, 0.25)]
@@ -158,8 +158,8 @@ def test_filters_are_drawn_and_an_unknown_layer_is_told_the_nearest(tmp_path: Pa
     for layer, shape in shapes.items():
         name, kernels = find_layer(network, layer)
         assert (name, tuple(kernels.shape)) == (layer.removesuffix(".weight"), shape)
-        picture = read_image(draw_filters(kernels, name, tmp_path / f"{name}.png"))
-        assert picture.std() > 5
+        image = read_image(draw_filters(kernels, name, tmp_path / f"{name}.png"))
+        assert image.std() > 5
     with pytest.raises(UnknownNameError, match=r"unknown layer 'frist'.*Did you mean 'first'"):
         find_layer(network, "frist")
 
@@ -168,9 +168,9 @@ def test_a_mosaic_shows_each_kernel_in_its_place(tmp_path: Path) -> None:
     kernels = torch.zeros(4, 1, 3, 3)
     kernels[3] = 1.0
     path = draw_filters(kernels, "last one", tmp_path / "filters.png")
-    picture = np.asarray(Image.open(path).convert("RGB")).astype(int)
-    red = (picture[..., 0] - picture[..., 2] > 60).nonzero()
-    middle = [edge / 2 for edge in picture.shape[:2]]
+    image = np.asarray(Image.open(path).convert("RGB")).astype(int)
+    red = (image[..., 0] - image[..., 2] > 60).nonzero()
+    middle = [edge / 2 for edge in image.shape[:2]]
     assert np.median(red[0]) > middle[0]
 
 

@@ -1,4 +1,4 @@
-"""`srbench speed`: whole runs over small pictures, what is stored and what fails."""
+"""`srbench speed`: whole runs over small images, what is stored and what fails."""
 
 from __future__ import annotations
 
@@ -144,13 +144,13 @@ def test_a_network_that_runs_out_of_memory_is_a_row(monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize("name", ["fsrcnn_s", "srcnn", "edsr_baseline", "esrgan_s", "srresnet_s", "btsrn"])
-def test_a_picture_of_one_pixel_ends_in_numbers_or_reasons(name: str) -> None:
+def test_a_image_of_one_pixel_ends_in_numbers_or_reasons(name: str) -> None:
     ways = [BASE, parse_variant("fused+channels_last")]
     [found] = measure_group([find_subject(name, 2)], ways, CPU, replace(BRIEF, passes=1, largest_batch=1), (1, 1))
     assert found.base.ok, found.base.reason
 
 
-def test_a_picture_that_a_network_refuses_is_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_image_that_a_network_refuses_is_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(self: nn.Module, x: torch.Tensor) -> torch.Tensor:
         raise RuntimeError("Kernel size can't be greater than actual input size")
 

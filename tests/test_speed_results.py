@@ -25,7 +25,7 @@ from srbench.speed_results import (
 
 
 def timed(ms: float, **more: Any) -> VariantSpeed:
-    return VariantSpeed(n=1, times_ms=[ms], median_ms=ms, pictures_per_s=1e3 / ms, **more)
+    return VariantSpeed(n=1, times_ms=[ms], median_ms=ms, images_per_s=1e3 / ms, **more)
 
 
 def record(**changes: Any) -> SpeedResult:
@@ -100,7 +100,7 @@ def test_the_frame_has_a_row_a_variant(tmp_path: Path) -> None:
 def test_fastest_and_throughput() -> None:
     assert record().fastest == "bf16"
     assert record(variants={"eager": VariantSpeed(status="oom", reason="no")}).fastest == ""
-    swept = timed(100.0, sweep=[Batch(batch=2, n=3, median_ms=150, pictures_per_s=13.3)])
+    swept = timed(100.0, sweep=[Batch(batch=2, n=3, median_ms=150, images_per_s=13.3)])
     assert throughput(swept) == 13.3
     assert throughput(timed(100.0)) == 10
     assert throughput(VariantSpeed(status="oom", reason="no")) is None

@@ -144,21 +144,21 @@ def test_p_of_special_cases() -> None:
 
 
 def test_a_small_but_steady_difference_is_seen() -> None:
-    pictures = np.random.default_rng(1).normal(30, 4, 14)
-    steady = pictures + 0.03 + np.random.default_rng(2).normal(0, 0.01, 14)
-    assert paired_test(pictures, steady) < 0.001
-    assert share_rank([pictures, steady]) == [2, 1]
+    images = np.random.default_rng(1).normal(30, 4, 14)
+    steady = images + 0.03 + np.random.default_rng(2).normal(0, 0.01, 14)
+    assert paired_test(images, steady) < 0.001
+    assert share_rank([images, steady]) == [2, 1]
 
 
 def test_rank_is_shared_with_the_leader_of_the_group() -> None:
     rng = np.random.default_rng(5)
-    pictures = rng.normal(30, 4, 14)
+    images = rng.normal(30, 4, 14)
     noise = np.tile([0.2, -0.2], 7)
-    best, alike, worse = pictures + 0.01, pictures + noise, pictures - 0.5
+    best, alike, worse = images + 0.01, images + noise, images - 0.5
     assert share_rank([worse, alike, best]) == [3, 1, 1]
     assert share_rank([-worse, -alike, -best], higher_is_better=False) == [3, 1, 1]
     assert share_rank([worse[:5], alike[:5], best[:5]]) == [1, 1, 1]
-    assert share_rank([[math.inf] * 6, pictures[:6]]) == [1, 2]
+    assert share_rank([[math.inf] * 6, images[:6]]) == [1, 2]
     assert share_rank([]) == []
 
 

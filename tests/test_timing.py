@@ -109,7 +109,7 @@ def test_errors_get_a_status_and_one_line(error: Exception, status: str) -> None
 
 
 def test_sweep_stops_at_the_knee() -> None:
-    """A batch costs 1 s to start and 0.1 s a picture up to eight at once, then as much a picture as eight do."""
+    """A batch costs 1 s to start and 0.1 s an image up to eight at once, then as much an image as eight do."""
     machine = FakeMachine()
 
     def work(batch: int) -> Callable[[], None]:
@@ -118,7 +118,7 @@ def test_sweep_stops_at_the_knee() -> None:
     steps, end = sweep(work, machine.clock, one_ms=1000, seconds=600, largest=64)
     assert [step.batch for step in steps] == [2, 4, 8, 16]
     assert end.startswith("knee: 16 at once")
-    assert steps[2].pictures_per_s == pytest.approx(8 / 1.7)
+    assert steps[2].images_per_s == pytest.approx(8 / 1.7)
     assert steps[2].n == 3
 
 
@@ -159,7 +159,7 @@ def test_what_is_said_of_times(times: list[float]) -> None:
     said = describe_times(times, limit=0.25)
     assert said["n"] == len(times)
     assert said["median_ms"] == pytest.approx(float(np.median(times)) * 1e3)
-    assert said["pictures_per_s"] == pytest.approx(1e3 / said["median_ms"])
+    assert said["images_per_s"] == pytest.approx(1e3 / said["median_ms"])
     if len(times) < 10:
         assert said["p10_ms"] is None
         assert said["p90_ms"] is None

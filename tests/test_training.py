@@ -32,9 +32,9 @@ from srbench.zoo import find_checkpoint, load_checkpoint
 
 
 @pytest.fixture
-def pictures(tmp_path: Path) -> Path:
-    """Eight small pictures with edges in them, so that there is something to learn."""
-    folder = tmp_path / "pictures"
+def images(tmp_path: Path) -> Path:
+    """Eight small images with edges in them, so that there is something to learn."""
+    folder = tmp_path / "images"
     random = np.random.default_rng(0)
     for index in range(8):
         blocks = random.integers(0, 256, (8, 8, 3), dtype=np.uint8).repeat(9, 0).repeat(9, 1)
@@ -119,9 +119,9 @@ def test_every_optimiser_goes_downhill(name: str) -> None:
 
 @pytest.mark.parametrize(("model", "channels"), [("fsrcnn_s", "y"), ("espcn", "rgb"), ("srcnn", "y")])
 def test_a_run_writes_a_checkpoint_that_scores_as_its_curve_says(
-    model: str, channels: str, pictures: Path, srbench_home: Path
+    model: str, channels: str, images: Path, srbench_home: Path
 ) -> None:
-    recipe = small(pictures, channels=channels, steps=40, val_every=20, lr=4e-3)
+    recipe = small(images, channels=channels, steps=40, val_every=20, lr=4e-3)
     card = train(model, recipe, Settings(progress=False, threads=1))
     stored = find_checkpoint(card.name)
     assert stored.config["lr"] == 4e-3
@@ -134,8 +134,8 @@ def test_a_run_writes_a_checkpoint_that_scores_as_its_curve_says(
     assert sum(p.numel() for p in network.parameters()) == stored.parameters
 
 
-def test_a_stopped_run_goes_on_to_the_same_bits(pictures: Path, srbench_home: Path) -> None:
-    recipe = small(pictures, precision="bf16")
+def test_a_stopped_run_goes_on_to_the_same_bits(images: Path, srbench_home: Path) -> None:
+    recipe = small(images, precision="bf16")
     train("fsrcnn_s", recipe, Settings(name="whole", progress=False, threads=1))
 
     def stop(self: object, step: int, facts: dict[str, object]) -> None:
@@ -149,7 +149,7 @@ def test_a_stopped_run_goes_on_to_the_same_bits(pictures: Path, srbench_home: Pa
     with pytest.raises(InputError, match="holds a run at step"):
         train("fsrcnn_s", recipe, Settings(name="parts", progress=False))
     with pytest.raises(InputError, match=r"was started with lr = 0.004, not 0.1"):
-        train("fsrcnn_s", small(pictures, lr=0.1), Settings(name="parts", progress=False, resume=True))
+        train("fsrcnn_s", small(images, lr=0.1), Settings(name="parts", progress=False, resume=True))
     train("fsrcnn_s", recipe, Settings(name="parts", progress=False, threads=1, resume=True))
     assert_same_weights(srbench_home, "whole", "parts")
 
@@ -167,11 +167,9 @@ def assert_same_weights(home: Path, one: str, other: str) -> None:
 
 
 @pytest.mark.slow
-def test_runs_killed_at_random_moments_end_in_the_same_bits(pictures: Path, srbench_home: Path) -> None:
+def test_runs_killed_at_random_moments_end_in_the_same_bits(images: Path, srbench_home: Path) -> None:
     recipe = srbench_home / "killed.toml"
-    recipe.write_text(
-        f'data = "{pictures}"\nval = 2\npatch = 8\nbatch = 4\nsteps = 120\nval_every = 20\nlog_every = 1\n'
-    )
+    recipe.write_text(f'data = "{images}"\nval = 2\npatch = 8\nbatch = 4\nsteps = 120\nval_every = 20\nlog_every = 1\n')
     command = [sys.executable, "-m", "srbench", "train", "fsrcnn_s", "--recipe", str(recipe), "--threads", "1"]
     subprocess.run([*command, "--name", "whole"], check=True, capture_output=True)
     log = srbench_home / "runs" / "fsrcnn_s_x4.parts" / "log.jsonl"
@@ -195,8 +193,8 @@ def test_runs_killed_at_random_moments_end_in_the_same_bits(pictures: Path, srbe
     assert_same_weights(srbench_home, "whole", "parts")
 
 
-def test_a_loss_that_is_no_number_stops_with_its_step(pictures: Path, srbench_home: Path) -> None:
-    recipe = small(pictures, optimiser="sgd", lr=1e30, warmup=0.0, precision="fp32")
+def test_a_loss_that_is_no_number_stops_with_its_step(images: Path, srbench_home: Path) -> None:
+    recipe = small(images, optimiser="sgd", lr=1e30, warmup=0.0, precision="fp32")
     with pytest.raises(
         SrbenchError, match=r"(loss|l1) is (nan|inf) in step \d+ \(batch of seed 0, step \d+\); the last good"
     ):
@@ -204,14 +202,14 @@ def test_a_loss_that_is_no_number_stops_with_its_step(pictures: Path, srbench_ho
     assert not (srbench_home / "zoo").exists()
 
 
-def test_a_folder_in_use_and_an_existing_checkpoint_are_refused(pictures: Path, srbench_home: Path) -> None:
+def test_a_folder_in_use_and_an_existing_checkpoint_are_refused(images: Path, srbench_home: Path) -> None:
     folder = srbench_home / "runs" / "fsrcnn_s_x4.common"
     with claim(folder), pytest.raises(InputError, match="in use by another run"):
-        train("fsrcnn_s", small(pictures), Settings(progress=False))
-    train("fsrcnn_s", small(pictures), Settings(progress=False))
+        train("fsrcnn_s", small(images), Settings(progress=False))
+    train("fsrcnn_s", small(images), Settings(progress=False))
     with pytest.raises(InputError, match=r"the zoo has a checkpoint fsrcnn_s_x4\.common"):
-        train("fsrcnn_s", small(pictures), Settings(progress=False))
-    train("fsrcnn_s", small(pictures, steps=6), Settings(progress=False, overwrite=True))
+        train("fsrcnn_s", small(images), Settings(progress=False))
+    train("fsrcnn_s", small(images, steps=6), Settings(progress=False, overwrite=True))
     assert find_checkpoint("fsrcnn_s_x4.common").steps == 6
 
 
@@ -235,8 +233,8 @@ def test_the_command_says_in_one_line_what_is_wrong(arguments: list[str], messag
     assert not list(srbench_home.iterdir())
 
 
-def test_the_command_trains_and_names_the_seed(pictures: Path, srbench_home: Path) -> None:
-    arguments = ["fsrcnn_s", "--data", str(pictures), "--steps", "4", "--seed", "3", "--json", "--threads", "1"]
+def test_the_command_trains_and_names_the_seed(images: Path, srbench_home: Path) -> None:
+    arguments = ["fsrcnn_s", "--data", str(images), "--steps", "4", "--seed", "3", "--json", "--threads", "1"]
     arguments += ["--set", "patch=8", "--set", "batch=4", "--set", 'val=["p1"]']
     result = CliRunner().invoke(main, ["train", *arguments])
     assert result.exit_code == 0, result.stderr
@@ -246,8 +244,8 @@ def test_the_command_trains_and_names_the_seed(pictures: Path, srbench_home: Pat
     assert "held back: p1" in card["notes"]
 
 
-def test_the_size_follows_the_device_and_can_be_chosen(pictures: Path, srbench_home: Path) -> None:
-    arguments = ["train", "fsrcnn_s", "--data", str(pictures), "--steps", "1", "--json", "--threads", "1"]
+def test_the_size_follows_the_device_and_can_be_chosen(images: Path, srbench_home: Path) -> None:
+    arguments = ["train", "fsrcnn_s", "--data", str(images), "--steps", "1", "--json", "--threads", "1"]
     arguments += ["--set", "patch=8", "--set", "val=1", "--set", "batch=2", "--device", "cpu", "--overwrite"]
     for size, expected, every in (("auto", "cpu", 500), ("full", "full", 5000)):
         result = CliRunner().invoke(main, [*arguments, "--size", size])
@@ -259,7 +257,7 @@ def test_the_size_follows_the_device_and_can_be_chosen(pictures: Path, srbench_h
 
 
 def test_a_network_that_torch_cannot_compile_is_one_line(
-    pictures: Path, srbench_home: Path, monkeypatch: pytest.MonkeyPatch
+    images: Path, srbench_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(_network: nn.Module) -> object:
         def forward(_x: torch.Tensor) -> torch.Tensor:
@@ -271,19 +269,19 @@ def test_a_network_that_torch_cannot_compile_is_one_line(
     with pytest.raises(
         InputError, match=r"compile = true: torch .* cannot compile .*expected size 56==56.* use compile = false"
     ):
-        train("fsrcnn_s", small(pictures, compile=True), Settings(progress=False))
+        train("fsrcnn_s", small(images, compile=True), Settings(progress=False))
     assert not (srbench_home / "runs" / "fsrcnn_s_x4.common").exists()
 
 
 def test_a_compiled_network_starts_from_the_weights_of_any_other(
-    pictures: Path, srbench_home: Path, monkeypatch: pytest.MonkeyPatch
+    images: Path, srbench_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert srbench_home.is_dir()
     monkeypatch.setattr(torch, "compile", lambda network: network)
-    plain = train("srresnet_s", small(pictures, steps=2, precision="fp32"), Settings(name="plain", progress=False))
+    plain = train("srresnet_s", small(images, steps=2, precision="fp32"), Settings(name="plain", progress=False))
     compiled = train(
         "srresnet_s",
-        small(pictures, steps=2, precision="fp32", compile=True),
+        small(images, steps=2, precision="fp32", compile=True),
         Settings(name="compiled", progress=False),
     )
     assert [p["loss"] for p in plain.curve] == [p["loss"] for p in compiled.curve]

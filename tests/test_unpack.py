@@ -27,7 +27,7 @@ def write_zip(path: Path, *names: str, kind: int = 0) -> Path:
     return path
 
 
-def test_pictures_are_unpacked(tmp_path: Path) -> None:
+def test_images_are_unpacked(tmp_path: Path) -> None:
     unpack(write_zip(tmp_path / "set.zip", "inner/", "inner/a.png", "b.png"), tmp_path / "out")
     assert (tmp_path / "out/inner/a.png").read_bytes() == (tmp_path / "out/b.png").read_bytes() == b"/etc/hostname"
 

@@ -96,7 +96,7 @@ def test_what_an_old_gpu_cannot_do(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("name", ["channels_last", "fused", "bf16", "fused+bf16+channels_last"])
-def test_a_variant_leaves_the_network_and_its_picture_alone(name: str) -> None:
+def test_a_variant_leaves_the_network_and_its_image_alone(name: str) -> None:
     base = upscaler("fsrcnn", 3)
     with torch.no_grad():
         for module in base.module.modules():
@@ -115,8 +115,8 @@ def test_a_variant_leaves_the_network_and_its_picture_alone(name: str) -> None:
     assert torch.equal(network_pass(base, x), expected)
 
 
-def test_channels_last_reaches_weights_and_picture() -> None:
-    """A picture of one channel has the same bytes in both layouts: the weights must say which is meant."""
+def test_channels_last_reaches_weights_and_image() -> None:
+    """An image of one channel has the same bytes in both layouts: the weights must say which is meant."""
     seen: list[torch.Tensor] = []
     varied = vary(upscaler("espcn"), parse_variant("channels_last"))
     convs = [module for module in varied.module.modules() if isinstance(module, nn.Conv2d)]
@@ -215,8 +215,8 @@ def test_a_subject_is_the_same_each_time_and_leaves_the_random_state() -> None:
 @pytest.mark.parametrize(
     ("name", "shape"), [("srcnn", (2, 1, 24, 32)), ("espcn", (2, 1, 6, 8)), ("edsr", (2, 3, 6, 8))]
 )
-def test_a_subjects_picture_is_what_its_network_takes(name: str, shape: tuple[int, ...]) -> None:
-    x = find_subject(name, 4).picture((6, 8), 2)
+def test_a_subjects_image_is_what_its_network_takes(name: str, shape: tuple[int, ...]) -> None:
+    x = find_subject(name, 4).image((6, 8), 2)
     assert x.shape == shape
     assert 0 <= float(x.min()) < float(x.max()) <= 1
 

@@ -77,7 +77,7 @@ def main(ctx: click.Context, debug: bool) -> None:
     srbench selftest                                 bicubic and the metrics against known values
     srbench eval --all --datasets set5,set14         measure the zoo; then read reports/leaderboard.md
     srbench train fsrcnn                             train a model into zoo/
-    srbench score --sr DIR --hr DIR --scale 4        measure pictures that another program made
+    srbench score --sr DIR --hr DIR --scale 4        measure images that another program made
     """
     from srbench.process import set_up_process
 

@@ -13,7 +13,7 @@ from srbench.cli._common import data_root_option, device_option, json_option, pr
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--table", "only_table", is_flag=True, help="Train nothing: the table of what is there.")
 @click.option("--threads", type=int, default=0, help="CPU threads [torch's default].")
-@click.option("--skip-bad", is_flag=True, help="Leave out pictures that cannot be read; they are counted.")
+@click.option("--skip-bad", is_flag=True, help="Leave out images that cannot be read; they are counted.")
 @data_root_option
 @device_option
 @json_option
@@ -28,7 +28,7 @@ def command(
     seed = [0, 1, 2]
     budget = "3m"                          # a cell; or steps
     [set]                                  # recipe values of every cell
-    val_data = "bsds200"                   # so that all data are judged on the same pictures
+    val_data = "bsds200"                   # so that all data are judged on the same images
     [grid]                                 # recipe key = values
     lr = [1e-3, 4e-3]
 

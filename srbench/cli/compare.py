@@ -1,4 +1,4 @@
-"""``srbench compare``: two checkpoints on the same pictures."""
+"""``srbench compare``: two checkpoints on the same images."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 @click.option("--protocol", default="standard", show_default=True, help="A protocol's name or id.")
 @json_option
 def command(a: str, b: str, dataset: str, metric: str, scale: int | None, protocol: str, as_json: bool) -> None:
-    """Compare checkpoints A and B picture by picture, from the records in results/.
+    """Compare checkpoints A and B image by image, from the records in results/.
 
     \b
     srbench compare fsrcnn_x4.common espcn_x4.common --dataset set14 --metric psnr
 
-    Prints the mean difference with its 95 % interval, the p of the Wilcoxon signed-rank test, and each picture.
+    Prints the mean difference with its 95 % interval, the p of the Wilcoxon signed-rank test, and each image.
     """
     from srbench.reports.comparison import compare
     from srbench.results import read_results
@@ -42,16 +42,16 @@ def _print(found: Comparison) -> None:
     from srbench.reports.view import number
 
     digits = found.digits + 1
-    rows = [(name, number(x, digits), number(y, digits), _difference(x, y, digits)) for name, x, y in found.pictures]
+    rows = [(name, number(x, digits), number(y, digits), _difference(x, y, digits)) for name, x, y in found.images]
     means = (number(found.mean_a, digits), number(found.mean_b, digits), number(found.difference, digits, sign=True))
     unit = f" ({found.unit})" if found.unit else ""
     title = f"{found.metric.upper()}{unit} on {found.dataset} x{found.scale}, {found.protocol}"
-    print_table(title, ["picture", found.a, found.b, "difference"], [*rows, ("mean", *means)])
+    print_table(title, ["image", found.a, found.b, "difference"], [*rows, ("mean", *means)])
     interval = "undefined"
     if found.interval:
         interval = f"[{number(found.interval[0], digits, sign=True)}, {number(found.interval[1], digits, sign=True)}]"
     click.echo(f"95 % interval of the mean difference: {interval}")
-    click.echo(f"{found.a} is better on {found.wins}, worse on {found.losses}, equal on {found.ties} pictures")
+    click.echo(f"{found.a} is better on {found.wins}, worse on {found.losses}, equal on {found.ties} images")
     click.echo(found.verdict)
 
 
@@ -67,7 +67,7 @@ def _plain(found: Comparison) -> dict[str, object]:
 
     from srbench.reports.files import plain
 
-    record = {key: plain(value) for key, value in asdict(found).items() if key not in ("pictures", "interval")}
+    record = {key: plain(value) for key, value in asdict(found).items() if key not in ("images", "interval")}
     record["interval"] = list(found.interval) if found.interval else None
-    record["pictures"] = [{"picture": name, "a": plain(x), "b": plain(y)} for name, x, y in found.pictures]
+    record["images"] = [{"image": name, "a": plain(x), "b": plain(y)} for name, x, y in found.images]
     return record | {"verdict": found.verdict}

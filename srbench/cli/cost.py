@@ -12,7 +12,7 @@ from srbench.cli._common import json_option, print_json, print_table
 @click.command()
 @click.argument("names", nargs=-1)
 @click.option("--scale", type=click.IntRange(2, 8), help="Only this scale; default: 4, and a checkpoint's own.")
-@click.option("--input", "size", metavar="HxW", help="Size of the LR picture; default: what gives 1280×720.")
+@click.option("--input", "size", metavar="HxW", help="Size of the LR image; default: what gives 1280×720.")
 @json_option
 def command(names: tuple[str, ...], scale: int | None, size: str | None, as_json: bool) -> None:
     """Count what models and checkpoints cost on any machine (NAMES; all models by default).

@@ -11,14 +11,14 @@ from srbench.cli._common import data_root_option, json_option, print_json, print
 
 @click.group()
 def command() -> None:
-    """List, download and verify the sets of pictures."""
+    """List, download and verify the sets of images."""
 
 
 @command.command("ls")
 @data_root_option
 @json_option
 def ls(data_root: str | None, as_json: bool) -> None:
-    """List the sets that srbench knows, and which of them are here (pictures are not read).
+    """List the sets that srbench knows, and which of them are here (images are not read).
 
     State: present, unverified (here, but no sha256 is known to compare with), incomplete, absent.
     """
@@ -33,7 +33,7 @@ def ls(data_root: str | None, as_json: bool) -> None:
         rows.append(
             {
                 "name": entry.name,
-                "pictures": entry.count,
+                "images": entry.count,
                 "found": len(found.paths),
                 "split": entry.split,
                 "licence": entry.licence,
@@ -48,12 +48,12 @@ def ls(data_root: str | None, as_json: bool) -> None:
     if as_json:
         print_json(rows)
         return
-    cells = [[row[key] for key in ("name", "pictures", "split", "licence")] + _state_cells(row) for row in rows]
-    print_table("", ("set", "pictures", "split", "licence", "state", "where", "protocol"), cells)
+    cells = [[row[key] for key in ("name", "images", "split", "licence")] + _state_cells(row) for row in rows]
+    print_table("", ("set", "images", "split", "licence", "state", "where", "protocol"), cells)
 
 
 def _state_cells(row: dict[str, Any]) -> list[str]:
-    here = f"{row['state']} {row['found']} of {row['pictures']}" if row["state"] == "incomplete" else row["state"]
+    here = f"{row['state']} {row['found']} of {row['images']}" if row["state"] == "incomplete" else row["state"]
     way = (
         "" if row["where"] else f"srbench data get {row['name']}" if row["download"] else f"by hand: {row['homepage']}"
     )
@@ -79,9 +79,9 @@ def get(names: tuple[str, ...], data_root: str | None) -> None:
     for entry in entries:
         folder = fetch(entry, data_root, progress=sys.stderr.isatty())
         found = verify(entry, data_root)
-        click.echo(f"{entry.name}: {found.found} pictures in {folder}, {found.status}, licence: {entry.licence}")
+        click.echo(f"{entry.name}: {found.found} images in {folder}, {found.status}, licence: {entry.licence}")
         if found.status == "unverified":
-            click.echo(f"{entry.name}: no sha256 of its pictures is known; over all of them it is {found.digest}")
+            click.echo(f"{entry.name}: no sha256 of its images is known; over all of them it is {found.digest}")
 
 
 @command.command("verify")
@@ -112,7 +112,7 @@ def verify(ctx: click.Context, names: tuple[str, ...], data_root: str | None, as
 
 def _print_verification(found: Any) -> None:
     where = f" in {found.folder}" if found.folder else ""
-    click.echo(f"{found.name}: {found.status}, {found.found} of {found.expected} pictures{where}")
+    click.echo(f"{found.name}: {found.status}, {found.found} of {found.expected} images{where}")
     if found.folder is None:
         return
     for path in found.missing:
@@ -122,5 +122,5 @@ def _print_verification(found: Any) -> None:
     for path, expected, got in found.different:
         click.echo(f"  different  {path}: expected sha256 {expected}, got {got}")
     if found.reference == "none":
-        click.echo("  unverified: the catalog has no sha256 of these pictures")
-    click.echo(f"  sha256 over all pictures: {found.digest}")
+        click.echo("  unverified: the catalog has no sha256 of these images")
+    click.echo(f"  sha256 over all images: {found.digest}")

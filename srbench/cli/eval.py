@@ -20,7 +20,7 @@ from srbench.cli._common import data_root_option, device_option, json_option, sp
 @click.option("--model", help="Architecture of the weights given with --checkpoint.")
 @click.option("--checkpoint", type=click.Path(dir_okay=False), help="Weights from elsewhere, .pth or .safetensors.")
 @click.option("--channels", type=click.Choice(["y", "rgb"]), help="What your own weights or class works on.")
-@click.option("--tile", type=click.IntRange(0), default=0, help="Edge of tiles in LR pixels; 0: whole pictures.")
+@click.option("--tile", type=click.IntRange(0), default=0, help="Edge of tiles in LR pixels; 0: whole images.")
 @click.option("--tile-overlap", type=click.IntRange(0), help="LR pixels; default: the receptive field, which is exact.")
 @click.option("--self-ensemble", is_flag=True, help="Mean over the eight flips and turns.")
 @click.option(
@@ -34,7 +34,7 @@ from srbench.cli._common import data_root_option, device_option, json_option, sp
     "--fast", is_flag=True, help="Checkpoints in their fastest variant that costs under 0.01 dB; it is named."
 )
 @click.option("--lr-files", is_flag=True, help="Take LR from the folder that came with the dataset.")
-@click.option("--save-images", type=click.Path(file_okay=False), help="Folder for the SR pictures (PNG).")
+@click.option("--save-images", type=click.Path(file_okay=False), help="Folder for the SR images (PNG).")
 @click.option("--overwrite", is_flag=True, help="Measure again what is stored already.")
 @click.option("--no-report", is_flag=True, help="Leave reports/ as it is.")
 @data_root_option
@@ -67,7 +67,7 @@ def command(
 
     \b
     srbench eval --all --datasets set5,set14
-    srbench eval fsrcnn_x4.common bicubic --datasets path/to/pictures --protocol standard,classic
+    srbench eval fsrcnn_x4.common bicubic --datasets path/to/images --protocol standard,classic
     srbench eval --model edsr --checkpoint EDSR_x4.pth --scale 4 --datasets set5
     srbench eval mypackage.nets:MyNet --scale 4 --datasets set5
 

@@ -69,7 +69,7 @@ def _datasets(pattern: str) -> Rows:
         {
             "name": entry.name,
             "split": entry.split,
-            "pictures": entry.count,
+            "images": entry.count,
             "protocol": entry.default_protocol,
             "licence": entry.licence,
             "title": entry.title,
@@ -178,6 +178,6 @@ def _cell(column: str, value: Any) -> str:
         )
     if isinstance(value, list):
         return " ".join(str(item) for item in value)
-    if isinstance(value, int) and column in ("steps", "pictures"):
+    if isinstance(value, int) and column in ("steps", "images"):
         return f"{value:,}"
     return "" if value is None else str(value)

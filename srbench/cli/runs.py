@@ -1,4 +1,4 @@
-"""``srbench runs``: what runs there are, and ``srbench runs show RUN``: one run's curves and sample pictures."""
+"""``srbench runs``: what runs there are, and ``srbench runs show RUN``: one run's curves and sample images."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from srbench.cli._common import json_option, print_json, print_table
 @json_option
 @click.pass_context
 def command(ctx: click.Context, as_json: bool) -> None:
-    """List the training runs in runs/: state, step, best PSNR on held-back pictures.
+    """List the training runs in runs/: state, step, best PSNR on held-back images.
 
     \b
     srbench runs
-    srbench runs show fsrcnn_x4.common        curves and sample pictures as PNG
+    srbench runs show fsrcnn_x4.common        curves and sample images as PNG
     """
     if ctx.invoked_subcommand:
         return
@@ -43,7 +43,7 @@ def command(ctx: click.Context, as_json: bool) -> None:
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="The PNG file [curves.png in the run].")
 @json_option
 def show(run: str, out: Path | None, as_json: bool) -> None:
-    """Draw RUN's curves and its sample pictures as a PNG file; works while it runs."""
+    """Draw RUN's curves and its sample images as a PNG file; works while it runs."""
     from srbench.training.figures import draw_run
     from srbench.training.runs import find_run
 

@@ -1,4 +1,4 @@
-"""``srbench score``: measure pictures that any other program made."""
+"""``srbench score``: measure images that any other program made."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--sr", required=True, type=click.Path(exists=True), help="Folder (or file) of super-resolved pictures.")
-@click.option("--hr", required=True, help="Folder (or file) of HR pictures, or a catalog name such as set5.")
+@click.option("--sr", required=True, type=click.Path(exists=True), help="Folder (or file) of super-resolved images.")
+@click.option("--hr", required=True, help="Folder (or file) of HR images, or a catalog name such as set5.")
 @click.option("--scale", required=True, type=click.IntRange(1, 16), help="The enlargement.")
 @click.option("--protocol", default="standard", show_default=True, help="A preset or a TOML file.")
 @click.option("--metrics", default="psnr,ssim,lpips,lr-psnr", show_default=True, help="Names; `srbench ls metrics`.")
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 def command(
     sr: str, hr: str, scale: int, protocol: str, metrics: str, data_root: str | None, as_json: bool
 ) -> None:  # fmt: skip
-    """Measure the pictures in a folder against HR, matched by name.
+    """Measure the images in a folder against HR, matched by name.
 
     baby.png matches baby, babyx4, baby_x4 and, where there is only one such file, baby_<anything>. What does not match is
-    listed; the exit code is 1 where an HR picture has no SR picture.
+    listed; the exit code is 1 where an HR image has no SR image.
     """
     from srbench.evaluation import score
 
@@ -42,15 +42,15 @@ def command(
         names = list(result.metrics)
         rows = [[image, *_row(result, i)] for i, image in enumerate(result.images)]
         rows.append(["mean", *(_mean(result, name) for name in names)])
-        title = f"{label} ×{scale} · {result.protocol} · {len(result.images)} pictures"
-        print_table(title, ["picture", *names], rows)
+        title = f"{label} ×{scale} · {result.protocol} · {len(result.images)} images"
+        print_table(title, ["image", *names], rows)
         for name, scores in result.metrics.items():
             if scores.status != "ok":
                 click.echo(f"{name}: {scores.status}: {scores.reason}", err=True)
     if extra:
-        click.echo(f"SR pictures without HR: {', '.join(extra)}", err=True)
+        click.echo(f"SR images without HR: {', '.join(extra)}", err=True)
     if missing:
-        click.echo(f"HR pictures without SR: {', '.join(missing)}", err=True)
+        click.echo(f"HR images without SR: {', '.join(missing)}", err=True)
         click.get_current_context().exit(1)
 
 

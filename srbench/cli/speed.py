@@ -13,7 +13,7 @@ from srbench.cli._common import device_option, json_option, print_json, print_ta
 @click.argument("names", nargs=-1)
 @click.option("--all", "every", is_flag=True, help="Every checkpoint, and every model that has none.")
 @click.option("--scale", type=click.IntRange(2, 8), help="Only this scale; default: 4, and a checkpoint's own.")
-@click.option("--input", "size", metavar="HxW", help="Size of the LR picture; default: what gives 1280×720.")
+@click.option("--input", "size", metavar="HxW", help="Size of the LR image; default: what gives 1280×720.")
 @click.option("--variants", help="Comma-separated, such as eager,bf16+channels_last; default: all that make sense.")
 @click.option("--quick", is_flag=True, help="A glance: 5 s a variant, no memory, no batches.")
 @click.option("--seconds", type=click.FloatRange(0, min_open=True), help="Time of a variant; default: 60, quick 5.")
@@ -41,8 +41,8 @@ def command(
     srbench speed --all --scale 4 --seconds 8          resumable: what is stored is not measured again
     srbench speed srcnn --variants eager,bf16+channels_last --input 180x320
 
-    One pass of the network over one picture of 1280x720 output: variants and models in turns, the base once more at the end.
-    First call and peak memory come from a process of their own, the PSNR change from the sample pictures (checkpoints only).
+    One pass of the network over one image of 1280x720 output: variants and models in turns, the base once more at the end.
+    First call and peak memory come from a process of their own, the PSNR change from the sample images (checkpoints only).
     Records go to results/speed/<device>/. Ratios hold within a run; nothing is compared across devices.
     """
     from dataclasses import replace
@@ -114,8 +114,8 @@ def _show(record: Any) -> None:
 
 
 def _cells(name: str, variant: Any) -> list[str]:
-    best = max(variant.sweep, key=lambda step: step.pictures_per_s, default=None)
-    batches = f"{best.pictures_per_s:.2f}/s at {best.batch}; {variant.sweep_end}" if best else variant.sweep_end
+    best = max(variant.sweep, key=lambda step: step.images_per_s, default=None)
+    batches = f"{best.images_per_s:.2f}/s at {best.batch}; {variant.sweep_end}" if best else variant.sweep_end
     return [
         name + (" (noisy)" if variant.noisy else ""),
         _number(variant.median_ms, 1),

@@ -1,4 +1,4 @@
-"""``srbench train MODEL``: from pictures and a recipe to a checkpoint in zoo/."""
+"""``srbench train MODEL``: from images and a recipe to a checkpoint in zoo/."""
 
 from __future__ import annotations
 
@@ -49,13 +49,13 @@ if TYPE_CHECKING:
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Zoo folder for the checkpoint [zoo/].")
 @click.option("--resume", is_flag=True, help="Go on from the saved state; start where there is none.")
 @click.option("--overwrite", is_flag=True, help="Replace a run and a checkpoint of the same name.")
-@click.option("--skip-bad", is_flag=True, help="Leave out pictures that cannot be read; they are counted.")
+@click.option("--skip-bad", is_flag=True, help="Leave out images that cannot be read; they are counted.")
 @click.option("--threads", type=int, default=0, help="CPU threads [torch's default].")
 @click.option("--save-every", type=float, default=60.0, show_default=True, help="Seconds between saved states.")
 @click.option(
-    "--cache-memory", type=float, metavar="GIB", help="Decoded pictures in memory, more on disk [a quarter of all]."
+    "--cache-memory", type=float, metavar="GIB", help="Decoded images in memory, more on disk [a quarter of all]."
 )
-@click.option("--tensorboard", is_flag=True, help="Write scalars and pictures for TensorBoard into the run's folder.")
+@click.option("--tensorboard", is_flag=True, help="Write scalars and images for TensorBoard into the run's folder.")
 @data_root_option
 @device_option
 @click.option("--json", "as_json", is_flag=True, help="Print the card as JSON at the end.")
@@ -277,7 +277,7 @@ def _report(card: Card, as_json: bool, err: bool = False) -> None:
     kept = card.curve[-1] if last else max(card.curve, key=lambda point: point["val_psnr"])
     lpips = f", LPIPS {kept['val_lpips']:.4f}" if "val_lpips" in kept else ""
     click.echo(
-        f"{card.name}: {kept['val_psnr']:.2f} dB{lpips} on held-back pictures "
+        f"{card.name}: {kept['val_psnr']:.2f} dB{lpips} on held-back images "
         f"after {card.wall_time_s / 60:.1f} minutes; written to the zoo",
         err=err,
     )

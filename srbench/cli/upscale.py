@@ -1,4 +1,4 @@
-"""``srbench upscale``: super-resolve a picture or a folder."""
+"""``srbench upscale``: super-resolve an image or a folder."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from srbench.cli._common import device_option
 @click.argument("target", metavar="OUT", type=click.Path())
 @click.option("--checkpoint", required=True, help="A checkpoint of the zoo, or an interpolator such as bicubic.")
 @click.option("--scale", type=click.IntRange(2, 8), help="For interpolators and multi-scale checkpoints.")
-@click.option("--tile", type=click.IntRange(0), default=0, help="Edge of tiles in pixels; 0: the whole picture.")
+@click.option("--tile", type=click.IntRange(0), default=0, help="Edge of tiles in pixels; 0: the whole image.")
 @click.option("--tile-overlap", type=click.IntRange(0), help="Pixels; default: the receptive field, which is exact.")
 @click.option("--self-ensemble", is_flag=True, help="Mean over the eight flips and turns.")
 @click.option(
@@ -36,9 +36,9 @@ def command(
     precision: str,
     device: str,
 ) -> None:
-    """Enlarge the picture IN to the file OUT, or every picture of the folder IN into the folder OUT (as PNG).
+    """Enlarge the image IN to the file OUT, or every image of the folder IN into the folder OUT (as PNG).
 
-    Every input is read and checked in full before the first picture is written; none is overwritten by its own output.
+    Every input is read and checked in full before the first image is written; none is overwritten by its own output.
     """
     from rich.progress import track
 
@@ -60,7 +60,7 @@ def command(
     upscaler = found[0].upscaler(scale or found[0].scales[0])
     inputs = list_images(source) if Path(source).is_dir() else [Path(source)]
     if not inputs:
-        raise InputError(f"{source}: no pictures; expected {', '.join(SUFFIXES)}")
+        raise InputError(f"{source}: no images; expected {', '.join(SUFFIXES)}")
     folder = Path(source).is_dir()
     outputs = [Path(target) / f"{path.stem}.png" if folder else Path(target) for path in inputs]
     if not folder and Path(target).is_dir():
@@ -81,4 +81,4 @@ def command(
     jobs = list(zip(inputs, outputs, strict=True))
     for path, out in track(jobs, description="upscaling", disable=len(jobs) == 1):
         write_image(out, upscale_array(upscaler, read_image(path)))
-    click.echo(f"wrote {outputs[0] if len(outputs) == 1 else f'{len(outputs)} pictures to {target}'}")
+    click.echo(f"wrote {outputs[0] if len(outputs) == 1 else f'{len(outputs)} images to {target}'}")

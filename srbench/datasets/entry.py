@@ -1,4 +1,4 @@
-"""What a set of pictures is made of: its entry in the catalog, its files, the archive that it comes in."""
+"""What a set of images is made of: its entry in the catalog, its files, the archive that it comes in."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class File:
     """One file of a set.
 
     Attributes:
-        path: inside the set's folder, with ``/``; HR pictures lie in ``HR/``, what comes with them elsewhere.
+        path: inside the set's folder, with ``/``; HR images lie in ``HR/``, what comes with them elsewhere.
         size: bytes.
         sha256: of the whole file, in hexadecimal.
         url: where it is downloaded from; empty where it comes with another package.
@@ -37,7 +37,7 @@ class File:
 
     @property
     def hr(self) -> bool:
-        """Whether it is an HR picture, and not something that comes with them."""
+        """Whether it is an HR image, and not something that comes with them."""
         return "/" not in self.path or self.path.startswith("HR/")
 
 
@@ -67,12 +67,12 @@ class Dataset:
         title: authors, venue and year.
         folder: the folder's name under the data root, as ``srbench data get`` makes it.
         split: what it is for: training on a test set makes its figures worthless.
-        count: number of HR pictures.
-        licence: of the pictures.
+        count: number of HR images.
+        licence: of the images.
         homepage: the official page.
         manual: how to get it by hand, a phrase that begins with a verb.
         default_protocol: the preset under which its figures are usually published.
-        numbered: a pattern such as ``"%04d.png"`` where the HR pictures' names are numbers, counted from ``first``.
+        numbered: a pattern such as ``"%04d.png"`` where the HR images' names are numbers, counted from ``first``.
         listed: its files stand in ``<name>.tsv`` of this package.
         archive: the zip file that it comes in.
         aliases: other places of its folder under the data root.
@@ -102,14 +102,14 @@ class Dataset:
 
     @cached_property
     def names(self) -> tuple[str, ...]:
-        """File names of the HR pictures; empty where they are not known."""
+        """File names of the HR images; empty where they are not known."""
         if self.numbered:
             return tuple(self.numbered % number for number in range(self.first, self.first + self.count))
         return tuple(file.name for file in self.files if file.hr)
 
     @property
     def hashed(self) -> bool:
-        """Whether every picture's sha256 is known beforehand."""
+        """Whether every image's sha256 is known beforehand."""
         return bool(self.files)
 
     @property

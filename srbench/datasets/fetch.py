@@ -34,7 +34,7 @@ Advance = Callable[[int], object]
 
 
 def fetch(dataset: str | Dataset, root: Path | str | None = None, progress: bool = False) -> Path:
-    """Download what is missing of a set and return the folder of its HR pictures.
+    """Download what is missing of a set and return the folder of its HR images.
 
     Args:
         dataset: a catalog name, or an entry of one's own.
@@ -44,7 +44,7 @@ def fetch(dataset: str | Dataset, root: Path | str | None = None, progress: bool
     Raises:
         UnavailableError: no source is known or none answers; the message has the manual way.
         InputError: a download that is cut off or not what the catalog says (expected and got), an archive with an entry
-            that would leave its folder, a full disk, or another picture already at that place. Nothing is kept then.
+            that would leave its folder, a full disk, or another image already at that place. Nothing is kept then.
     """
     entry = get_dataset(dataset) if isinstance(dataset, str) else dataset
     top = data_roots(root)[0]
@@ -201,17 +201,15 @@ def _archive_moves(
     unpack(zipped, unpacked)
     zipped.unlink()
     inner = unpacked / archive.inner
-    pictures = list_images(inner) if inner.is_dir() else []
+    images = list_images(inner) if inner.is_dir() else []
     missing = [name for name in entry.names if not (inner / name).is_file()]
-    if missing or len(pictures) != entry.count:
+    if missing or len(images) != entry.count:
         example = f", without {missing[0]}" if missing else ""
-        raise InputError(
-            f"{archive.url}: expected {entry.count} pictures in {archive.inner}, got {len(pictures)}{example}"
-        )
+        raise InputError(f"{archive.url}: expected {entry.count} images in {archive.inner}, got {len(images)}{example}")
     target = top / entry.folder
-    moves = [(path, target / "HR" / path.name) for path in pictures]
+    moves = [(path, target / "HR" / path.name) for path in images]
     if archive.sha256 is not None:
-        sums = write_sums(staging, archive, pictures)
+        sums = write_sums(staging, archive, images)
         moves.append((sums, target / sums.name))
     return moves
 

@@ -1,4 +1,4 @@
-"""sha256 of picture files, remembered in the user cache by path, size and time of change.
+"""sha256 of image files, remembered in the user cache by path, size and time of change.
 
 One small JSON a folder, replaced whole: several processes may write it at once, and the worst that can happen is that a
 hash is computed twice. Where the cache cannot be written, hashes are simply computed.

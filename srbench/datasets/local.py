@@ -1,4 +1,4 @@
-"""Sets of pictures on this machine: by catalog name, or any folder. Only paths are held, never pictures."""
+"""Sets of images on this machine: by catalog name, or any folder. Only paths are held, never images."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from srbench.images import list_images
 
 @dataclass(frozen=True)
 class ImageSet:
-    """The HR pictures of one set.
+    """The HR images of one set.
 
     Attributes:
         name: the catalog's name; ``dir-<folder>`` for a folder of the user's own.
@@ -38,25 +38,25 @@ class ImageSet:
 
     @property
     def folder(self) -> Path:
-        """The folder that the HR pictures lie in."""
+        """The folder that the HR images lie in."""
         return self.paths[0].parent
 
     def hashes(self) -> dict[str, str]:
-        """File name → sha256 of each HR picture; read once, then remembered by size and time of change."""
+        """File name → sha256 of each HR image; read once, then remembered by size and time of change."""
         return {path.name: value for path, value in sha256_of(self.paths).items()}
 
     @cached_property
     def digest(self) -> str:
-        """One sha256 over the names and hashes of all pictures; their order does not matter."""
+        """One sha256 over the names and hashes of all images; their order does not matter."""
         return digest_of(self.hashes())
 
     @property
     def verifiable(self) -> bool:
-        """Whether the catalog knows the sha256 of each picture."""
+        """Whether the catalog knows the sha256 of each image."""
         return self.entry is not None and self.entry.hashed
 
     def check(self) -> None:
-        """Raise InputError where a picture is not the one that the catalog means; needs no network."""
+        """Raise InputError where an image is not the one that the catalog means; needs no network."""
         if self.entry is None:
             return
         expected = {file.name.lower(): file for file in self.entry.files}
@@ -64,12 +64,12 @@ class ImageSet:
             file = expected.get(name.lower())
             if file is not None and file.sha256 != got:
                 raise InputError(
-                    f"{self.folder / name}: not the picture of {self.name}: expected sha256 {file.sha256}, got {got}; "
+                    f"{self.folder / name}: not the image of {self.name}: expected sha256 {file.sha256}, got {got}; "
                     f"to measure it all the same, give the folder's path in the place of {self.name}"
                 )
 
     def lr_folder(self, scale: int) -> Path | None:
-        """The folder of LR pictures that came with the set at this scale, or None.
+        """The folder of LR images that came with the set at this scale, or None.
 
         ``LR_bicubic/X4`` or ``LR/X4`` in the set's folder; ``DIV2K_valid_LR_bicubic/X4`` beside ``DIV2K_valid_HR``.
         """
@@ -84,15 +84,15 @@ class ImageSet:
         return None
 
     def lr_path(self, hr_path: Path, scale: int) -> Path:
-        """The LR picture of ``hr_path``: ``babyx4.png``, ``baby_x4.png`` or ``baby.png`` in ``lr_folder(scale)``.
+        """The LR image of ``hr_path``: ``babyx4.png``, ``baby_x4.png`` or ``baby.png`` in ``lr_folder(scale)``.
 
         Raises:
-            UnavailableError: no LR folder at this scale. InputError: the folder has no picture of that name.
+            UnavailableError: no LR folder at this scale. InputError: the folder has no image of that name.
         """
         folder = self.lr_folder(scale)
         if folder is None:
             raise UnavailableError(
-                "unavailable", f"{self.name} has no folder of LR pictures at x{scale} beside its HR pictures"
+                "unavailable", f"{self.name} has no folder of LR images at x{scale} beside its HR images"
             )
         stem = hr_path.stem.lower()
         wanted = (f"{stem}x{scale}", f"{stem}_x{scale}", stem)
@@ -101,7 +101,7 @@ class ImageSet:
             if name in found:
                 return found[name]
         raise InputError(
-            f"{folder}: no LR picture of {hr_path.name}; expected {wanted[0]}{hr_path.suffix} or {hr_path.name}"
+            f"{folder}: no LR image of {hr_path.name}; expected {wanted[0]}{hr_path.suffix} or {hr_path.name}"
         )
 
 
@@ -113,7 +113,7 @@ class Located:
         folder: the HR folder; None where there is none.
         paths: the HR files found, in natural order.
         missing: names of HR files that are not there; empty where the catalog knows no names.
-        expected: how many pictures there should be.
+        expected: how many images there should be.
     """
 
     folder: Path | None
@@ -123,7 +123,7 @@ class Located:
 
     @property
     def complete(self) -> bool:
-        """Whether every picture is there, and none too many."""
+        """Whether every image is there, and none too many."""
         return len(self.paths) == self.expected
 
 
@@ -147,13 +147,13 @@ def locate(entry: Dataset, roots: Iterable[Path]) -> Located:
 
 
 def find_dataset(spec: str | Path, data_root: Path | str | None = None) -> ImageSet:
-    """A set by catalog name (in any case) or the path of a folder of pictures. Nothing is downloaded.
+    """A set by catalog name (in any case) or the path of a folder of images. Nothing is downloaded.
 
     A catalog name wins over a folder of that name in the current folder; write ``./set5`` for the folder.
 
     Raises:
         UnknownNameError: neither a name nor a folder. UnavailableError: a set that is not here, or not whole.
-        InputError: a folder that cannot be read, has no pictures, or two pictures of one stem.
+        InputError: a folder that cannot be read, has no images, or two images of one stem.
     """
     name = str(spec)
     if name.lower() in CATALOG and not isinstance(spec, Path):
@@ -161,7 +161,7 @@ def find_dataset(spec: str | Path, data_root: Path | str | None = None) -> Image
     folder = Path(spec).expanduser()
     if folder.exists() or isinstance(spec, Path) or os.sep in name or name.startswith((".", "~")):
         return from_folder(folder)
-    raise UnknownNameError("dataset", name, CATALOG, "the catalog, nor a folder of pictures")
+    raise UnknownNameError("dataset", name, CATALOG, "the catalog, nor a folder of images")
 
 
 def find_datasets(spec: str, data_root: Path | str | None = None) -> list[ImageSet]:
@@ -175,22 +175,22 @@ def find_datasets(spec: str, data_root: Path | str | None = None) -> list[ImageS
 
 
 def from_folder(folder: Path) -> ImageSet:
-    """The pictures that lie directly in a folder, or in its folder ``HR`` where it has none itself; hidden files are left out.
+    """The images that lie directly in a folder, or in its folder ``HR`` where it has none itself; hidden files are left out.
 
     Raises:
-        InputError: no such folder, not readable, no pictures, two pictures of one stem.
+        InputError: no such folder, not readable, no images, two images of one stem.
     """
     if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder; expected a folder of pictures")
+        raise InputError(f"{folder}: no such folder; expected a folder of images")
     try:
-        paths = _pictures(folder)
+        paths = _images(folder)
         if not paths:
             inner = _children(folder, ("hr",))
-            paths = _pictures(inner[0]) if inner else []
+            paths = _images(inner[0]) if inner else []
     except OSError as error:
         raise InputError(f"{folder}: the folder cannot be read ({error.strerror})") from None
     if not paths:
-        raise InputError(f"{folder}: no pictures; expected png, jpg, bmp, tif or webp files in it or in its folder HR")
+        raise InputError(f"{folder}: no images; expected png, jpg, bmp, tif or webp files in it or in its folder HR")
     _refuse_twins(paths)
     # The name becomes part of a result's file name. A folder called HR says nothing, its parent does.
     own = folder.absolute() if folder.name not in ("", "..") else folder.resolve()
@@ -209,7 +209,7 @@ def _from_catalog(entry: Dataset, data_root: Path | str | None) -> ImageSet:
     if found.paths:
         lacks = f", without {found.missing[0]}" if found.missing else ""
         reason = (
-            f"{found.folder} has {len(found.paths)} of the {entry.count} pictures of {entry.name}{lacks}; "
+            f"{found.folder} has {len(found.paths)} of the {entry.count} images of {entry.name}{lacks}; "
             f"{way}, or give the folder's path to measure what is there"
         )
     else:
@@ -229,7 +229,7 @@ def _refuse_twins(paths: Iterable[Path]) -> None:
 
 def by_hand(entry: Dataset, root: Path) -> str:
     """How to put a set where srbench finds it, in one line."""
-    return f"by hand: {entry.manual}, and put the {entry.count} pictures into {root / entry.folder / 'HR'}"
+    return f"by hand: {entry.manual}, and put the {entry.count} images into {root / entry.folder / 'HR'}"
 
 
 def _sample_folders(entry: Dataset) -> list[Path]:
@@ -252,14 +252,14 @@ def _candidates(entry: Dataset, roots: Iterable[Path]) -> Iterator[Path]:
 
 
 def _match(entry: Dataset, folder: Path) -> Located:
-    there = {path.name.lower(): path for path in _pictures(folder)}
+    there = {path.name.lower(): path for path in _images(folder)}
     wanted = {name.lower() for name in entry.names} or set(there)
     paths = tuple(path for name, path in there.items() if name in wanted)
     missing = tuple(name for name in entry.names if name.lower() not in there)
     return Located(folder, paths, missing, entry.count)
 
 
-def _pictures(folder: Path) -> list[Path]:
+def _images(folder: Path) -> list[Path]:
     return [path for path in list_images(folder) if path.is_file()]
 
 

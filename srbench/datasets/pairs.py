@@ -1,4 +1,4 @@
-"""LR/HR pairs of a protocol, one picture at a time: memory is flat in the number of pictures."""
+"""LR/HR pairs of a protocol, one image at a time: memory is flat in the number of images."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from srbench.protocol import Protocol
 
 @dataclass(frozen=True)
 class Sample:
-    """One picture of a test set as a protocol sees it.
+    """One image of a test set as a protocol sees it.
 
     Attributes:
         name: the HR file's stem.
@@ -31,31 +31,31 @@ class Sample:
     lr: npt.NDArray[Any]
 
 
-def prepare_hr(picture: npt.NDArray[np.uint8], scale: int, protocol: Protocol) -> npt.NDArray[np.uint8]:
+def prepare_hr(image: npt.NDArray[np.uint8], scale: int, protocol: Protocol) -> npt.NDArray[np.uint8]:
     """HR as the protocol measures it: gray policy, crop to the modulus, and 8-bit luma where Y is all there is.
 
     Args:
-        picture: uint8 ``(H, W)`` or ``(H, W, 3)``.
+        image: uint8 ``(H, W)`` or ``(H, W, 3)``.
 
     Raises:
         InputError: nothing would be left inside the border.
     """
-    if protocol.y_only and picture.ndim == 3:
-        picture = np.floor(luma(picture) + 0.5).astype(np.uint8)
+    if protocol.y_only and image.ndim == 3:
+        image = np.floor(luma(image) + 0.5).astype(np.uint8)
     elif protocol.gray == "rgb" or not protocol.y_only:
-        picture = as_rgb(picture)
-    hr: npt.NDArray[np.uint8] = np.ascontiguousarray(crop_to_multiple(picture, protocol.modulus_for(scale)))
+        image = as_rgb(image)
+    hr: npt.NDArray[np.uint8] = np.ascontiguousarray(crop_to_multiple(image, protocol.modulus_for(scale)))
     border = protocol.shave(scale)
     if min(hr.shape[:2]) <= 2 * border:
         raise InputError(
-            f"the HR picture is {hr.shape[1]}×{hr.shape[0]} after the crop to multiples of {protocol.modulus_for(scale)}; "
+            f"the HR image is {hr.shape[1]}×{hr.shape[0]} after the crop to multiples of {protocol.modulus_for(scale)}; "
             f"nothing is left inside the border of {border} that {protocol.id} leaves out at x{scale}"
         )
     return hr
 
 
 def degrade(hr: npt.NDArray[np.uint8], scale: int, protocol: Protocol) -> npt.NDArray[Any]:
-    """LR of a prepared HR picture."""
+    """LR of a prepared HR image."""
     if protocol.lr == "float":
         hr = hr.astype(np.float64)
     lr: npt.NDArray[Any] = imresize(hr, 1 / scale, edges=protocol.edges)
@@ -63,7 +63,7 @@ def degrade(hr: npt.NDArray[np.uint8], scale: int, protocol: Protocol) -> npt.ND
 
 
 def load_sample(images: ImageSet, path: Path, scale: int, protocol: Protocol, lr_files: bool = False) -> Sample:
-    """Read and degrade one picture; ``lr_files`` takes LR from the set's own folder instead.
+    """Read and degrade one image; ``lr_files`` takes LR from the set's own folder instead.
 
     Raises:
         InputError: naming the file: unreadable, too small, or an LR file that does not fit its HR.
@@ -94,7 +94,7 @@ def iterate(images: ImageSet, scale: int, protocol: Protocol, lr_files: bool = F
 
 
 def lr_difference(images: ImageSet, scale: int, protocol: Protocol) -> dict[str, int]:
-    """Differing samples between the set's LR files and our own resize, per picture; 0 where they are equal."""
+    """Differing samples between the set's LR files and our own resize, per image; 0 where they are equal."""
     found = {}
     for path in images.paths:
         ours = load_sample(images, path, scale, protocol)

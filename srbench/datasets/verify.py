@@ -24,15 +24,15 @@ class Verification:
 
     Attributes:
         name: of the set.
-        folder: of its HR pictures; None where it is not there.
-        expected: number of HR pictures that the catalog names.
-        found: number of pictures in the folder.
+        folder: of its HR images; None where it is not there.
+        expected: number of HR images that the catalog names.
+        found: number of images in the folder.
         missing: paths that are not there.
-        extra: pictures in the HR folder that do not belong to the set.
+        extra: images in the HR folder that do not belong to the set.
         different: path, expected sha256, sha256 got.
         reference: where the expected hashes come from: ``catalog``, ``archive`` (written when a verified archive was
             unpacked), or ``none``.
-        digest: one sha256 over the names and hashes of the HR pictures, as ``ImageSet.digest``.
+        digest: one sha256 over the names and hashes of the HR images, as ``ImageSet.digest``.
     """
 
     name: str
@@ -76,7 +76,7 @@ def verify(dataset: str | Dataset, root: Path | str | None = None) -> Verificati
     expected += sums
     missing = [file.path for file, place in expected if not place.is_file()]
     got = [(file, hashes.get(place) or sha256(place)) for file, place in expected if place.is_file()]
-    # The sample lies among the other pictures of scikit-image.
+    # The sample lies among the other images of scikit-image.
     there = [] if entry.name == "sample" else list_images(found.folder)
     return Verification(
         name=entry.name,
@@ -92,7 +92,7 @@ def verify(dataset: str | Dataset, root: Path | str | None = None) -> Verificati
 
 
 def state(entry: Dataset, found: Located) -> State:
-    """What can be said without reading a picture; ``unverified`` where no sha256 is known to compare with."""
+    """What can be said without reading an image; ``unverified`` where no sha256 is known to compare with."""
     if found.folder is None or not found.paths:
         return "absent"
     if not found.complete:
@@ -112,14 +112,14 @@ def places(entry: Dataset, found: Located, hr_folder: Path) -> Iterator[tuple[Fi
 
 
 def _belongs(place: Path, found: Located) -> bool:
-    """LR pictures are asked for only where their folder is: the HR pictures are a whole set without them."""
+    """LR images are asked for only where their folder is: the HR images are a whole set without them."""
     return place.parent == found.folder or place.parent.is_dir()
 
 
-def write_sums(folder: Path, archive: Archive, pictures: Iterable[Path]) -> Path:
+def write_sums(folder: Path, archive: Archive, images: Iterable[Path]) -> Path:
     """Write down the hashes of what a verified archive held, as ``sha256sum`` would, with the archive's own hash on top."""
     path = folder / SUMS
-    lines = [f"# {archive.sha256}  {Path(archive.url).name}", *(f"{sha256(p)}  HR/{p.name}" for p in pictures)]
+    lines = [f"# {archive.sha256}  {Path(archive.url).name}", *(f"{sha256(p)}  HR/{p.name}" for p in images)]
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path
 

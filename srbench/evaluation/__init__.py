@@ -38,16 +38,16 @@ def evaluate(
     Args:
         network: a name such as ``"fsrcnn_x4.common"`` or ``"bicubic"``; or a module that maps ``(N, C, h, w)`` in [0, 1] to
             ``(N, C, scale·h, scale·w)``, with C = 3 for ``channels="rgb"`` and 1 for ``"y"`` (luma, chroma by bicubic).
-        dataset: a catalog name or a folder of HR pictures.
+        dataset: a catalog name or a folder of HR images.
         scale: needed for a module; a checkpoint has its own.
         protocol: a preset, a TOML file or a Protocol.
         metrics: names; ``srbench ls metrics``.
         data_root: folder of the datasets; ``SRBENCH_DATA`` by default.
-        device: cpu, cuda, or auto. save_images: folder for the SR pictures.
+        device: cpu, cuda, or auto. save_images: folder for the SR images.
         settings: ``tile``, ``tile_overlap``, ``ensemble``, ``precision``, ``fused``, ``channels_last``.
 
     Raises:
-        UnknownNameError, InputError, UnavailableError: names, pictures, missing data. A cell without a number is no error:
+        UnknownNameError, InputError, UnavailableError: names, images, missing data. A cell without a number is no error:
         the Result's ``status`` and ``reason`` say so.
 
     >>> evaluate("bicubic", "sample", scale=4, metrics=["psnr"]).ok

@@ -1,4 +1,4 @@
-"""What a variant does to the picture: change of PSNR on a stated set, greatest difference of an output sample."""
+"""What a variant does to the image: change of PSNR on a stated set, greatest difference of an output sample."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def psnr_set(scale: int) -> str:
 
 
 def psnr_changes(base: Upscaler, variants: Mapping[str, Upscaler]) -> dict[str, float]:
-    """Mean PSNR of each variant less the base's, in dB, over the pictures of ``PSNR_SET``."""
+    """Mean PSNR of each variant less the base's, in dB, over the images of ``PSNR_SET``."""
     found = _mean_psnr({"": base, **variants})
     return {name: found[name] - found[""] for name in variants}
 
@@ -49,9 +49,9 @@ def difference(made: torch.Tensor, expected: torch.Tensor) -> float:
     return float((made.detach().float() - expected.detach().float()).abs().max()) * 255.0
 
 
-def patch_difference(base: Upscaler, variant: Upscaler, picture: torch.Tensor) -> float:
-    """``difference`` on the middle of a picture, for networks whose whole pictures take too long."""
-    height, width = picture.shape[-2:]
+def patch_difference(base: Upscaler, variant: Upscaler, image: torch.Tensor) -> float:
+    """``difference`` on the middle of an image, for networks whose whole images take too long."""
+    height, width = image.shape[-2:]
     top, left = max(0, (height - _PATCH) // 2), max(0, (width - _PATCH) // 2)
-    x = picture[:1, :, top : top + _PATCH, left : left + _PATCH].contiguous()
+    x = image[:1, :, top : top + _PATCH, left : left + _PATCH].contiguous()
     return difference(network_pass(variant, x), network_pass(base, x))

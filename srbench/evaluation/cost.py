@@ -26,11 +26,11 @@ OUTPUT = (720, 1280)
 
 @dataclass(frozen=True)
 class Cost:
-    """Counts for one picture.
+    """Counts for one image.
 
     Attributes:
         name: model or checkpoint. model: its architecture. scale: the enlargement.
-        input: height and width of the LR picture. output: of the SR picture; 1281 wide at ×3, where 1280 is no multiple.
+        input: height and width of the LR image. output: of the SR image; 1281 wide at ×3, where 1280 is no multiple.
         parameters: trainable ones.
         mult_adds: multiply-adds that are really done in convolutions and matrix products (torch.utils.flop_counter)
             and in a bicubic skip; not in the enlargement before a pre-upsampled network. flops: twice as many.
@@ -80,7 +80,7 @@ def cost(name: str, scale: int, size: tuple[int, int] | None = None, **options: 
     """Counts of an architecture.
 
     Args:
-        name: a registered model. scale: one of its scales. size: height and width of the LR picture; by default what gives
+        name: a registered model. scale: one of its scales. size: height and width of the LR image; by default what gives
             1280×720. options: as ``create_model`` takes them.
 
     Raises:

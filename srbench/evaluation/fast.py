@@ -1,4 +1,4 @@
-"""Which variant ``srbench eval --fast`` uses: the fastest on this device that hardly changes the picture."""
+"""Which variant ``srbench eval --fast`` uses: the fastest on this device that hardly changes the image."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from srbench.models import MODELS
 from srbench.speed_results import SpeedResult, find_speed
 
 MOST_DB = 0.01
-"""A variant that changes the mean PSNR of the sample pictures by this much, up or down, is not used."""
+"""A variant that changes the mean PSNR of the sample images by this much, up or down, is not used."""
 _SMALL = (96, 96)
 _GLANCE = replace(QUICK, seconds=1.0)
 

@@ -1,4 +1,4 @@
-"""One picture, many metrics: what each metric is shown under a protocol."""
+"""One image, many metrics: what each metric is shown under a protocol."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ DEFAULT_METRICS = ("psnr", "ssim", "lpips", "lr-psnr")
 
 
 class Measure:
-    """Scores of many pictures, gathered metric by metric.
+    """Scores of many images, gathered metric by metric.
 
-    A metric that cannot score a picture (no backbone, picture too small) has a status and a reason; the others go on.
+    A metric that cannot score an image (no backbone, image too small) has a status and a reason; the others go on.
 
     Args:
         metrics: names. protocol: what to measure. scale: the enlargement. device: where metrics run.
@@ -41,14 +41,14 @@ class Measure:
         self._failed: dict[str, tuple[str, str]] = {}
         for metric in self.metrics:
             if protocol.y_only and metric.space == "rgb":
-                reason = f"{metric.name} needs an RGB picture; {protocol.id} has luma alone"
+                reason = f"{metric.name} needs an RGB image; {protocol.id} has luma alone"
                 self._failed[metric.name] = ("unsupported_protocol", reason)
 
     def add(self, name: str, sr: Tensor, hr: Tensor, lr: Tensor | None) -> None:
-        """Score one picture.
+        """Score one image.
 
         Args:
-            name: of the picture.
+            name: of the image.
             sr, hr: uint8 ``(1, 3, H, W)``; ``(1, 1, H, W)`` luma under a protocol of luma alone.
             lr: what ``sr`` was made from, on the 0–255 scale, or None.
         """
@@ -61,7 +61,7 @@ class Measure:
                 values.append(None)
                 continue
             if "lr" in metric.needs and lr is None:
-                self._fail(metric, "unavailable", "no LR picture to compare with")
+                self._fail(metric, "unavailable", "no LR image to compare with")
                 continue
             key = (metric.space, metric.crop)
             if key not in views:
@@ -74,10 +74,10 @@ class Measure:
             except InputError as error:
                 self._fail(metric, "failed", f"{name}: {error}")
 
-    def _channel(self, picture: Tensor) -> Tensor:
-        if self.protocol.channel == "rgb" or picture.shape[1] == 1:
-            return picture
-        y: Tensor = luma(picture)
+    def _channel(self, image: Tensor) -> Tensor:
+        if self.protocol.channel == "rgb" or image.shape[1] == 1:
+            return image
+        y: Tensor = luma(image)
         return round_u8(y) if self.protocol.luma == "rounded" else y
 
     def _fail(self, metric: Metric, status: str, reason: str) -> None:
@@ -102,9 +102,9 @@ class Measure:
         return found
 
 
-def planar(picture: np.ndarray[Any, Any], device: torch.device | None = None) -> Tensor:
+def planar(image: np.ndarray[Any, Any], device: torch.device | None = None) -> Tensor:
     """``(H, W, 3)`` or ``(H, W)`` → ``(1, C, H, W)``, same type and values."""
-    array = picture if picture.ndim == 3 else picture[..., None]
+    array = image if image.ndim == 3 else image[..., None]
     return torch.from_numpy(np.ascontiguousarray(array)).permute(2, 0, 1)[None].to(device or torch.device("cpu"))
 
 
@@ -114,6 +114,6 @@ def check_scale(scale: object) -> None:
         raise InputError(f"the scale must be a whole number of at least 1, not {scale!r}")
 
 
-def unit(picture: Tensor) -> Tensor:
+def unit(image: Tensor) -> Tensor:
     """0–255 → [0, 1]; uint8 becomes float32, a float type is kept."""
-    return (picture if picture.is_floating_point() else picture.to(torch.float32)).div(255.0)
+    return (image if image.is_floating_point() else image.to(torch.float32)).div(255.0)

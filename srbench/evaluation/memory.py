@@ -32,7 +32,7 @@ class Fresh:
     Attributes:
         first_call_ms: of the first pass: libraries that start, compilation, graph capture.
         pass_ms: of a second one; of the first where that took so long that its start is nothing.
-        peak_memory_bytes: what network, picture and pass took at most: growth of the process on a CPU, torch's allocator on
+        peak_memory_bytes: what network, image and pass took at most: growth of the process on a CPU, torch's allocator on
             a GPU. process_memory_bytes: peak of the whole process, Python and torch included.
     """
 
@@ -110,7 +110,7 @@ def measure_here(
     try:
         subject = find_subject(name, scale)
         upscaler = vary(subject.upscaler(torch.device(device)), chosen)
-        x = subject.picture(size, 1).to(device)
+        x = subject.image(size, 1).to(device)
         if device != "cpu":
             torch.cuda.synchronize()
             torch.cuda.reset_peak_memory_stats()

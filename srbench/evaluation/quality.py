@@ -27,7 +27,7 @@ from srbench.metrics import get_metric
 from srbench.protocol import Protocol
 from srbench.results import Result, find_result, write_result
 
-CACHE_BYTES = 256 * 2**20  # decoded pictures kept between cells; larger sets stream
+CACHE_BYTES = 256 * 2**20  # decoded images kept between cells; larger sets stream
 
 
 class Samples:
@@ -144,11 +144,11 @@ def measure_cell(
 
     Args:
         target: what to measure. samples: on what. metrics: names.
-        save_images: folder for the SR pictures as PNG, ``<stem>.png``.
-        on_image: called with each picture's name when it is done.
+        save_images: folder for the SR images as PNG, ``<stem>.png``.
+        on_image: called with each image's name when it is done.
 
     Raises:
-        InputError: a picture that cannot be read or used; nothing is kept of the cell then.
+        InputError: an image that cannot be read or used; nothing is kept of the cell then.
     """
     images, scale, protocol = samples.images, samples.scale, samples.protocol
     common: dict[str, Any] = {
@@ -177,7 +177,7 @@ def measure_cell(
             sr = round_u8(made.mul_(255.0))
             measure.add(sample.name, sr, planar(sample.hr, target.device), lr)
             if save_images is not None:
-                write_image(save_images / f"{sample.name}.png", _picture(sr))
+                write_image(save_images / f"{sample.name}.png", _image(sr))
             if on_image:
                 on_image(sample.name)
         if target.tile:
@@ -215,16 +215,16 @@ def _known(name: str) -> bool:
     return name in METRICS
 
 
-def _picture(sr: torch.Tensor) -> np.ndarray[Any, Any]:
+def _image(sr: torch.Tensor) -> np.ndarray[Any, Any]:
     array: np.ndarray[Any, Any] = sr[0].permute(1, 2, 0).contiguous().cpu().numpy()
     return as_rgb(array[..., 0]) if array.shape[2] == 1 else array
 
 
 def _tiling(upscaler: Upscaler, samples: Samples) -> str:
-    """What tiles change: nothing where they overlap by the receptive field, else the greatest difference on all pictures."""
+    """What tiles change: nothing where they overlap by the receptive field, else the greatest difference on all images."""
     overlap, covers = tile_overlap(upscaler)
     if covers:
-        return f"overlap {overlap} covers the receptive field: equal to the whole picture"
+        return f"overlap {overlap} covers the receptive field: equal to the whole image"
     found = {s.name: tile_difference(upscaler, unit(planar(s.lr, upscaler.device))) for s in samples}
     worst = max(found, key=lambda name: found[name])
     return f"overlap {overlap} is less than the receptive field: up to {found[worst]:.3g} of 255 off ({worst})"

@@ -146,7 +146,7 @@ def _datasets(plan: Plan, outcome: Outcome) -> list[ImageSet]:
 def _cells(
     plan: Plan, found: list[T.Target], sets: list[ImageSet], protocols: list[Protocol], root: Path | None
 ) -> Iterator[Cell]:
-    """Every cell, dataset by dataset, so that decoded pictures are used by all targets before the next set is read.
+    """Every cell, dataset by dataset, so that decoded images are used by all targets before the next set is read.
 
     Without ``--scale``, interpolators and networks without weights run at the scales of the checkpoints of the plan and of
     the results that exist; ×4 where there are none.

@@ -1,4 +1,4 @@
-"""Pictures that any program made, measured against HR: by name, from folders, files or arrays."""
+"""Images that any program made, measured against HR: by name, from folders, files or arrays."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from srbench.images import as_rgb, luma, read_image
 from srbench.protocol import Protocol, get_protocol
 from srbench.results import Result
 
-Picture = np.ndarray[Any, Any]
+ImageArray = np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True)
 class Matches:
-    """Pictures of two folders that go together, and those that do not.
+    """Images of two folders that go together, and those that do not.
 
     Attributes:
         pairs: ``(name, SR file, HR file)``.
@@ -44,7 +44,7 @@ def match(sr: Path, hr: str | Path, scale: int, data_root: str | Path | None = N
     ``baby_SR``, ``baby_x4_EDSR`` … where only one SR file begins so.
 
     Raises:
-        InputError: no picture matches.
+        InputError: no image matches.
     """
     made = {path.stem: path for path in from_folder(sr).paths}
     truth = find_dataset(hr, data_root) if isinstance(hr, str) and not Path(hr).is_dir() else from_folder(Path(hr))
@@ -60,7 +60,7 @@ def match(sr: Path, hr: str | Path, scale: int, data_root: str | Path | None = N
             pairs.append((stem, made[chosen[0]], stems[stem]))
     if not pairs:
         raise InputError(
-            f"{sr}: no picture is named like one of {truth.folder}: "
+            f"{sr}: no image is named like one of {truth.folder}: "
             f"SR has {', '.join(sorted(made)[:3])}, HR has {', '.join(sorted(stems)[:3])}"
         )
     order = {path.stem: i for i, path in enumerate(truth.paths)}
@@ -74,8 +74,8 @@ def match(sr: Path, hr: str | Path, scale: int, data_root: str | Path | None = N
 
 
 def score(
-    sr: Picture | str | Path,
-    hr: Picture | str | Path,
+    sr: ImageArray | str | Path,
+    hr: ImageArray | str | Path,
     scale: int,
     protocol: str | Protocol = "standard",
     metrics: Sequence[str] = DEFAULT_METRICS,
@@ -84,7 +84,7 @@ def score(
     name: str = "score",
     on_image: Callable[[str], None] | None = None,
 ) -> Result:
-    """Measure pictures that any program made.
+    """Measure images that any program made.
 
     Args:
         sr, hr: two uint8 arrays ``(H, W, 3)`` or ``(H, W)``, two files, or two folders (``hr`` may be a catalog name); what
@@ -97,7 +97,7 @@ def score(
         a Result with ``checkpoint`` = ``name``, which is not stored.
 
     Raises:
-        InputError: naming the file: sizes that do not fit, wrong types, pictures that cannot be read.
+        InputError: naming the file: sizes that do not fit, wrong types, images that cannot be read.
     """
     chosen = protocol if isinstance(protocol, Protocol) else get_protocol(protocol)
     check_scale(scale)
@@ -107,17 +107,17 @@ def score(
     if isinstance(sr, np.ndarray) or isinstance(hr, np.ndarray):
         if not (isinstance(sr, np.ndarray) and isinstance(hr, np.ndarray)):
             raise InputError("score: give two arrays, two files or two folders, not a mixture")
-        pictures: Iterator[tuple[str, str, Picture, Picture]] = iter([("array", "array", sr, hr)])
+        images: Iterator[tuple[str, str, ImageArray, ImageArray]] = iter([("array", "array", sr, hr)])
     elif Path(sr).is_file():
         label = Path(hr).stem
-        pictures = iter([(Path(hr).stem, str(sr), read_image(sr), read_image(hr))])
+        images = iter([(Path(hr).stem, str(sr), read_image(sr), read_image(hr))])
     else:
         found = match(Path(sr), hr, scale, data_root)
         lists = {"sr_only": ", ".join(found.sr_only), "hr_only": ", ".join(found.hr_only)}
         label = str(hr) if not Path(hr).is_dir() else f"dir-{Path(hr).resolve().name}"
-        pictures = ((stem, str(made), read_image(made), read_image(truth)) for stem, made, truth in found.pairs)
-    for title, where, made_picture, truth_picture in pictures:
-        _add(measure, title, where, made_picture, truth_picture, scale, chosen)
+        images = ((stem, str(made), read_image(made), read_image(truth)) for stem, made, truth in found.pairs)
+    for title, where, made_image, truth_image in images:
+        _add(measure, title, where, made_image, truth_image, scale, chosen)
         if on_image:
             on_image(title)
     return Result(
@@ -134,20 +134,18 @@ def score(
     )
 
 
-def _gray(picture: Picture, where: str) -> Picture:
-    if np.any(picture != picture[..., :1]):
-        raise InputError(
-            f"{where}: SR has colours and its HR is gray; expected a gray picture, or three equal channels"
-        )
-    return picture[..., 0]
+def _gray(image: ImageArray, where: str) -> ImageArray:
+    if np.any(image != image[..., :1]):
+        raise InputError(f"{where}: SR has colours and its HR is gray; expected a gray image, or three equal channels")
+    return image[..., 0]
 
 
-def _add(measure: Measure, name: str, where: str, sr: Picture, hr: Picture, scale: int, protocol: Protocol) -> None:
-    for what, picture in (("SR", sr), ("HR", hr)):
-        if picture.dtype != np.uint8 or picture.ndim not in (2, 3) or (picture.ndim == 3 and picture.shape[2] != 3):
-            raise InputError(
-                f"{where}: expected {what} as uint8 (H, W, 3) or (H, W), not {picture.dtype} {picture.shape}"
-            )
+def _add(
+    measure: Measure, name: str, where: str, sr: ImageArray, hr: ImageArray, scale: int, protocol: Protocol
+) -> None:
+    for what, image in (("SR", sr), ("HR", hr)):
+        if image.dtype != np.uint8 or image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] != 3):
+            raise InputError(f"{where}: expected {what} as uint8 (H, W, 3) or (H, W), not {image.dtype} {image.shape}")
     try:
         truth = prepare_hr(hr, scale, protocol)
     except InputError as error:

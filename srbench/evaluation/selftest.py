@@ -82,11 +82,11 @@ def _metrics() -> Iterator[Check]:
     black = torch.zeros(1, 1, 32, 32, dtype=torch.uint8)
     one = black + 1
     values = [
-        ("psnr of pictures one level apart", "psnr", one, 10 * math.log10(255.0**2), 1e-9),
-        ("psnr of pictures 255 levels apart", "psnr", black + 255, 0.0, 1e-12),
-        ("psnr of equal pictures", "psnr", black, math.inf, 0.0),
-        ("ssim of equal pictures", "ssim", black, 1.0, 1e-12),
-        # constant pictures have no variance: SSIM is its luminance term alone
+        ("psnr of images one level apart", "psnr", one, 10 * math.log10(255.0**2), 1e-9),
+        ("psnr of images 255 levels apart", "psnr", black + 255, 0.0, 1e-12),
+        ("psnr of equal images", "psnr", black, math.inf, 0.0),
+        ("ssim of equal images", "ssim", black, 1.0, 1e-12),
+        # constant images have no variance: SSIM is its luminance term alone
         ("ssim of levels 0 and 1", "ssim", one, 2.55**2 / (1 + 2.55**2), 1e-9),
     ]
     for what, name, sr, expected, tolerance in values:
@@ -96,7 +96,7 @@ def _metrics() -> Iterator[Check]:
 
 def _lpips() -> Iterator[Check]:
     grey = torch.full((1, 3, 64, 64), 128, dtype=torch.uint8)
-    what = "lpips of equal pictures"
+    what = "lpips of equal images"
     try:
         got = float(get_metric("lpips").score(Pair(grey, grey, None, 4))[0])
     except UnavailableError as error:
@@ -106,7 +106,7 @@ def _lpips() -> Iterator[Check]:
 
 
 def _sample() -> Iterator[Check]:
-    """Bicubic beats nearest on real pictures, and the order of interpolators is the known one."""
+    """Bicubic beats nearest on real images, and the order of interpolators is the known one."""
     found = {name: evaluate(name, "sample", 4, metrics=["psnr"]).mean("psnr") for name in ("nearest", "bicubic")}
     ok = found["bicubic"] > found["nearest"] + 0.5
     text = ", ".join(f"{name} {value:.2f}" for name, value in found.items())

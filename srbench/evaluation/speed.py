@@ -52,7 +52,7 @@ def measure_group(
     """Time subjects and their variants in turns, the bases once more at the end.
 
     Args:
-        subjects: what. variants: how; the base is always among them. size: height and width of the LR picture.
+        subjects: what. variants: how; the base is always among them. size: height and width of the LR image.
         run: id of the run that the group belongs to. progress: told what is being done.
 
     Raises:
@@ -131,7 +131,7 @@ def _measure_group(
 
 
 def _counts(subject: Subject, size: tuple[int, int] | None) -> dict[str, int | float | None]:
-    """The numbers of its Cost; none where the network cannot take a picture of that size, as its rows will say."""
+    """The numbers of its Cost; none where the network cannot take an image of that size, as its rows will say."""
     try:
         found = asdict(subject.cost(size))
     except Exception:

@@ -81,7 +81,7 @@ def prepare(
     rows = [Row(variant) for variant in ways]
     try:
         base = subject.upscaler(device)
-        x = subject.picture(size, 1).to(device)
+        x = subject.image(size, 1).to(device)
     except Exception as error:
         for row in rows:
             row.refuse(*why(error))
@@ -142,7 +142,7 @@ def again_cell(rows: list[Row]) -> Cell | None:
 def finish(
     subject: Subject, rows: list[Row], limits: Limits, size: tuple[int, int], clock: Clock
 ) -> dict[str, VariantSpeed]:
-    """Rows as they are stored: ratios, changes of the picture, sweeps."""
+    """Rows as they are stored: ratios, changes of the image, sweeps."""
     for row in rows:
         if row.cell is not None and row.cell.status != "ok":
             row.refuse(row.cell.status, row.cell.reason)
@@ -182,14 +182,14 @@ def finish(
 
 
 def _difference(base: Row, row: Row, subject: Subject, size: tuple[int, int]) -> float | None:
-    """Against the base on the timed picture, or on a patch of it where one of them was not run here."""
+    """Against the base on the timed image, or on a patch of it where one of them was not run here."""
     if row is base:
         return 0.0
     if base.out and row.out:
         return difference(row.out[0], base.out[0])
     if base.upscaler is None or row.upscaler is None:
         return None
-    return patch_difference(base.upscaler, row.upscaler, subject.picture(size, 1).to(base.upscaler.device))
+    return patch_difference(base.upscaler, row.upscaler, subject.image(size, 1).to(base.upscaler.device))
 
 
 def _psnr_changes(subject: Subject, alive: list[Row]) -> dict[str, float]:
@@ -210,7 +210,7 @@ def _sweep(
     assert upscaler is not None
 
     def work_of(batch: int) -> Callable[[], object]:
-        return passes(upscaler, row.variant, subject.picture(size, batch).to(upscaler.device))
+        return passes(upscaler, row.variant, subject.image(size, batch).to(upscaler.device))
 
     def room(batch: int) -> str:
         free = free_memory(upscaler.device)

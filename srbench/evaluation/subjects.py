@@ -55,8 +55,8 @@ class Subject:
             network = create_model(self.model.name, self.scale)
         return for_model(self.model, network, self.scale, device=device)
 
-    def picture(self, size: tuple[int, int], batch: int) -> Tensor:
-        """A network's input for LR pictures of ``size``: real ones, ``(batch, C, h, w)`` float32 in [0, 1].
+    def image(self, size: tuple[int, int], batch: int) -> Tensor:
+        """A network's input for LR images of ``size``: real ones, ``(batch, C, h, w)`` float32 in [0, 1].
 
         Already enlarged for a pre-upsampled network, whose time does not include the enlargement.
         """

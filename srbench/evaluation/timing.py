@@ -123,16 +123,16 @@ def sweep(
     largest: int,
     room: Callable[[int], str] = lambda _: "",
 ) -> tuple[list[Batch], str]:
-    """Throughput at batches 2, 4, 8 … until more pictures at once bring less than 5 % more, or nothing fits any more.
+    """Throughput at batches 2, 4, 8 … until more images at once bring less than 5 % more, or nothing fits any more.
 
     Args:
-        work_of: one pass over so many pictures. one_ms: what one picture takes. seconds: for the whole sweep.
+        work_of: one pass over so many images. one_ms: what one image takes. seconds: for the whole sweep.
         largest: batch. room: why a batch will not fit in memory; empty where it may.
 
     Returns:
         the batches that were timed, three passes each where time allows, and why there are no more.
     """
-    steps = [Batch(batch=1, n=1, median_ms=one_ms, pictures_per_s=1e3 / one_ms)]
+    steps = [Batch(batch=1, n=1, median_ms=one_ms, images_per_s=1e3 / one_ms)]
     spent, batch = 0.0, 2
     while batch <= largest:
         expected = steps[-1].median_ms / 1e3 * 2
@@ -152,9 +152,9 @@ def sweep(
             status, reason = why(error)
             return steps[1:], f"{status}: batch {batch}: {reason}"
         middle = float(np.median(times))
-        steps.append(Batch(batch=batch, n=len(times), median_ms=middle * 1e3, pictures_per_s=batch / middle))
-        if steps[-1].pictures_per_s < steps[-2].pictures_per_s * (1 + KNEE):
-            return steps[1:], f"knee: {batch} at once are less than {KNEE:.0%} faster a picture than {batch // 2}"
+        steps.append(Batch(batch=batch, n=len(times), median_ms=middle * 1e3, images_per_s=batch / middle))
+        if steps[-1].images_per_s < steps[-2].images_per_s * (1 + KNEE):
+            return steps[1:], f"knee: {batch} at once are less than {KNEE:.0%} faster an image than {batch // 2}"
         batch *= 2
     return steps[1:], f"batch {largest} is the largest that was asked for"
 
@@ -174,5 +174,5 @@ def describe_times(times: Sequence[float], limit: float) -> dict[str, Any]:
         "p90_ms": high if enough else None,
         "spread": spread,
         "noisy": spread is not None and spread > limit,
-        "pictures_per_s": 1e3 / median,
+        "images_per_s": 1e3 / median,
     }

@@ -115,7 +115,7 @@ def vary(upscaler: Upscaler, variant: Variant) -> Upscaler:
     module = upscaler.module
     if variant.fused:
         module = fuse(module)
-    if variant.channels_last:  # weights, too: a picture of one channel has the same bytes in both layouts
+    if variant.channels_last:  # weights, too: an image of one channel has the same bytes in both layouts
         module = (module if variant.fused else copy.deepcopy(module)).to(memory_format=torch.channels_last)
     return upscaler.with_(module=module, precision=variant.precision, channels_last=variant.channels_last)
 

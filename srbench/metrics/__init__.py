@@ -1,4 +1,4 @@
-"""Measures of a super-resolved picture: one metric, one file.
+"""Measures of a super-resolved image: one metric, one file.
 
 A metric is ``score(pair) → Tensor[N]`` with declared space, unit, direction, digits and version. The version is raised
 whenever a change moves a number, and with it the hash of every stored result.
@@ -17,7 +17,7 @@ from srbench.registry import Registry
 
 @dataclass(frozen=True)
 class Pair:
-    """Pictures to be compared, on the 0–255 scale.
+    """Images to be compared, on the 0–255 scale.
 
     Attributes:
         sr: ``(N, C, H, W)``; uint8, or float where the protocol measures unrounded luma.
@@ -39,9 +39,9 @@ class Metric:
     Attributes:
         name: the field's name in lower case.
         score: ``score(pair)`` → float64 ``(N,)``; may raise UnavailableError (backbone not to be had) or InputError
-            (picture too small), with the reason.
-        space: ``"channel"`` sees what the protocol measures (Y or RGB, shaved); ``"rgb"`` sees 8-bit RGB pictures.
-        crop: ``"shave"`` sees pictures without the protocol's border, ``"full"`` whole ones.
+            (image too small), with the reason.
+        space: ``"channel"`` sees what the protocol measures (Y or RGB, shaved); ``"rgb"`` sees 8-bit RGB images.
+        crop: ``"shave"`` sees images without the protocol's border, ``"full"`` whole ones.
         unit: such as ``"dB"``, or ``""``.
         higher_is_better: direction.
         digits: decimals shown in a report.

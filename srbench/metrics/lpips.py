@@ -3,7 +3,7 @@
 Zhang, Isola, Efros, Shechtman, Wang: The Unreasonable Effectiveness of Deep Features as a Perceptual Metric, CVPR 2018,
 arXiv:1801.03924. Version 0.1 of the authors' package ``lpips``, on RGB scaled to [−1, 1]; the trunk is torchvision's.
 
-Measured on the whole picture: so the published values of bicubic ×4 (Set5 .3407, Set14 .4393, in SPSR's table) come out to
+Measured on the whole image: so the published values of bicubic ×4 (Set5 .3407, Set14 .4393, in SPSR's table) come out to
 the last digit, where LR is not rounded to 8 bits in between (with it, as in ``standard``, they are .3406 and .4401); with a
 border of 4 pixels left out they would be .3441 and .4405.
 """
@@ -21,11 +21,11 @@ from torch import Tensor, nn
 
 from srbench.metrics import METRICS, Metric, Pair
 from srbench.metrics._backbones import load_backbone
-from srbench.metrics._pictures import PEAK, check, numbers
+from srbench.metrics._images import PEAK, check, numbers
 
 Net = Literal["alex", "vgg"]
 
-_KEPT_BYTES = 256 * 2**20  # features of HR pictures; 7 MB a picture of Set14 with alex
+_KEPT_BYTES = 256 * 2**20  # features of HR images; 7 MB an image of Set14 with alex
 
 # Of each net: the backbone, the layers whose (rectified) output is compared, their channels, and the least height and width
 # that its pooling leaves something of.
@@ -43,12 +43,12 @@ class _Trunk(nn.Module):
         self.features = features[: taps[-1] + 1]
         self.taps = taps
 
-    def forward(self, picture: Tensor) -> list[Tensor]:
+    def forward(self, image: Tensor) -> list[Tensor]:
         outputs = []
         for index, layer in enumerate(self.features):
-            picture = layer(picture)
+            image = layer(image)
             if index in self.taps:
-                outputs.append(picture)
+                outputs.append(image)
         return outputs
 
 
@@ -74,7 +74,7 @@ def _network(net: Net, device: torch.device) -> nn.Module:
 
 @torch.no_grad()
 def lpips_distance(sr: Tensor, hr: Tensor, net: Net = "alex") -> Tensor:
-    """LPIPS of each pair of pictures, float64 ``(N,)``; 0 for identical ones, smaller is better. Computed in float32.
+    """LPIPS of each pair of images, float64 ``(N,)``; 0 for identical ones, smaller is better. Computed in float32.
 
     Args:
         sr: ``(N, 3, H, W)`` RGB on the 0–255 scale, or ``(N, 1, H, W)`` gray, which is taken as RGB of three equal channels.
@@ -89,18 +89,18 @@ def lpips_distance(sr: Tensor, hr: Tensor, net: Net = "alex") -> Tensor:
     check(name, sr, hr, channels=(1, 3), minimum=_NETS[net][3])
     network: Any = _network(net, sr.device)
     scores = torch.zeros(sr.shape[0], dtype=torch.float64, device=sr.device)
-    for index in range(sr.shape[0]):  # one at a time: the features of a batch of 2K pictures would not fit into memory
+    for index in range(sr.shape[0]):  # one at a time: the features of a batch of 2K images would not fit into memory
         made, truth = _features(network, sr[index : index + 1]), _of_truth(net, hr[index : index + 1])
         layers = zip(network.lins, made, truth, strict=True)
         scores[index] = sum(lin((a - b) ** 2).mean([2, 3], keepdim=True) for lin, a, b in layers).double().sum()
     return numbers(name, scores)
 
 
-def _features(network: Any, picture: Tensor) -> list[Tensor]:
-    """What is compared of a picture ``(1, C, H, W)``: each layer's output, scaled to length 1 over the channels."""
+def _features(network: Any, image: Tensor) -> list[Tensor]:
+    """What is compared of an image ``(1, C, H, W)``: each layer's output, scaled to length 1 over the channels."""
     import lpips
 
-    seen = picture.to(torch.float32).expand(-1, 3, -1, -1) / (PEAK / 2) - 1.0
+    seen = image.to(torch.float32).expand(-1, 3, -1, -1) / (PEAK / 2) - 1.0
     return [lpips.normalize_tensor(out) for out in network.net(network.scaling_layer(seen))]
 
 
@@ -108,7 +108,7 @@ _truths: OrderedDict[tuple[str, str, tuple[int, ...], bytes], list[Tensor]] = Or
 
 
 def _of_truth(net: Net, hr: Tensor) -> list[Tensor]:
-    """The features of an HR picture: kept, within ``_KEPT_BYTES``, for the next network that is measured on it."""
+    """The features of an HR image: kept, within ``_KEPT_BYTES``, for the next network that is measured on it."""
     content = hr.detach().cpu().contiguous()
     key = (net, str(hr.device), tuple(hr.shape), blake2b(content.view(torch.uint8).numpy().tobytes()).digest())
     if key in _truths:

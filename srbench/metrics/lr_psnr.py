@@ -1,6 +1,6 @@
-"""LR-PSNR: is the SR picture consistent with the LR picture that it was made from?
+"""LR-PSNR: is the SR image consistent with the LR image that it was made from?
 
-The SR picture is downscaled by MATLAB's bicubic (mirrored edges), which makes the LR pictures, and the two are compared.
+The SR image is downscaled by MATLAB's bicubic (mirrored edges), which makes the LR images, and the two are compared.
 Lugmayr, Danelljan, Timofte and others: NTIRE 2021 Learning the Super-Resolution Space Challenge, CVPR Workshops 2021.
 """
 
@@ -12,13 +12,13 @@ from torch import Tensor
 from srbench.errors import InputError, UnavailableError
 from srbench.images import imresize
 from srbench.metrics import METRICS, Metric, Pair
-from srbench.metrics._pictures import check
+from srbench.metrics._images import check
 from srbench.metrics.psnr import decibels
 
 
 @torch.no_grad()
 def lr_psnr(sr: Tensor, lr: Tensor, scale: int) -> Tensor:
-    """PSNR in dB between the downscaled SR and the LR pictures, float64 ``(N,)``.
+    """PSNR in dB between the downscaled SR and the LR images, float64 ``(N,)``.
 
     Args:
         sr: ``(N, C, H, W)`` on the 0–255 scale, whole.
@@ -34,7 +34,7 @@ def lr_psnr(sr: Tensor, lr: Tensor, scale: int) -> Tensor:
     expected = (height // scale, width // scale)
     if height % scale or width % scale or tuple(lr.shape[-2:]) != expected:
         found = "×".join(map(str, lr.shape[:-3:-1]))
-        raise InputError(f"lr-psnr: the LR picture is {found} (W×H); expected a {scale}th of the SR's {width}×{height}")
+        raise InputError(f"lr-psnr: the LR image is {found} (W×H); expected a {scale}th of the SR's {width}×{height}")
     unrounded = lr.is_floating_point() or sr.is_floating_point()
     small: Tensor = imresize(sr.double() if unrounded else sr, size=expected)
     return decibels("lr-psnr", small, lr)
@@ -42,7 +42,7 @@ def lr_psnr(sr: Tensor, lr: Tensor, scale: int) -> Tensor:
 
 def _score(pair: Pair) -> Tensor:
     if pair.lr is None:
-        raise UnavailableError("unavailable", "lr-psnr needs the LR picture that the SR picture was made from")
+        raise UnavailableError("unavailable", "lr-psnr needs the LR image that the SR image was made from")
     return lr_psnr(pair.sr, pair.lr, pair.scale)
 
 
@@ -56,7 +56,7 @@ METRICS.register(
         higher_is_better=True,
         digits=2,
         version=1,
-        summary="PSNR of the SR picture downscaled again against its LR picture",
+        summary="PSNR of the SR image downscaled again against its LR image",
         source="Lugmayr et al., NTIRE 2021 Learning the Super-Resolution Space Challenge, CVPRW 2021",
         needs=frozenset({"lr"}),
     )

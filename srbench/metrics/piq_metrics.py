@@ -1,7 +1,7 @@
 """Full-reference metrics of the ``piq`` package that need no download, at its default settings.
 
-piq takes float pictures in [0, 1]. Each picture is scored by itself, since piq's IW-SSIM, SR-SIM and DSS change with what
-else is in the batch. Gray pictures become RGB of three equal channels where a metric is defined on RGB.
+piq takes float images in [0, 1]. Each image is scored by itself, since piq's IW-SSIM, SR-SIM and DSS change with what
+else is in the batch. Gray images become RGB of three equal channels where a metric is defined on RGB.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from srbench.metrics import METRICS, Metric, Pair
-from srbench.metrics._pictures import PEAK, check, check_finite, numbers
+from srbench.metrics._images import PEAK, check, check_finite, numbers
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class _Entry:
 
     Attributes:
         name: ours. function: piq's.
-        minimum: the least height and width: below it piq raises, answers NaN, or its filters reach over the whole picture.
+        minimum: the least height and width: below it piq raises, answers NaN, or its filters reach over the whole image.
         higher_is_better, digits, space, summary, source: as in Metric.
     """
 
@@ -113,7 +113,7 @@ _ENTRIES = (
 
 @torch.no_grad()
 def _score(entry: _Entry, pair: Pair) -> Tensor:
-    """float64 ``(N,)``; computed in float32. InputError where the pictures are too small or do not fit."""
+    """float64 ``(N,)``; computed in float32. InputError where the images are too small or do not fit."""
     import piq
 
     sr, hr = pair.sr, pair.hr

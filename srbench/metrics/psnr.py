@@ -8,17 +8,17 @@ import torch
 from torch import Tensor
 
 from srbench.metrics import METRICS, Metric, Pair
-from srbench.metrics._pictures import PEAK, check, numbers, strips
+from srbench.metrics._images import PEAK, check, numbers, strips
 from srbench.threads import share_out
 
 _ROWS = 16  # a strip and its widened copies stay in the second-level cache
 
 
 def squared_error(sr: Tensor, hr: Tensor) -> Tensor:
-    """Mean squared difference of each pair of pictures, float64 ``(N,)``.
+    """Mean squared difference of each pair of images, float64 ``(N,)``.
 
     Args:
-        sr: ``(N, C, H, W)`` on the 0–255 scale. Of two uint8 pictures the sum is one of integers, hence exact.
+        sr: ``(N, C, H, W)`` on the 0–255 scale. Of two uint8 images the sum is one of integers, hence exact.
         hr: like ``sr``.
     """
     wide = torch.int32 if sr.dtype == hr.dtype == torch.uint8 else torch.float64
@@ -39,14 +39,14 @@ def squared_error(sr: Tensor, hr: Tensor) -> Tensor:
 
 @torch.no_grad()
 def psnr(sr: Tensor, hr: Tensor) -> Tensor:
-    """PSNR in dB of each pair of pictures, float64 ``(N,)``; infinite for identical ones, without epsilon or cap.
+    """PSNR in dB of each pair of images, float64 ``(N,)``; infinite for identical ones, without epsilon or cap.
 
     Args:
         sr: ``(N, C, H, W)`` on the 0–255 scale, uint8 or float. The error is the mean over channels and pixels.
         hr: like ``sr``.
 
     Raises:
-        InputError: shapes differ or are not of this form. UnavailableError: a picture holds NaN or infinity.
+        InputError: shapes differ or are not of this form. UnavailableError: an image holds NaN or infinity.
 
     >>> psnr(torch.zeros(1, 1, 4, 4), torch.full((1, 1, 4, 4), 255.0))
     tensor([0.], dtype=torch.float64)
@@ -75,7 +75,7 @@ METRICS.register(
         higher_is_better=True,
         digits=2,
         version=1,
-        summary="peak signal-to-noise ratio; infinite for identical pictures",
+        summary="peak signal-to-noise ratio; infinite for identical images",
         source="ITU-T J.340 (2010); doi:10.1049/el:20080522",
     )
 )

@@ -2,7 +2,7 @@
 
 Wang, Bovik, Sheikh, Simoncelli: Image Quality Assessment: From Error Visibility to Structural Similarity, IEEE TIP
 13(4), 2004, doi:10.1109/TIP.2003.819861. 11×11 Gaussian window of σ 1.5, K 0.01 and 0.03, L 255, population covariance,
-mean over the positions where the whole window lies inside the picture, no downsampling.
+mean over the positions where the whole window lies inside the image, no downsampling.
 
 With s = x + y and d = x − y, SSIM needs four filtered maps instead of five: writing E for the windowed mean,
 a = E[s]², b = E[d]², p = E[s²] − a and q = E[d²] − b,
@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from srbench.metrics import METRICS, Metric, Pair
-from srbench.metrics._pictures import PEAK, check, numbers, strips
+from srbench.metrics._images import PEAK, check, numbers, strips
 from srbench.threads import share_out
 
 WINDOW = 11
@@ -96,14 +96,14 @@ def _sum_map(s: Tensor, d: Tensor, ss: Tensor, dd: Tensor) -> Tensor:
 
 @torch.no_grad()
 def ssim(sr: Tensor, hr: Tensor) -> Tensor:
-    """SSIM of each pair of pictures, float64 ``(N,)``, at most 1; the mean over channels where there are several.
+    """SSIM of each pair of images, float64 ``(N,)``, at most 1; the mean over channels where there are several.
 
     Args:
         sr: ``(N, C, H, W)`` on the 0–255 scale, uint8 or float, at least 11×11. Computed in float64.
         hr: like ``sr``.
 
     Raises:
-        InputError: shapes differ, are not of this form, or are below 11×11. UnavailableError: a picture holds NaN.
+        InputError: shapes differ, are not of this form, or are below 11×11. UnavailableError: an image holds NaN.
 
     >>> ssim(torch.ones(1, 1, 16, 16), torch.ones(1, 1, 16, 16))
     tensor([1.], dtype=torch.float64)
@@ -115,12 +115,12 @@ def ssim(sr: Tensor, hr: Tensor) -> Tensor:
     def sums(parts: Sequence[tuple[int, int, slice]]) -> list[Tensor]:
         sum_map = _Strips(width, sr.device)
         return [
-            sum_map(sr[picture, channel, rows].to(torch.float64), hr[picture, channel, rows].to(torch.float64))
-            for picture, channel, rows in parts
+            sum_map(sr[image, channel, rows].to(torch.float64), hr[image, channel, rows].to(torch.float64))
+            for image, channel, rows in parts
         ]
 
     rows = list(strips(height, _ROWS, overlap=WINDOW - 1))
-    parts = [(picture, channel, part) for picture in range(count) for channel in range(channels) for part in rows]
+    parts = [(image, channel, part) for image in range(count) for channel in range(channels) for part in rows]
     found = share_out(sums, parts, sr.numel()) if sr.device.type == "cpu" else sums(parts)
     total = torch.stack(found).view(count, -1).sum(dim=1)
     return numbers("ssim", total / (channels * (height - WINDOW + 1) * (width - WINDOW + 1)))

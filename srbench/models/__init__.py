@@ -1,7 +1,7 @@
 """Networks and interpolators: one paper, one file.
 
-A network maps LR pictures ``(N, C, H, W)``, float in [0, 1], to SR pictures ``(N, C, scale·H, scale·W)``, not clamped.
-C is 1 (luma) or 3 (RGB). A pre-upsampled network takes the picture already enlarged and keeps its size. Networks never
+A network maps LR images ``(N, C, H, W)``, float in [0, 1], to SR images ``(N, C, scale·H, scale·W)``, not clamped.
+C is 1 (luma) or 3 (RGB). A pre-upsampled network takes the image already enlarged and keeps its size. Networks never
 pad, crop or convert colours; ``srbench.inference`` does.
 """
 

@@ -22,8 +22,8 @@ _SHRINK = 16
 
 
 class VirtualBatchNorm(nn.Module):
-    """Normalises each picture by the statistics of a fixed reference batch and of itself (Salimans et al., 2016,
-    arXiv:1606.03498), so that a picture's logit does not depend on its neighbours in the batch.
+    """Normalises each image by the statistics of a fixed reference batch and of itself (Salimans et al., 2016,
+    arXiv:1606.03498), so that an image's logit does not depend on its neighbours in the batch.
 
     While ``collecting``, the batch is taken as the reference and is normalised by itself.
     """
@@ -52,7 +52,7 @@ class VirtualBatchNorm(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """``(N, C, H, W)`` in [0, 1] → logits ``(N, 1)``, high for HR pictures.
+    """``(N, C, H, W)`` in [0, 1] → logits ``(N, 1)``, high for HR images.
 
     With virtual batch norm a reference batch must be given by ``set_reference`` before the first ``forward``; its
     statistics follow the weights, so that each ``forward`` runs it again. It is not part of the state dict.
@@ -81,7 +81,7 @@ class Discriminator(nn.Module):
         self.register_buffer("reference", None, persistent=False)
 
     def set_reference(self, batch: Tensor) -> None:
-        """The pictures ``(N, C, H, W)`` whose statistics virtual batch norm uses; without effect on other norms."""
+        """The images ``(N, C, H, W)`` whose statistics virtual batch norm uses; without effect on other norms."""
         self.reference = batch
 
     def forward(self, x: Tensor) -> Tensor:
@@ -118,7 +118,7 @@ class DenseHead(nn.Module):
 
 
 class ConvolutionalHead(nn.Module):
-    """Two 1×1 convolutions, 512 → 1024 → 1, and the mean over the picture: any patch size."""
+    """Two 1×1 convolutions, 512 → 1024 → 1, and the mean over the image: any patch size."""
 
     def __init__(self) -> None:
         super().__init__()

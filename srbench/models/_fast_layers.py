@@ -93,7 +93,7 @@ def continued(x: Tensor, before: int, after: int) -> Tensor:
 
 
 class ReplicatedConvolution(nn.Module):
-    """A convolution that keeps the picture's size, with replicated edges."""
+    """A convolution that keeps the image's size, with replicated edges."""
 
     def __init__(self, conv: nn.Conv2d) -> None:
         super().__init__()
@@ -121,7 +121,7 @@ class SlopedMaximum(nn.Module):
 
 
 def is_replicated(conv: nn.Conv2d) -> bool:
-    """Whether it keeps the picture's size and replicates its edges."""
+    """Whether it keeps the image's size and replicates its edges."""
     side = conv.kernel_size[0]
     return (
         type(conv) is nn.Conv2d

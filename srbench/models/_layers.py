@@ -39,7 +39,7 @@ class MeanShifted(nn.Module):
 
 
 def conv3x3(inputs: int, outputs: int) -> nn.Conv2d:
-    """A 3×3 convolution with bias that keeps the picture's size."""
+    """A 3×3 convolution with bias that keeps the image's size."""
     return nn.Conv2d(inputs, outputs, 3, padding=1)
 
 

@@ -69,7 +69,7 @@ def _mirrored(length: int, device: torch.device) -> Tensor:
 def start_near_zero(network: nn.Module) -> None:
     """Give the convolution that was registered last weights of deviation ``_NEAR_ZERO`` at most, and its bias alike.
 
-    A network whose output is added to the enlarged picture has only the detail to find: it starts as that picture and
+    A network whose output is added to the enlarged image has only the detail to find: it starts as that image and
     not as noise. FSRCNN ×4 with a bicubic skip, 500 steps on T91, scored 29.39, 29.45, 29.29 and 29.18 dB on Set5 with
     deviations of 0.0003, 0.001, 0.01 and 0.03.
     """
@@ -83,7 +83,7 @@ class BicubicSkip(nn.Module):
     """``network(x) + bicubic(x)``; for a pre-upsampled network (``scale`` 1), ``network(x) + x``.
 
     The network's last layer starts near zero (``start_near_zero``), and a network that adds a mean colour stops doing
-    so, as the enlarged picture brings it. Keys of the network stand under ``network.``.
+    so, as the enlarged image brings it. Keys of the network stand under ``network.``.
 
     Args:
         network: maps ``(N, C, H, W)`` to ``(N, C, scale·H, scale·W)``.

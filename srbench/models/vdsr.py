@@ -15,7 +15,7 @@ _FEATURES = 64
 
 
 class VDSR(nn.Module):
-    """Pre-upsampled picture plus the output of 20 convolutions without bias (the published weights have none).
+    """Pre-upsampled image plus the output of 20 convolutions without bias (the published weights have none).
 
     Convolutions start as He's for ReLU, as in the paper, except the last, which starts near zero so that the network
     starts as the identity.

@@ -1,4 +1,4 @@
-"""Two checkpoints on the same pictures: how much one is better, how sure that is, and on which pictures."""
+"""Two checkpoints on the same images: how much one is better, how sure that is, and on which images."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ class Comparison:
     """What a paired comparison found; scores and differences are in the metric's unit, a − b.
 
     Attributes:
-        pictures: name, score of a, score of b, in the order of the dataset.
+        images: name, score of a, score of b, in the order of the dataset.
         difference: mean of a − b. interval: its 95 % interval (``stats.mean_interval``), None where it is undefined.
-        p: of the Wilcoxon signed-rank test, two-sided. least_p: the smallest that so many pictures can give.
-        wins: pictures where a is better, as the metric's direction says. losses: where b is. ties: where they are equal.
+        p: of the Wilcoxon signed-rank test, two-sided. least_p: the smallest that so many images can give.
+        wins: images where a is better, as the metric's direction says. losses: where b is. ties: where they are equal.
     """
 
     a: str
@@ -34,7 +34,7 @@ class Comparison:
     unit: str
     digits: int
     higher_is_better: bool
-    pictures: list[tuple[str, float, float]]
+    images: list[tuple[str, float, float]]
     mean_a: float
     mean_b: float
     difference: float
@@ -52,9 +52,9 @@ class Comparison:
             better = self.a if (self.difference > 0) == self.higher_is_better else self.b
             return f"{better} is better (p = {self.p:.2g})"
         if self.least_p > ALPHA:
-            n = len(self.pictures)
-            return f"{n} pictures cannot tell them apart: the least p is {self.least_p:.3g}"
-        return f"the pictures do not tell them apart (p = {self.p:.2g})"
+            n = len(self.images)
+            return f"{n} images cannot tell them apart: the least p is {self.least_p:.3g}"
+        return f"the images do not tell them apart (p = {self.p:.2g})"
 
 
 def compare(
@@ -66,7 +66,7 @@ def compare(
     scale: int | None = None,
     protocol: str = "standard",
 ) -> Comparison:
-    """Compare two stored cells picture by picture.
+    """Compare two stored cells image by image.
 
     Args:
         a, b: checkpoints as results name them; ``name+variant`` for a variant such as ``edsr_x4.common+ensemble``.
@@ -74,7 +74,7 @@ def compare(
         protocol: a name, of which the newest version counts that both have, or an id such as ``standard.v1``.
 
     Raises:
-        UnknownNameError, InputError: no such cell, or the cells are not of the same pictures. UnavailableError: a cell
+        UnknownNameError, InputError: no such cell, or the cells are not of the same images. UnavailableError: a cell
         without number, with its reason.
     """
     found = [r for r in results if _is_protocol(r.protocol, protocol)]
@@ -122,7 +122,7 @@ def _compare(a: str, b: str, first: Result, second: Result, metric: str) -> Comp
             raise UnavailableError(error.status, f"{name} has no {metric}: {error.status}, {error}") from None
     facts, other = first.metrics[metric], second.metrics[metric]
     if set(first.images) != set(second.images) or first.data_sha256 != second.data_sha256:
-        raise InputError(f"{a} and {b} were measured on different pictures of {first.dataset}: measure them again")
+        raise InputError(f"{a} and {b} were measured on different images of {first.dataset}: measure them again")
     if facts.version != other.version:
         raise InputError(f"{a} has version {facts.version} of {metric}, {b} has {other.version}: measure them again")
     by_name = dict(zip(second.images, other.values, strict=True))
@@ -140,7 +140,7 @@ def _compare(a: str, b: str, first: Result, second: Result, metric: str) -> Comp
         unit=facts.unit,
         digits=facts.digits,
         higher_is_better=facts.higher_is_better,
-        pictures=pairs,
+        images=pairs,
         mean_a=first.mean(metric),
         mean_b=second.mean(metric),
         difference=float(difference.mean()),

@@ -50,7 +50,7 @@ def write_reports(
     if changed or redraw or not all(path.is_file() for path in drawn):
         figures = {path: plot.draw() for path, plot in drawn.items()}
         changed |= {path: text for path, text in figures.items() if _read(path) != text}
-        for path in [*_figures(root).glob("*_parameters.svg"), *_figures(root).glob("*_pictures.svg")]:
+        for path in [*_figures(root).glob("*_parameters.svg"), *_figures(root).glob("*_images.svg")]:
             if path not in drawn:
                 path.unlink()
     for path, text in changed.items():

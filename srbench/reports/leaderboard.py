@@ -43,16 +43,16 @@ class Table:
 
     Attributes:
         protocol_fields: what the protocol's id stands for.
-        pictures: how many the ranked rows were measured on.
+        images: how many the ranked rows were measured on.
         metrics: in the order shown; ``primary`` is the one that ranks.
         rows: ranked rows first, then those without rank. Columns: ``rank``, ``checkpoint``, ``model``, ``variant``, ``kind``
             (``model``, ``interpolator`` or ``published``), ``options`` (text), ``parameters``, ``status``, ``reason``,
-            ``recipe``, ``trained_on``, ``precision``, ``protocol``, ``pictures``, and for every metric m: ``m`` (mean),
+            ``recipe``, ``trained_on``, ``precision``, ``protocol``, ``images``, and for every metric m: ``m`` (mean),
             ``m_low``, ``m_high`` (95 % interval), ``m_published``, ``m_source``, ``m_delta``, ``m_status``, ``m_reason``;
             NaN where there is none.
-        by_picture: the primary metric of the ranked rows, best first: one row a picture, one column a row of ``rows``, named by
+        by_image: the primary metric of the ranked rows, best first: one row an image, one column a row of ``rows``, named by
             its ``(checkpoint, variant)``.
-        separable: whether the paired test could tell two models apart with so few pictures.
+        separable: whether the paired test could tell two models apart with so few images.
         timed_on: the device of the speed columns; empty where there are none.
     """
 
@@ -60,11 +60,11 @@ class Table:
     scale: int
     protocol: str
     protocol_fields: dict[str, Any]
-    pictures: int
+    images: int
     metrics: tuple[MetricInfo, ...]
     primary: str
     rows: pd.DataFrame
-    by_picture: pd.DataFrame
+    by_image: pd.DataFrame
     separable: bool
     timed_on: str = ""
 
@@ -82,7 +82,7 @@ def build_leaderboard(results: Iterable[Result], speed: pd.DataFrame | None = No
         speed: one row a checkpoint (and ``scale`` and ``variant``, where it has these columns) with any of
             ``SPEED_COLUMNS``, all of one device, which ``timed_on`` names.
 
-    Ranked are the cells measured on the same pictures (those of most cells) with the greatest version of each metric and of
+    Ranked are the cells measured on the same images (those of most cells) with the greatest version of each metric and of
     the protocol; the others keep their rows, with the status ``other_data`` or ``outdated``. A model without weights has no
     row where one of its checkpoints has a number.
     """
@@ -118,7 +118,7 @@ def _table(results: list[Result]) -> Table:
     cells = [_Cell(result, newest, versions) for result in results]
     current = {cell.key for cell in cells if cell.result.protocol == newest}
     cells = [cell for cell in cells if cell.result.protocol == newest or cell.key not in current]
-    pictures = _set_other_data_aside(cells)
+    count = _set_other_data_aside(cells)
 
     # A metric that no cell has a number for is a column of statuses; it never ranks where another one can.
     numbered = {name for cell in cells for name in cell.scores}
@@ -138,7 +138,7 @@ def _table(results: list[Result]) -> Table:
         if model not in {row["model"] for row in rows}:
             rows.append(_published_row(model, one, infos))
     add_seeds(rows, infos)
-    whole = {"rank": "Int64", "parameters": "Int64", "pictures": "Int64", "seeds": "Int64"}
+    whole = {"rank": "Int64", "parameters": "Int64", "images": "Int64", "seeds": "Int64"}
     table = pd.DataFrame(rows).astype(whole)
     primary = order[0] if order else ""
     ranked = sorted((cell for cell in cells if cell.rank), key=lambda cell: cell.order(infos))
@@ -146,10 +146,10 @@ def _table(results: list[Result]) -> Table:
     columns = (
         pd.MultiIndex.from_tuples([cell.key for cell in ranked], names=["checkpoint", "variant"]) if ranked else None
     )
-    by_picture = pd.DataFrame(np.array([cell.scores[primary] for cell in ranked]).T, index=images, columns=columns)
-    separable = least_p(max(pictures, 1)) <= ALPHA
+    by_image = pd.DataFrame(np.array([cell.scores[primary] for cell in ranked]).T, index=images, columns=columns)
+    separable = least_p(max(count, 1)) <= ALPHA
     fields = one.protocol_fields
-    return Table(one.dataset, one.scale, newest, fields, pictures, infos, primary, table, by_picture, separable)
+    return Table(one.dataset, one.scale, newest, fields, count, infos, primary, table, by_image, separable)
 
 
 class _Cell:
@@ -193,7 +193,7 @@ class _Cell:
         row["options"] = ", ".join(f"{name}={value}" for name, value in options.items())
         row |= {"parameters": result.parameters, "status": self.status, "reason": self.reason}
         row |= {"recipe": result.recipe, "trained_on": result.trained_on, "precision": result.precision}
-        row |= {"protocol": result.protocol, "pictures": len(result.images) or None}
+        row |= {"protocol": result.protocol, "images": len(result.images) or None}
         for info in infos:
             m = info.name
             mean = self.means.get(m, math.nan)
@@ -221,7 +221,7 @@ def _rank(cells: list[_Cell], infos: Sequence[MetricInfo]) -> None:
 
 
 def _set_other_data_aside(cells: list[_Cell]) -> int:
-    """Keep the scores of the cells measured on the pictures of most (of the latest where as many); returns how many."""
+    """Keep the scores of the cells measured on the images of most (of the latest where as many); returns how many."""
     votes: dict[tuple[str, tuple[str, ...]], list[str]] = {}
     for cell in cells:
         if cell.scores:
@@ -232,7 +232,7 @@ def _set_other_data_aside(cells: list[_Cell]) -> int:
     for cell in cells:
         if cell.scores and cell.data != chosen:
             digest, images = cell.data
-            cell.drop("other_data", f"measured on {len(images)} other pictures (sha256 {digest[:8] or 'unknown'})")
+            cell.drop("other_data", f"measured on {len(images)} other images (sha256 {digest[:8] or 'unknown'})")
     return len(chosen[1])
 
 
@@ -249,7 +249,7 @@ def _published(result: Result | None, metric: str, mean: float) -> dict[str, Any
 def _published_row(model: str, like: Result, infos: Sequence[MetricInfo]) -> dict[str, Any]:
     row: dict[str, Any] = {"rank": None, "checkpoint": model, "model": model, "variant": "", "kind": "published"}
     row |= {"options": "", "parameters": None, "status": "published", "reason": "not measured here"}
-    row |= {"recipe": "", "trained_on": "", "precision": "", "protocol": like.protocol, "pictures": None}
+    row |= {"recipe": "", "trained_on": "", "precision": "", "protocol": like.protocol, "images": None}
     source = like.model_copy(update={"model": model, "variant": ""})
     for info in infos:
         m = info.name

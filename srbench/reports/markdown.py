@@ -23,7 +23,7 @@ from srbench.reports.view import (
 _INTRO = """\
 # Leaderboard
 
-Single-image super-resolution, measured picture by picture from the records in `results/`. This file is generated:
+Single-image super-resolution, measured image by image from the records in `results/`. This file is generated:
 `srbench report` writes it, `srbench report --check` fails where it is stale.
 """
 
@@ -70,9 +70,9 @@ def render_excerpt(tables: Sequence[Table], datasets: Sequence[str] = ("sample",
             texts = [number(found.get(key, {}).get(info.name), info.digits) for info in infos]
             bold = [f"**{text}**" if text == top else text for text, top in zip(texts, best, strict=True)]
             cells.append(" / ".join(bold) if set(texts) != {NONE} else NONE)
-    heads = ["checkpoint", "parameters", *(f"{table.dataset} ({table.pictures})" for table in columns)]
+    heads = ["checkpoint", "parameters", *(f"{table.dataset} ({table.images})" for table in columns)]
     return (
-        f"×4, protocol `{columns[0].protocol}`, PSNR (dB) / SSIM; the number of pictures stands in brackets. Intervals, "
+        f"×4, protocol `{columns[0].protocol}`, PSNR (dB) / SSIM; the number of images stands in brackets. Intervals, "
         "ranks and published figures: [reports/leaderboard.md](reports/leaderboard.md).\n\n"
         f"{grid(heads, rows.values(), {0})}"
     )

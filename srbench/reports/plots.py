@@ -1,4 +1,4 @@
-"""Figures: quality against size, and every picture's difference from bicubic. SVG without a date in it."""
+"""Figures: quality against size, and every image's difference from bicubic. SVG without a date in it."""
 
 from __future__ import annotations
 
@@ -49,10 +49,10 @@ def plan(tables: Iterable[Table]) -> list[Plot]:
         if len(_networks(table)) > 1:
             caption = f"{title(table)}: {metric} against parameters"
             plots.append(Plot(f"{stem}_parameters.svg", caption, partial(quality_against_size, table)))
-        scores = table.by_picture
+        scores = table.by_image
         if scores.shape[1] > 1 and np.isfinite(scores.to_numpy()).all():
-            caption = f"{title(table)}: {metric} of each picture minus {_names(table)[_base(table)]}"
-            plots.append(Plot(f"{stem}_pictures.svg", caption, partial(gain_by_picture, table)))
+            caption = f"{title(table)}: {metric} of each image minus {_names(table)[_base(table)]}"
+            plots.append(Plot(f"{stem}_images.svg", caption, partial(gain_by_image, table)))
     return plots
 
 
@@ -76,16 +76,16 @@ def quality_against_size(table: Table) -> str:
         axes.margins(x=0.25, y=0.15)
         axes.set_xlabel("parameters")
         axes.set_ylabel(_axis(table))
-        axes.set_title(f"{title(table)}, {table.pictures} pictures", loc="left", fontsize=9)
+        axes.set_title(f"{title(table)}, {table.images} images", loc="left", fontsize=9)
         return _svg(figure)
 
 
-def gain_by_picture(table: Table) -> str:
-    """Each picture's difference between a model and bicubic (else the last ranked row), as SVG: what the paired test sees.
+def gain_by_image(table: Table) -> str:
+    """Each image's difference between a model and bicubic (else the last ranked row), as SVG: what the paired test sees.
 
     The eight best rows are drawn.
     """
-    scores, base, names = table.by_picture, _base(table), _names(table)
+    scores, base, names = table.by_image, _base(table), _names(table)
     places = np.arange(len(scores))
     with _style():
         figure, axes = _figure(max(5.0, min(12.0, 4.0 + 0.3 * len(scores))), 4.2)
@@ -97,7 +97,7 @@ def gain_by_picture(table: Table) -> str:
         if len(scores) <= 30:
             axes.set_xticks(places, [str(name) for name in scores.index], rotation=60, ha="right")
         else:
-            axes.set_xlabel("picture")
+            axes.set_xlabel("image")
         axes.set_ylabel(f"{_axis(table)} minus {names[base]}")
         axes.set_title(title(table), loc="left", fontsize=9)
         axes.legend(fontsize=8, frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
@@ -115,7 +115,7 @@ def _names(table: Table) -> dict[tuple[str, str], str]:
 
 
 def _keys(table: Table) -> list[tuple[str, str]]:
-    return [(str(key[0]), str(key[1])) for key in table.by_picture.columns]
+    return [(str(key[0]), str(key[1])) for key in table.by_image.columns]
 
 
 def _base(table: Table) -> tuple[str, str]:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _INTRO = """\
 # Speed
 
-One pass of a network over one picture, from the records in `results/speed/`; `srbench report` writes this file. Nothing here
+One pass of a network over one image, from the records in `results/speed/`; `srbench report` writes this file. Nothing here
 may be compared across devices, and ratios hold within one run, whose variants were timed in turns.
 
 - ms is the median [p10, p90] of n passes; below ten passes there are no percentiles. ~ marks a row whose spread is over its
@@ -23,7 +23,7 @@ may be compared across devices, and ratios hold within one run, whose variants w
 - A ratio is the base's median (eager, float32) over the variant's; in brackets the mean change of PSNR in dB against the base.
   Networks without brackets were timed with random weights, or with some that the zoo has replaced since: these serve for times
   and not for dB.
-- Memory is what network, picture and pass took at most in a fresh process; pictures/s are those of the best batch tried.
+- Memory is what network, image and pass took at most in a fresh process; images/s are those of the best batch tried.
 - “As in papers” counts a deconvolution's kernel once an output pixel, and only the layers that the paper counts.
 """
 
@@ -92,7 +92,7 @@ def _section(records: list[SpeedResult]) -> str:
         of_run = [record for record in records if record.run == run]
         text += f"- {_run(of_run)}\n"
     heads = (
-        "network", "mult-adds", "as in papers", "ms", "n", "MP/s", "pictures/s", "memory (MB)", "first call (ms)",
+        "network", "mult-adds", "as in papers", "ms", "n", "MP/s", "images/s", "memory (MB)", "first call (ms)",
         "base again",
     )  # fmt: skip
     text += "\n" + grid(heads, [_base_row(record) for record in records], {0})

@@ -13,14 +13,14 @@ from srbench.stats import least_p
 
 NONE = "–"
 
-SPEED_TITLES = dict(zip(SPEED_COLUMNS, ("mult-adds", "latency (ms)", "pictures/s", "memory (MB)"), strict=True))
+SPEED_TITLES = dict(zip(SPEED_COLUMNS, ("mult-adds", "latency (ms)", "images/s", "memory (MB)"), strict=True))
 
 READING = (
     "Each table is one dataset, scale and protocol; numbers of different protocols are not comparable.",
-    "30.56 [28.9, 33.1] is the mean over the pictures and its 95 % interval (studentised bootstrap over pictures, Student's t "
-    "below 10 of them): how far another set of such pictures might move it. With fewer than 3 pictures there is none. "
-    "∞: the pictures are identical.",
-    "The rank is by the mean of the first metric. Models that a paired test on the same pictures (Wilcoxon signed-rank, "
+    "30.56 [28.9, 33.1] is the mean over the images and its 95 % interval (studentised bootstrap over images, Student's t "
+    "below 10 of them): how far another set of such images might move it. With fewer than 3 images there is none. "
+    "∞: the images are identical.",
+    "The rank is by the mean of the first metric. Models that a paired test on the same images (Wilcoxon signed-rank, "
     "two-sided, p > .05) cannot tell from the best of their group share its rank.",
     "“Published” is a figure measured under the same protocol, with its source and training data below the table, and Δ is "
     "ours minus that. Other training data or an added skip make another network: read both before you compare.",
@@ -104,19 +104,19 @@ def title(table: Table) -> str:
 
 
 def remark(table: Table) -> str:
-    """How many pictures, whether they can tell models apart, and where the times are from."""
-    if not table.pictures:
+    """How many images, whether they can tell models apart, and where the times are from."""
+    if not table.images:
         return "No cell has a number."
-    pictures = f"{table.pictures} picture{'s' if table.pictures > 1 else ''}."
+    images = f"{table.images} image{'s' if table.images > 1 else ''}."
     if table.timed_on:
-        pictures += f" Times: one pass of the network, 1280×720 output, {table.timed_on}."
+        images += f" Times: one pass of the network, 1280×720 output, {table.timed_on}."
     if has_seeds(table):
-        pictures += f" {SEEDS_REMARK}"
+        images += f" {SEEDS_REMARK}"
     if table.separable or sum(map(is_number, table.rows["rank"])) < 2:
-        return pictures
-    p = f"{least_p(table.pictures):.4f}".rstrip("0").lstrip("0")
+        return images
+    p = f"{least_p(table.images):.4f}".rstrip("0").lstrip("0")
     return (
-        f"{pictures} So few cannot separate models: the least p that the paired test can give is {p}, "
+        f"{images} So few cannot separate models: the least p that the paired test can give is {p}, "
         "so all share rank 1 and the order is that of the means."
     )
 

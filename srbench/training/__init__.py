@@ -1,1 +1,1 @@
-"""From pictures and a recipe to a checkpoint in zoo/: recipe → sampler → losses → trainer → checkpoint."""
+"""From images and a recipe to a checkpoint in zoo/: recipe → sampler → losses → trainer → checkpoint."""

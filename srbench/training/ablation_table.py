@@ -23,8 +23,8 @@ def make_table(found: list[Outcome], test: Test | None = None) -> pd.DataFrame:
 
     Columns: what the combinations differ in (at least recipe and model); ``val_psnr``, the mean over seeds of the held-back
     PSNR (dB) of the weights that were kept; ``spread``, largest minus smallest (NaN for one seed); ``seeds``, how many are
-    trained; ``of``, how many are planned; ``behind``, how much lower than the first row, the mean of the differences picture
-    by picture; ``p``, the paired test of these (both NaN where cards do not tell the pictures apart, or without ``test``);
+    trained; ``of``, how many are planned; ``behind``, how much lower than the first row, the mean of the differences image
+    by image; ``p``, the paired test of these (both NaN where cards do not tell the images apart, or without ``test``);
     ``minutes`` and ``steps``, means; ``note``, why cells have no number.
 
     Args:
@@ -56,9 +56,9 @@ def make_table(found: list[Outcome], test: Test | None = None) -> pd.DataFrame:
                 "note": "; ".join(sorted(failed)),
             }
         )
-        pictures = [card.val_each for card in cards]
-        same = len({len(scores) for scores in pictures}) == 1
-        each.append([math.fsum(column) / len(column) for column in zip(*pictures, strict=True)] if same else [])
+        images = [card.val_each for card in cards]
+        same = len({len(scores) for scores in images}) == 1
+        each.append([math.fsum(column) / len(column) for column in zip(*images, strict=True)] if same else [])
     order = sorted(range(len(table)), key=lambda i: (math.isnan(psnr := table[i]["val_psnr"]), -psnr))
     best = each[order[0]]
     for index in order[1:]:
@@ -69,7 +69,7 @@ def make_table(found: list[Outcome], test: Test | None = None) -> pd.DataFrame:
 
 
 def markdown(table: pd.DataFrame) -> str:
-    """The table in markdown; PSNR and spread with two digits more than a picture viewer sees."""
+    """The table in markdown; PSNR and spread with two digits more than an image viewer sees."""
     digits = {
         "val_psnr": "{:.3f}",
         "spread": "{:.3f}",
@@ -116,8 +116,8 @@ def as_json(found: list[Outcome], test: Test | None = None) -> dict[str, Any]:
 def write_table(folder: Path, title: str, found: list[Outcome], test: Test | None = None) -> Path:
     """``table.md`` and ``table.json`` in the ablation's folder, each replaced whole; the path of the first."""
     text = (
-        f"# {title}\n\nMean PSNR (dB, Y) on pictures held back from training, of the weights that were kept; spread: largest "
-        f"minus smallest over seeds; behind: mean difference (dB) from the first row on the same pictures; p: paired Wilcoxon "
+        f"# {title}\n\nMean PSNR (dB, Y) on images held back from training, of the weights that were kept; spread: largest "
+        f"minus smallest over seeds; behind: mean difference (dB) from the first row on the same images; p: paired Wilcoxon "
         f"test of it.\n\n{markdown(make_table(found, test))}"
     )
     folder.mkdir(parents=True, exist_ok=True)

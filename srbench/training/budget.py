@@ -110,7 +110,7 @@ def steps_within(recipe: Recipe, seconds: float, trial: Callable[[Recipe], tuple
 
     Args:
         recipe: whose ``steps`` and ``val_every`` are replaced.
-        seconds: of training and validation together; reading pictures is not counted.
+        seconds: of training and validation together; reading images is not counted.
         trial: runs a recipe of few steps and gives its folder and the seconds it took.
     """
     every = recipe.game.n_critic if recipe.game else 1

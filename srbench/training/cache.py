@@ -1,8 +1,8 @@
-"""Decoded pictures on disk, memory-mapped: training sets that are larger than memory.
+"""Decoded images on disk, memory-mapped: training sets that are larger than memory.
 
-``SRBENCH_CACHE/training/<key>.bin`` holds the pixels of all pictures and copies one after another, ``<key>.json`` where each
+``SRBENCH_CACHE/training/<key>.bin`` holds the pixels of all images and copies one after another, ``<key>.json`` where each
 lies and the sha256 of the whole. The key is a hash over the files' own hashes, the scale and the rescaled sizes, so that
-changed pictures get a new cache. Both files appear whole or not at all, and a cache that differs from its sha256 is built anew.
+changed images get a new cache. Both files appear whole or not at all, and a cache that differs from its sha256 is built anew.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def default_memory() -> float:
 
 
 def estimate(paths: Sequence[Path], scale: int, rescale: Sequence[float]) -> int:
-    """Bytes that the decoded pictures and copies take, from the files' headers; unreadable files take none."""
+    """Bytes that the decoded images and copies take, from the files' headers; unreadable files take none."""
     from PIL import Image
 
     pixels = 0
@@ -50,7 +50,7 @@ def estimate(paths: Sequence[Path], scale: int, rescale: Sequence[float]) -> int
 def cached(
     paths: Sequence[Path], wanted: Wanted, size: int, skip_bad: bool, advance: Callable[[], None] = lambda: None
 ) -> list[Decoded]:
-    """The files' pictures and copies, memory-mapped; built first where the cache has none or a damaged one.
+    """The files' images and copies, memory-mapped; built first where the cache has none or a damaged one.
 
     Args:
         paths: the HR files.
@@ -93,14 +93,14 @@ def build(
     folder.mkdir(parents=True, exist_ok=True)
     advice = "raise --cache-memory, or point SRBENCH_CACHE to a larger disk"
     if (free := shutil.disk_usage(folder).free) < size:
-        raise InputError(f"the decoded pictures take {_gib(size)} and {folder} has {_gib(free)} left; {advice}")
+        raise InputError(f"the decoded images take {_gib(size)} and {folder} has {_gib(free)} left; {advice}")
     handle, name = tempfile.mkstemp(dir=folder, prefix=".building-")
     digest, entries = hashlib.sha256(), []
     try:
         with os.fdopen(handle, "wb") as file:
             for decoded in decode_all(paths, wanted, wanted.scale, advance):
                 if decoded.error and not skip_bad:
-                    raise InputError(f"{decoded.error}; --skip-bad leaves such pictures out")
+                    raise InputError(f"{decoded.error}; --skip-bad leaves such images out")
                 copies = [[copy.factor, *copy.hr.shape[:2]] for copy in decoded.copies]
                 entries.append({"name": decoded.name, "side": decoded.side, "error": decoded.error, "copies": copies})
                 for array in (part for copy in decoded.copies for part in (copy.hr, copy.lr)):
@@ -115,7 +115,7 @@ def build(
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
-        raise InputError(f"{folder} became full while the decoded pictures were written; {advice}") from None
+        raise InputError(f"{folder} became full while the decoded images were written; {advice}") from None
     finally:
         Path(name).unlink(missing_ok=True)
 

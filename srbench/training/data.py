@@ -7,7 +7,7 @@ from pathlib import Path
 from srbench.datasets.local import ImageSet, find_datasets
 
 SHORT = {"div2k": "div2k-train", "df2k": "div2k-train+flickr2k"}
-"""DF2K is DIV2K's training pictures and Flickr2K together (ESRGAN, Wang et al. 2018, arXiv:1809.00219)."""
+"""DF2K is DIV2K's training images and Flickr2K together (ESRGAN, Wang et al. 2018, arXiv:1809.00219)."""
 
 
 def find_training_sets(spec: str, data_root: Path | str | None = None) -> list[ImageSet]:

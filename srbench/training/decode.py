@@ -1,4 +1,4 @@
-"""A picture file → its pixels, its rescaled copies and their LR pictures; several files at once in threads."""
+"""An image file → its pixels, its rescaled copies and their LR images; several files at once in threads."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ U8 = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Copy:
-    """One size of one file: ``factor`` of the original, whose shorter side is ``side``; arrays as in ``TrainingPictures``."""
+    """One size of one file: ``factor`` of the original, whose shorter side is ``side``; arrays as in ``TrainingImages``."""
 
     side: int
     factor: float
@@ -47,7 +47,7 @@ class Wanted:
     """What is made of every file.
 
     Attributes:
-        scale: the enlargement. rescale: factors of additional copies. margin: LR pixels to mirror around each LR picture.
+        scale: the enlargement. rescale: factors of additional copies. margin: LR pixels to mirror around each LR image.
     """
 
     scale: int
@@ -79,15 +79,15 @@ def decode_all(
 def decode(path: Path, wanted: Wanted, crop: int) -> Decoded:
     """One file and its copies that hold a crop of ``crop`` HR pixels."""
     try:
-        picture = as_rgb(read_image(path))
+        image = as_rgb(read_image(path))
     except InputError as error:
         return Decoded(path.name, error=str(error))
-    side = min(picture.shape[:2])
+    side = min(image.shape[:2])
     copies = []
     for factor in (1.0, *wanted.rescale):
         if side * factor < crop:
             continue
-        copy = picture if factor == 1.0 else imresize(picture, factor)
+        copy = image if factor == 1.0 else imresize(image, factor)
         hr = np.ascontiguousarray(crop_to_multiple(copy, wanted.scale))
         lr, around = imresize(hr, 1 / wanted.scale), wanted.margin
         if around:

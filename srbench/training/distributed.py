@@ -24,7 +24,7 @@ from srbench.inference import pick_device
 
 T = TypeVar("T")
 
-# The first process may build a cache of thousands of pictures, or validate, while the others wait.
+# The first process may build a cache of thousands of images, or validate, while the others wait.
 _PATIENCE = timedelta(hours=6)
 
 

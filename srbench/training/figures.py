@@ -1,4 +1,4 @@
-"""Figures of training as PNG: a run's curves, its sample pictures, a layer's filters."""
+"""Figures of training as PNG: a run's curves, its sample images, a layer's filters."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _PANELS = {
 }
 _NO_CURVE = {"step", "seconds", "samples_per_s", "val_bicubic"}
 _LOGARITHMIC = {"loss", "gradient norms"}
-_MOST_STEPS = 6  # sample pictures beside LR and HR
+_MOST_STEPS = 6  # sample images beside LR and HR
 _MOST_FILTERS = 64
 
 
@@ -60,7 +60,7 @@ def panels(
 
 
 def draw_run(run: Run, path: Path) -> Path:
-    """Curves of everything in a run's log, and below them its sample pictures.
+    """Curves of everything in a run's log, and below them its sample images.
 
     Raises:
         InputError: the log has no line yet.

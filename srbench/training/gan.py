@@ -114,8 +114,8 @@ class Game:
     def draw_reference(self, sampler: Sampler, device: torch.device) -> None:
         """The reference batch of virtual batch norm: HR crops drawn as those of the step after the last one."""
         if self._game.norm == "virtual":
-            count = min(self._game.reference, len(sampler.pictures.hr))
-            whole = Sampler(sampler.pictures, sampler.patch, count, sampler.seed, sampler.augment, sampler.channels)
+            count = min(self._game.reference, len(sampler.images.hr))
+            whole = Sampler(sampler.images, sampler.patch, count, sampler.seed, sampler.augment, sampler.channels)
             self.discriminator.set_reference(whole.tensors(*whole.gather(self._recipe.steps), device)[1])
 
     def learn(self, step: int, sr: Tensor, hr: Tensor) -> None:
@@ -202,9 +202,9 @@ class Game:
         if "reference" in tensors:
             self.discriminator.set_reference(tensors["reference"]["batch"].to(device))
 
-    def _judge(self, pictures: Tensor) -> Tensor:
-        with torch.autocast(pictures.device.type, torch.bfloat16, enabled=self._bf16):
-            made: Tensor = self.discriminator(pictures)
+    def _judge(self, images: Tensor) -> Tensor:
+        with torch.autocast(images.device.type, torch.bfloat16, enabled=self._bf16):
+            made: Tensor = self.discriminator(images)
         return made.float()
 
     def _penalty(self, step: int, sr: Tensor, hr: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Weights in half precision, where held-back pictures show that nothing is lost by it."""
+"""Weights in half precision, where held-back images show that nothing is lost by it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from srbench.training.validation import Validation, split
 from srbench.zoo import Card, load_checkpoint, save_checkpoint
 
 LIMIT_DB = 0.002
-"""A smaller change of the mean PSNR on held-back pictures counts as none."""
+"""A smaller change of the mean PSNR on held-back images counts as none."""
 
 
 def halved(
@@ -28,7 +28,7 @@ def halved(
         weights: float32, of ``network``, which is left with one of the two.
         network: in any state, on any device.
         card: of these weights.
-        validation: the pictures to measure on.
+        validation: the images to measure on.
 
     Returns:
         the weights to store, and the card with ``weights``, ``half_change`` (dB, of float16 against float32) and
@@ -53,7 +53,7 @@ def halved(
 
 
 def halve(card: Card, zoo: Path | None = None, data_root: str | None = None) -> Card:
-    """Measure a checkpoint of the zoo on the pictures that its training held back, and store it in half precision if it may.
+    """Measure a checkpoint of the zoo on the images that its training held back, and store it in half precision if it may.
 
     Raises:
         InputError: its recipe is not on the card, or its data are not here.

@@ -1,4 +1,4 @@
-"""The health of an adversarial run: how far the generator has left the LR pictures, and collapse by its name."""
+"""The health of an adversarial run: how far the generator has left the LR images, and collapse by its name."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def consistency(sr: Tensor, lr: Tensor, hr: Tensor, scale: int) -> dict[str, flo
 
     Returns:
         ``lr_psnr``: SR downscaled again against LR, without the crops' borders; ``contrast``: SR's standard deviation
-        within a picture over HR's.
+        within an image over HR's.
     """
     sr, hr = sr.float().clamp(0, 1), hr.float()
     small = imresize(sr, 1 / scale)

@@ -30,7 +30,7 @@ def charbonnier(sr: Tensor, hr: Tensor) -> Tensor:
 
 
 def consistency(scale: int) -> Term:
-    """Mean absolute difference of the pictures after both were downscaled to LR size (MATLAB's bicubic, nothing rounded).
+    """Mean absolute difference of the images after both were downscaled to LR size (MATLAB's bicubic, nothing rounded).
 
     It leaves detail free and holds what LR shows: colours, brightness, shapes. lr-psnr measures the same. Computed as two
     products of matrices, whose gradient is the same bits each time on a GPU, too.
@@ -52,7 +52,7 @@ def _shrinker(length: int, scale: int) -> Tensor:
 
 
 TERMS: dict[str, Term] = {"l1": l1, "mse": mse, "charbonnier": charbonnier}
-"""The terms that need nothing but the two pictures."""
+"""The terms that need nothing but the two images."""
 
 SCALED: dict[str, Callable[[int], Term]] = {"consistency": consistency}
 """The terms that depend on the scale."""
@@ -85,7 +85,7 @@ class Losses:
         known = {**TERMS, **{name: term(scale) for name, term in SCALED.items()}, **(learned or {})}
         for name in weights:
             if name not in known:
-                raise InputError(f"the loss term {name!r} needs a network that looks at the pictures; none was given")
+                raise InputError(f"the loss term {name!r} needs a network that looks at the images; none was given")
         self.names = list(weights)
         self._weights = [float(weight) for weight in weights.values()]
         self._terms = [known[name] for name in weights]

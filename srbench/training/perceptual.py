@@ -86,9 +86,9 @@ class PerceptualLoss(nn.Module):
             wanted = self._see(hr)
         return self._distance(self._see(sr), wanted)
 
-    def _see(self, picture: Tensor) -> Tensor:
-        seen = (picture.expand(-1, 3, -1, -1) - self.mean) / self.std
-        with torch.autocast(picture.device.type, torch.bfloat16, enabled=self._bf16):
+    def _see(self, image: Tensor) -> Tensor:
+        seen = (image.expand(-1, 3, -1, -1) - self.mean) / self.std
+        with torch.autocast(image.device.type, torch.bfloat16, enabled=self._bf16):
             made: Tensor = self.features(seen.contiguous(memory_format=torch.channels_last))
         return made.float()
 

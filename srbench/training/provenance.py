@@ -1,4 +1,4 @@
-"""What a card says of how its weights came to be: source, hardware, pictures left out."""
+"""What a card says of how its weights came to be: source, hardware, images left out."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def hardware(device: torch.device, processes: int = 1) -> str:
 
 
 def notes(val: list[Path], too_small: tuple[str, ...], bad: tuple[str, ...]) -> str:
-    """Which pictures were not trained on, and why."""
+    """Which images were not trained on, and why."""
     lines = [f"held back: {', '.join(path.stem for path in val)}"]
     if too_small:
         lines.append(f"smaller than a crop and left out: {', '.join(too_small)}")

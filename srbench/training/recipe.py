@@ -2,7 +2,7 @@
 
 ``NAME.toml`` serves every model, ``MODEL.NAME.toml`` one model and goes before it. Besides the tables of a recipe's own
 keys there are two: ``[models.MODEL]``, values that one model needs otherwise, such as its peak learning rate, and
-``[cpu]``, the size that a CPU can bear: other patches, batches and steps, on pictures that hold such patches, and the loss
+``[cpu]``, the size that a CPU can bear: other patches, batches and steps, on images that hold such patches, and the loss
 that small crops need; ``[models.MODEL.cpu]`` has the last word on that size. What a run used is resolved to a flat recipe
 before training, and that is what its card stores.
 """
@@ -32,7 +32,7 @@ class Recipe(BaseModel):
         name: the file's name without model and suffix; part of the checkpoint's name.
         size: ``"full"``, or ``"cpu"`` where the values of ``[cpu]`` are in place.
         data: training sets of the catalog, ``div2k``, ``df2k``, or folders, joined with ``+``.
-        val: pictures held back for validation: their names, or how many, which are then spread evenly over the data.
+        val: images held back for validation: their names, or how many, which are then spread evenly over the data.
         val_data: sets that those are chosen from; ``data`` by default. They are never trained on.
         scale: the enlargement.
         channels: ``"y"``, ``"rgb"``, or ``"model"`` for what the network was published on.
@@ -46,7 +46,7 @@ class Recipe(BaseModel):
         grow: sides of the crops of later stages; all stages have equally many steps.
         batch: crops a step, over all processes.
         steps: optimiser steps.
-        rescale: sizes of additional bicubic copies of every picture.
+        rescale: sizes of additional bicubic copies of every image.
         augment: each crop is flipped and turned into one of its 8 orientations.
         loss: weight of each loss term.
         perceptual, adversarial: the tables that the terms of these names need.
@@ -57,13 +57,13 @@ class Recipe(BaseModel):
         warmup, milestones: as fractions of ``steps``. The warm-up is linear.
         lr_end: the last rate as a fraction of ``lr``.
         freeze_norm: the fraction of ``steps`` after which batch norm keeps its statistics, in training too. A network trained
-            on small batches learns to lean on theirs, which a whole picture does not have.
+            on small batches learns to lean on theirs, which a whole image does not have.
         ema: decay a step of the averaged weights, which are validated and kept (0: the weights themselves).
         precision: ``"bf16"`` runs the network under autocast; weights and optimiser stay float32.
         channels_last: memory layout of the network's tensors.
         compile: run the network through ``torch.compile`` (2.15 cannot compile the replicated edges of srcnn and fsrcnn).
         keep: the weights that are kept: ``"best"`` by validation PSNR, or ``"last"``, which adversarial runs need, as
-            their PSNR falls while their pictures sharpen.
+            their PSNR falls while their images sharpen.
         seed: decides initial weights and every crop.
         val_every, log_every: steps between validations and log lines.
     """

@@ -102,7 +102,7 @@ def read_log(folder: Path) -> list[dict[str, Any]]:
 
 
 def sample_files(folder: Path) -> tuple[Path, dict[int, Path], Path] | None:
-    """Columns of sample pictures: LR, SR by step, HR; None before the first."""
+    """Columns of sample images: LR, SR by step, HR; None before the first."""
     samples = folder / SAMPLES
     steps = {int(path.stem.partition("-")[2]): path for path in sorted(samples.glob("sr-*.png"))}
     return (samples / "lr.png", steps, samples / "hr.png") if steps else None

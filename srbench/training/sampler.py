@@ -1,4 +1,4 @@
-"""Random crops from decoded pictures in memory; the batch of a step is a pure function of (seed, step).
+"""Random crops from decoded images in memory; the batch of a step is a pure function of (seed, step).
 
 That makes resuming exact and lets any number of processes learn the same: each takes its slice of the global batch.
 Crops are gathered as uint8 by NumPy and become float tensors on the device.
@@ -19,7 +19,7 @@ from torch import Tensor
 from srbench.errors import InputError
 from srbench.images import imresize, luma
 from srbench.training.decode import U8
-from srbench.training.pictures import MARGIN, TrainingPictures
+from srbench.training.images import MARGIN, TrainingImages
 
 _PIXEL = np.dtype("V3")
 
@@ -29,11 +29,11 @@ class Crops:
     """Where the crops of one global batch lie, before they are sliced by rank.
 
     Attributes:
-        picture, top, left: ``(N,)`` index of the picture and the crop's corner in LR pixels.
+        image, top, left: ``(N,)`` index of the image and the crop's corner in LR pixels.
         turn: ``(N,)`` 0–7: bit 0 flips columns, bit 1 flips rows, bit 2 swaps rows and columns.
     """
 
-    picture: npt.NDArray[np.int64]
+    image: npt.NDArray[np.int64]
     top: npt.NDArray[np.int64]
     left: npt.NDArray[np.int64]
     turn: npt.NDArray[np.int64]
@@ -42,24 +42,24 @@ class Crops:
 class Sampler:
     """Batches of augmented LR and HR crops.
 
-    Every picture and copy is drawn equally often, whatever its size.
+    Every image and copy is drawn equally often, whatever its size.
 
     Args:
-        pictures: what to crop; with a margin where ``pre_upsampled``.
+        images: what to crop; with a margin where ``pre_upsampled``.
         patch: side of an LR crop. batch: crops of the global batch. seed: of every draw.
         augment: draw one of the 8 orientations for each crop.
-        channels: ``"y"`` gives studio-range luma / 255, ``"rgb"`` the picture on [0, 1].
+        channels: ``"y"`` gives studio-range luma / 255, ``"rgb"`` the image on [0, 1].
         pre_upsampled: LR crops come enlarged (bicubic, not rounded) to the size of the HR crop, with the values that
-            the enlargement of the whole LR picture has there.
+            the enlargement of the whole LR image has there.
         rank, world: which slice of the global batch this process gets.
 
     Raises:
-        InputError: fewer pictures than a batch, or a batch that the processes cannot share equally.
+        InputError: fewer images than a batch, or a batch that the processes cannot share equally.
     """
 
     def __init__(
         self,
-        pictures: TrainingPictures,
+        images: TrainingImages,
         patch: int,
         batch: int,
         seed: int,
@@ -69,52 +69,52 @@ class Sampler:
         rank: int = 0,
         world: int = 1,
     ) -> None:
-        if len(pictures.hr) < batch:
+        if len(images.hr) < batch:
             raise InputError(
-                f"{len(pictures.hr)} training pictures and copies are fewer than a batch of {batch}; "
-                f"expected more pictures or a smaller batch"
+                f"{len(images.hr)} training images and copies are fewer than a batch of {batch}; "
+                f"expected more images or a smaller batch"
             )
         if batch % world:
             raise InputError(f"a batch of {batch} cannot be shared equally by {world} processes")
-        if pre_upsampled and pictures.margin < MARGIN:
-            raise InputError(f"an enlarged crop needs a margin of {MARGIN} LR pixels, not {pictures.margin}")
-        self.pictures, self.patch, self.batch, self.seed = pictures, patch, batch, seed
+        if pre_upsampled and images.margin < MARGIN:
+            raise InputError(f"an enlarged crop needs a margin of {MARGIN} LR pixels, not {images.margin}")
+        self.images, self.patch, self.batch, self.seed = images, patch, batch, seed
         self.augment, self.channels, self.pre_upsampled = augment, channels, pre_upsampled
         self._slice = slice(rank * batch // world, (rank + 1) * batch // world)
-        self._room = np.array([hr.shape[:2] for hr in pictures.hr]) // pictures.scale - patch + 1
+        self._room = np.array([hr.shape[:2] for hr in images.hr]) // images.scale - patch + 1
         if self._room.min() < 1:
-            raise InputError(f"a patch of {patch} LR pixels is larger than a picture that was loaded for smaller ones")
+            raise InputError(f"a patch of {patch} LR pixels is larger than an image that was loaded for smaller ones")
 
     def draw(self, step: int) -> Crops:
         """The crops of the global batch of ``step``."""
         random = np.random.default_rng((self.seed, step))
-        picture = random.integers(len(self.pictures.hr), size=self.batch)
-        corner = (random.random((self.batch, 2)) * self._room[picture]).astype(np.int64)
+        image = random.integers(len(self.images.hr), size=self.batch)
+        corner = (random.random((self.batch, 2)) * self._room[image]).astype(np.int64)
         turn = random.integers(8, size=self.batch)
-        return Crops(picture, corner[:, 0], corner[:, 1], turn if self.augment else np.zeros_like(turn))
+        return Crops(image, corner[:, 0], corner[:, 1], turn if self.augment else np.zeros_like(turn))
 
     def gather(self, step: int) -> tuple[U8, U8]:
         """The own slice of ``step``'s crops: LR ``(n, p, p, 3)``, with its margin where enlarged, and HR, both uint8."""
         crops = self.draw(step)
-        scale, side = self.pictures.scale, self.patch
+        scale, side = self.images.scale, self.patch
         around = MARGIN if self.pre_upsampled else 0
-        inset = self.pictures.margin - around
+        inset = self.images.margin - around
         chosen = range(self.batch)[self._slice]
         lr = np.empty((len(chosen), side + 2 * around, side + 2 * around, 3), np.uint8)
         hr = np.empty((len(chosen), side * scale, side * scale, 3), np.uint8)
         for row, index in enumerate(chosen):
-            picture, top, left = crops.picture[index], crops.top[index], crops.left[index]
+            image, top, left = crops.image[index], crops.top[index], crops.left[index]
             turn = int(crops.turn[index])
-            _copy(lr[row], self.pictures.lr[picture], top + inset, left + inset, turn)
-            _copy(hr[row], self.pictures.hr[picture], top * scale, left * scale, turn)
+            _copy(lr[row], self.images.lr[image], top + inset, left + inset, turn)
+            _copy(hr[row], self.images.hr[image], top * scale, left * scale, turn)
         return lr, hr
 
     def tensors(self, lr: U8, hr: U8, device: torch.device) -> tuple[Tensor, Tensor]:
         """Gathered crops as float32 ``(n, C, H, W)`` on [0, 1] on ``device``, in channels_last layout for RGB."""
         small, large = self._floats(lr, device), self._floats(hr, device)
         if self.pre_upsampled:
-            border = MARGIN * self.pictures.scale
-            small = imresize(small, float(self.pictures.scale))[..., border:-border, border:-border]
+            border = MARGIN * self.images.scale
+            small = imresize(small, float(self.images.scale))[..., border:-border, border:-border]
         return small, large
 
     def batches(
@@ -144,9 +144,9 @@ class Sampler:
         return (luma(planar) if self.channels == "y" else planar).div_(255)
 
 
-def _copy(out: U8, picture: U8, top: int, left: int, turn: int) -> None:
+def _copy(out: U8, image: U8, top: int, left: int, turn: int) -> None:
     """Write one square crop into ``out``, flipped and turned; both are seen as pixels of 3 bytes, moved as one."""
-    crop = picture[top : top + out.shape[0], left : left + out.shape[1]].view(_PIXEL)
+    crop = image[top : top + out.shape[0], left : left + out.shape[1]].view(_PIXEL)
     if turn & 1:
         crop = crop[:, ::-1]
     if turn & 2:

@@ -21,12 +21,12 @@ class Settings:
         zoo: folder that takes the checkpoint; zoo/ by default.
         resume: go on from the saved state, if there is one.
         overwrite: replace a run and a checkpoint of the same name.
-        skip_bad: leave out pictures that cannot be read.
+        skip_bad: leave out images that cannot be read.
         save_seconds: time between saved states.
-        cache_memory: bytes of decoded pictures that are kept in memory; more of them are mapped from a cache on disk. A
+        cache_memory: bytes of decoded images that are kept in memory; more of them are mapped from a cache on disk. A
             quarter of the machine's memory by default.
         progress: show a bar.
-        tensorboard: also write scalars and pictures for TensorBoard into the run's folder.
+        tensorboard: also write scalars and images for TensorBoard into the run's folder.
         runs: folder of the runs; runs/ by default.
         budget: seconds of training, which replace the recipe's steps; 0 for the recipe's.
         extend: seconds by which a run that has ended is made longer; 0 for none.
@@ -50,7 +50,7 @@ class Settings:
 
     @property
     def memory(self) -> float:
-        """The bound of decoded pictures in memory, in bytes."""
+        """The bound of decoded images in memory, in bytes."""
         return default_memory() if self.cache_memory is None else self.cache_memory
 
 

@@ -1,4 +1,4 @@
-"""A run's batches over its stages: crops may grow, and each stage then has a sampler over the pictures that hold them."""
+"""A run's batches over its stages: crops may grow, and each stage then has a sampler over the images that hold them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from srbench.errors import InputError
-from srbench.training.pictures import TrainingPictures
+from srbench.training.images import TrainingImages
 from srbench.training.recipe import Recipe
 from srbench.training.sampler import Sampler
 
@@ -22,17 +22,17 @@ class Stages:
         first: the first stage's sampler.
 
     Args:
-        pictures: loaded for the smallest patch.
+        images: loaded for the smallest patch.
         recipe: its patch, grow, batch, steps and seed.
         channels, pre_upsampled, rank, world: as for ``Sampler``.
 
     Raises:
-        InputError: pictures of some stage that are too small or fewer than a batch.
+        InputError: images of some stage that are too small or fewer than a batch.
     """
 
     def __init__(
         self,
-        pictures: TrainingPictures,
+        images: TrainingImages,
         recipe: Recipe,
         channels: Literal["y", "rgb"],
         pre_upsampled: bool = False,
@@ -41,7 +41,7 @@ class Stages:
     ) -> None:
         self._samplers: list[tuple[int, int, Sampler]] = []
         for start, stop, patch in recipe.stages():
-            large = holding(pictures, patch) if recipe.grow else pictures
+            large = holding(images, patch) if recipe.grow else images
             sampler = Sampler(
                 large, patch, recipe.batch, recipe.seed, recipe.augment, channels, pre_upsampled, rank, world
             )
@@ -55,13 +55,13 @@ class Stages:
                 yield from sampler.batches(max(start, first), stop, device)
 
 
-def holding(pictures: TrainingPictures, patch: int) -> TrainingPictures:
-    """Those of the pictures and copies that hold a crop of ``patch`` LR pixels; InputError where none does."""
-    side = patch * pictures.scale
-    kept = [(hr, lr) for hr, lr in zip(pictures.hr, pictures.lr, strict=True) if min(hr.shape[:2]) >= side]
+def holding(images: TrainingImages, patch: int) -> TrainingImages:
+    """Those of the images and copies that hold a crop of ``patch`` LR pixels; InputError where none does."""
+    side = patch * images.scale
+    kept = [(hr, lr) for hr, lr in zip(images.hr, images.lr, strict=True) if min(hr.shape[:2]) >= side]
     if not kept:
         raise InputError(
-            f"none of the {len(pictures.hr)} training pictures and copies holds a crop of {side}×{side} pixels "
-            f"(grow to {patch} at x{pictures.scale}); expected smaller stages or larger pictures"
+            f"none of the {len(images.hr)} training images and copies holds a crop of {side}×{side} pixels "
+            f"(grow to {patch} at x{images.scale}); expected smaller stages or larger images"
         )
-    return replace(pictures, hr=[hr for hr, _ in kept], lr=[lr for _, lr in kept])
+    return replace(images, hr=[hr for hr, _ in kept], lr=[lr for _, lr in kept])

@@ -32,11 +32,11 @@ class Adversarial(BaseModel):
         kind: ``standard`` (binary cross-entropy), ``relativistic`` (average), ``wgan-clip`` or ``wgan-gp``.
         discriminator: ``dense`` is SRGAN's, built for the recipe's patch; ``convolutional`` takes any patch.
         norm: ``batch``, ``none`` or ``virtual``, which normalises by a reference batch drawn before the first step.
-        reference: crops in that reference batch, at most as many as there are pictures and copies.
+        reference: crops in that reference batch, at most as many as there are images and copies.
         optimiser, lr, betas, weight_decay: the discriminator's; its rate follows the generator's schedule.
         grad_clip: the largest norm of its gradient (0: not clipped).
         real_label, fake_label: targets of the cross-entropy; 0.9 for ``real_label`` alone is one-sided smoothing.
-        label_noise: half the width of the uniform noise on each picture's target.
+        label_noise: half the width of the uniform noise on each image's target.
         n_critic: the generator learns from every ``n_critic``-th batch, the discriminator from every batch.
         clip: of ``wgan-clip``, the largest absolute value of a weight of the critic's convolutions and dense layers.
         penalty: of ``wgan-gp``, the weight λ of the gradient penalty.
@@ -64,7 +64,7 @@ class Adversarial(BaseModel):
     def _plays(self) -> Adversarial:
         if self.kind == "wgan-gp" and self.norm == "batch":
             raise ValueError(
-                "a gradient penalty is one picture's, and batch norm mixes pictures: norm must be 'none' or 'virtual'"
+                "a gradient penalty is one image's, and batch norm mixes images: norm must be 'none' or 'virtual'"
             )
         if self.fake_label >= self.real_label:
             raise ValueError(f"real_label = {self.real_label} must be above fake_label = {self.fake_label}")

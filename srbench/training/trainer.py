@@ -32,11 +32,11 @@ from srbench.training.data import find_training_sets
 from srbench.training.distributed import Processes
 from srbench.training.gan import Game
 from srbench.training.half import halved
+from srbench.training.images import enlarge_margin, load_images
 from srbench.training.losses import Losses, check_terms
 from srbench.training.optimise import Average, clip_gradients, freeze_norms, learning_rate, make_optimiser
 from srbench.training.parent import Origin, first_weights
 from srbench.training.perceptual import PerceptualLoss, with_backbone
-from srbench.training.pictures import enlarge_margin, load_pictures
 from srbench.training.progress import Progress
 from srbench.training.provenance import hardware, notes, source_commit
 from srbench.training.recipe import Recipe
@@ -138,11 +138,11 @@ def train(model_name: str, recipe: Recipe, settings: Settings | None = None) -> 
         if settings.budget != length.budget and not settings.extend:
             plan = f"a budget of {length.budget:g} s" if length.budget else "another"
             watch.warn(f"the run keeps the {recipe.steps} steps of {plan}; --overwrite plans anew")
-        watch.say(f"{name}: reading {len(train_paths)} pictures of {recipe.data}, {len(val_paths)} held back")
+        watch.say(f"{name}: reading {len(train_paths)} images of {recipe.data}, {len(val_paths)} held back")
         advance = watch.counting("reading", len(train_paths))
         margin = enlarge_margin(model.pre_upsampled)
         with processes.main_first():
-            pictures = load_pictures(
+            images = load_images(
                 train_paths,
                 recipe.scale,
                 recipe.patch,
@@ -152,13 +152,13 @@ def train(model_name: str, recipe: Recipe, settings: Settings | None = None) -> 
                 advance,
                 settings.memory,
             )
-        stages = Stages(pictures, recipe, channels, model.pre_upsampled, processes.rank, processes.world)
+        stages = Stages(images, recipe, channels, model.pre_upsampled, processes.rank, processes.world)
         if game and not state:
             game.draw_reference(stages.first, device)
         if not start and processes.main:
             watch.log(0, {"val_bicubic": validation.bicubic(), **validation.scores(shown, game is not None)})
 
-        stop = stack.enter_context(stop_on_signal())  # not while pictures are read: there Ctrl-C ends the run at once
+        stop = stack.enter_context(stop_on_signal())  # not while images are read: there Ctrl-C ends the run at once
         clock, saved = Clock(run.seconds, start), time.monotonic()
         network.train()
         for step, (lr, hr) in enumerate(stages.batches(start, device), start):
@@ -201,8 +201,8 @@ def train(model_name: str, recipe: Recipe, settings: Settings | None = None) -> 
                 scores = processes.agree({**scores, "seconds": clock.seconds()})
                 run.validated(done, scores, average.weights(), recipe.keep)
                 watch.log(done, run.curve[-1])
-                if processes.main and watch.wants_pictures(done, recipe.val_every):
-                    watch.pictures(done, validation.samples(shown))
+                if processes.main and watch.wants_images(done, recipe.val_every):
+                    watch.images(done, validation.samples(shown))
             stopped = processes.any(stop.asked, logged or last)
             due = done % recipe.val_every == 0 or last or stopped or time.monotonic() - saved > settings.save_seconds
             if due and processes.main:
@@ -237,7 +237,7 @@ def train(model_name: str, recipe: Recipe, settings: Settings | None = None) -> 
         curve=run.curve,
         notes="; ".join(
             [
-                notes(val_paths, pictures.too_small, pictures.bad),
+                notes(val_paths, images.too_small, images.bad),
                 *([learned["perceptual"].source] if "perceptual" in learned else []),
                 *([f"step {step}: {reason}" for step, reason in game.health.events] if game else []),
                 *length.notes(),

@@ -1,4 +1,4 @@
-"""Pictures held back from training, and the PSNR that decides which weights are kept.
+"""Images held back from training, and the PSNR that decides which weights are kept.
 
 Measured as the ``standard`` protocol measures test sets; a test set itself is never used for the choice.
 """
@@ -29,16 +29,16 @@ U8 = npt.NDArray[np.uint8]
 def split(
     sets: Sequence[ImageSet], val: int | tuple[str, ...], held_from: Sequence[ImageSet] = ()
 ) -> tuple[list[Path], list[Path]]:
-    """Training and validation pictures.
+    """Training and validation images.
 
     Args:
         sets: the training sets.
-        val: names of the pictures to hold back (without suffix), or how many, spread evenly over all.
+        val: names of the images to hold back (without suffix), or how many, spread evenly over all.
         held_from: the sets that these are chosen from, ``sets`` by default; another training set is then judged on the same
-            pictures.
+            images.
 
     Raises:
-        InputError: a name that no picture has, or nothing left to train or to validate on.
+        InputError: a name that no image has, or nothing left to train or to validate on.
     """
     held_from = held_from or sets
     paths = [path for images in held_from for path in images.paths]
@@ -46,7 +46,7 @@ def split(
     if isinstance(val, int):
         most = len(paths) - (held_from is sets)
         if not 0 < val <= most:
-            raise InputError(f"val = {val} of {len(paths)} pictures; expected 1 to {most}")
+            raise InputError(f"val = {val} of {len(paths)} images; expected 1 to {most}")
         held = {paths[int((index + 0.5) * len(paths) / val)] for index in range(val)}
     else:
         stems = {path.stem for path in paths}
@@ -55,19 +55,19 @@ def split(
                 guess = nearest(name, stems)
                 where = "+".join(images.name for images in held_from)
                 hint = f"; did you mean {guess!r}?" if guess else f"; give a number, as --set val={len(val)}"
-                raise InputError(f"val names {name!r}, which no picture of {where} is called{hint}")
+                raise InputError(f"val names {name!r}, which no image of {where} is called{hint}")
         held = {path for path in paths if path.stem in val}
     train = [path for path in everything if path not in held]
     if not train or not held:
-        raise InputError(f"val holds back {len(held)} pictures of {len(everything)}; both parts need at least one")
+        raise InputError(f"val holds back {len(held)} images of {len(everything)}; both parts need at least one")
     return train, [path for path in paths if path in held]
 
 
 class Validation:
-    """Held-back pictures in memory, HR and LR as the ``standard`` protocol makes them.
+    """Held-back images in memory, HR and LR as the ``standard`` protocol makes them.
 
     Raises:
-        InputError: a picture that cannot be read or is too small.
+        InputError: an image that cannot be read or is too small.
     """
 
     def __init__(self, paths: Sequence[Path], scale: int) -> None:
@@ -95,18 +95,18 @@ class Validation:
         return {key: float(np.mean([row[key] for row in rows])) for key in rows[0]}
 
     def each(self, upscaler: Upscaler) -> list[float]:
-        """PSNR (dB) of every picture, in their order."""
+        """PSNR (dB) of every image, in their order."""
         return [self._score(upscale_array(upscaler, lr), hr) for hr, lr in self._pairs]
 
     def _perceptual(self, sr: U8, hr: U8, lr: U8) -> dict[str, float]:
         sr_, hr_, lr_ = (torch.from_numpy(np.atleast_3d(p)).permute(2, 0, 1)[None] for p in (sr, hr, lr))
         scores = {"val_lr_psnr": float(lr_psnr(sr_, lr_, self._scale))}
-        with contextlib.suppress(UnavailableError, InputError):  # no weights, or a picture that is too small
+        with contextlib.suppress(UnavailableError, InputError):  # no weights, or an image that is too small
             scores["val_lpips"] = float(lpips_distance(sr_, hr_))
         return scores
 
     def samples(self, upscaler: Upscaler, count: int = 3, side: int = 48) -> list[tuple[U8, U8, U8]]:
-        """LR, SR and HR crops from the middle of the first pictures, RGB, all of one size: ``side`` LR pixels or what fits."""
+        """LR, SR and HR crops from the middle of the first images, RGB, all of one size: ``side`` LR pixels or what fits."""
         chosen = self._pairs[:count]
         side = min(side, *(edge for _, lr in chosen for edge in lr.shape[:2]))
         crops = []

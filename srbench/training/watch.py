@@ -1,4 +1,4 @@
-"""What the user sees of a run while it goes: a progress bar, a JSONL log, sample pictures, TensorBoard."""
+"""What the user sees of a run while it goes: a progress bar, a JSONL log, sample images, TensorBoard."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from srbench.images import write_image
 from srbench.training.decode import U8
 from srbench.training.run import BOARD, LOG, SAMPLES
 
-_STRIPS = 8  # sets of sample pictures over a run
+_STRIPS = 8  # sets of sample images over a run
 
 
 class Watch:
@@ -93,12 +93,12 @@ class Watch:
                 self._bar.reset(self._task, completed=step, facts=shown)
             self._seen = True
 
-    def wants_pictures(self, step: int, val_every: int) -> bool:
-        """Whether the validation of this step is one of the few of a run whose pictures are kept."""
+    def wants_images(self, step: int, val_every: int) -> bool:
+        """Whether the validation of this step is one of the few of a run whose images are kept."""
         return step * _STRIPS // self._steps > max(0, step - val_every) * _STRIPS // self._steps
 
-    def pictures(self, step: int, samples: Sequence[tuple[U8, U8, U8]]) -> None:
-        """Keep LR, SR and HR crops, uint8 ``(H, W, 3)`` and of one size each, as columns of pictures."""
+    def images(self, step: int, samples: Sequence[tuple[U8, U8, U8]]) -> None:
+        """Keep LR, SR and HR crops, uint8 ``(H, W, 3)`` and of one size each, as columns of images."""
         columns = [np.concatenate(crops) for crops in zip(*samples, strict=True)]
         for name, column in zip(("lr", f"sr-{step:08d}", "hr"), columns, strict=True):
             write_image(self._folder / SAMPLES / f"{name}.png", column)

@@ -1,6 +1,6 @@
 """Evaluating a set against the same loop over BasicSR's functions; the resize; what evaluation adds to forward passes.
 
-Set14 where SRBENCH_DATA has it, else the four sample pictures. Both sides read the files, make LR, enlarge and score.
+Set14 where SRBENCH_DATA has it, else the four sample images. Both sides read the files, make LR, enlarge and score.
 """
 
 from __future__ import annotations
@@ -34,26 +34,26 @@ Enlarge = Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]]
 
 
 @pytest.fixture(scope="module")
-def pictures() -> ImageSet:
+def images() -> ImageSet:
     try:
         return find_dataset("set14", os.environ.get("SRBENCH_DATA"))
     except UnavailableError:
         return find_dataset("sample")
 
 
-def ours(target: Target, pictures: ImageSet) -> list[float]:
-    result = measure_cell(target, Samples(pictures, SCALE, get_protocol("standard")), METRICS)
+def ours(target: Target, images: ImageSet) -> list[float]:
+    result = measure_cell(target, Samples(images, SCALE, get_protocol("standard")), METRICS)
     return [result.mean(name) for name in METRICS]
 
 
-def basicsr_loop(pictures: ImageSet, enlarge: Enlarge) -> list[float]:
+def basicsr_loop(images: ImageSet, enlarge: Enlarge) -> list[float]:
     """BGR as OpenCV reads it; LR in 8 bits; PSNR and SSIM of Y with a border of the scale."""
     import cv2
 
     resize = import_basicsr("basicsr.utils.matlab_functions").imresize
     metrics = import_basicsr("basicsr.metrics")
     scores = []
-    for path in pictures.paths:
+    for path in images.paths:
         hr = cv2.imread(str(path))
         height, width = (side // SCALE * SCALE for side in hr.shape[:2])
         hr = np.ascontiguousarray(hr[:height, :width])
@@ -86,31 +86,31 @@ def by_network(network: torch.nn.Module) -> Enlarge:
     return enlarge
 
 
-def test_evaluating_bicubic(benchmark: Any, pictures: ImageSet) -> None:
+def test_evaluating_bicubic(benchmark: Any, images: ImageSet) -> None:
     [target] = named("bicubic", settings_of("cpu"))
-    sides = {"srbench": lambda: ours(target, pictures), "basicsr": lambda: basicsr_loop(pictures, by_bicubic)}
+    sides = {"srbench": lambda: ours(target, images), "basicsr": lambda: basicsr_loop(images, by_bicubic)}
     assert sides["basicsr"]() == pytest.approx(sides["srbench"](), abs=0.02)
     times = benchmark.pedantic(take_turns, (sides, 3), rounds=1)
-    assert record(benchmark, f"bicubic on {pictures.name} ×4, PSNR + SSIM", times, 4.0) >= 4.0
+    assert record(benchmark, f"bicubic on {images.name} ×4, PSNR + SSIM", times, 4.0) >= 4.0
 
 
 @pytest.mark.parametrize(("fused", "target"), [(False, 2.0), (True, 3.0)], ids=["plain", "fused"])
-def test_evaluating_fsrcnn(benchmark: Any, pictures: ImageSet, fused: bool, target: float) -> None:
+def test_evaluating_fsrcnn(benchmark: Any, images: ImageSet, fused: bool, target: float) -> None:
     torch.manual_seed(0)
     network = create_model("fsrcnn", SCALE, skip="bicubic").eval()
     settings = settings_of("cpu", fused=fused, channels_last=fused)
     cell = of_module(network, SCALE, settings, "y", "fsrcnn")
-    sides = {"srbench": lambda: ours(cell, pictures), "basicsr": lambda: basicsr_loop(pictures, by_network(network))}
+    sides = {"srbench": lambda: ours(cell, images), "basicsr": lambda: basicsr_loop(images, by_network(network))}
     assert sides["basicsr"]() == pytest.approx(sides["srbench"](), abs=0.02)
     times = benchmark.pedantic(take_turns, (sides, 3), rounds=1)
     kind = "fused+channels_last" if fused else "same network"
-    assert record(benchmark, f"fsrcnn on {pictures.name} ×4, PSNR + SSIM, {kind}", times, target) >= target
+    assert record(benchmark, f"fsrcnn on {images.name} ×4, PSNR + SSIM, {kind}", times, target) >= target
 
 
 @pytest.mark.parametrize(("peer", "target"), [("basicsr", 2.5), ("PIL", 1.0)])
-def test_resize(benchmark: Any, pictures_2k: tuple[Any, Any], peer: str, target: float) -> None:
+def test_resize(benchmark: Any, images_2k: tuple[Any, Any], peer: str, target: float) -> None:
     """To a quarter, from 8 bits to 8 bits; PIL's bicubic has other weights and is a measure of speed alone."""
-    hr = pictures_2k[1]
+    hr = images_2k[1]
     resize = import_basicsr("basicsr.utils.matlab_functions").imresize
 
     def basicsr() -> npt.NDArray[np.uint8]:
@@ -130,7 +130,7 @@ def test_resize(benchmark: Any, pictures_2k: tuple[Any, Any], peer: str, target:
 
 
 def test_what_evaluation_adds_to_forward_passes(
-    benchmark: Any, pictures: ImageSet, monkeypatch: pytest.MonkeyPatch, one_thread: None
+    benchmark: Any, images: ImageSet, monkeypatch: pytest.MonkeyPatch, one_thread: None
 ) -> None:
     """The zoo and all default metrics: processor time besides networks' forward passes and reading, at most 15 %.
 
@@ -156,7 +156,7 @@ def test_what_evaluation_adds_to_forward_passes(
     monkeypatch.setattr(pairs, "read_image", timed("reading", pairs.read_image))
     monkeypatch.setattr(lpips._Trunk, "forward", timed("LPIPS' backbone", lpips._Trunk.forward))
     targets = [target for target in everything(settings_of("cpu")) if target.identity and SCALE in target.scales]
-    samples = Samples(pictures, SCALE, get_protocol("standard"))
+    samples = Samples(images, SCALE, get_protocol("standard"))
 
     def evaluate_all() -> float:
         start = time.process_time()
@@ -168,7 +168,7 @@ def test_what_evaluation_adds_to_forward_passes(
     rest = 1 - sum(spent.values()) / whole
     shares = ", ".join(f"{what} {seconds / whole:.1%}" for what, seconds in spent.items())
     benchmark.extra_info.update(
-        {"case": f"zoo ({len(targets)}) on {pictures.name} ×4: the rest", "ours": f"{rest:.1%}", "peer": shares}
+        {"case": f"zoo ({len(targets)}) on {images.name} ×4: the rest", "ours": f"{rest:.1%}", "peer": shares}
     )
     benchmark.extra_info.update({"ratio": round(rest, 3), "target": "<= 0.15"})
     assert rest <= 0.15

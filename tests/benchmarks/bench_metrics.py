@@ -1,4 +1,4 @@
-"""PSNR and SSIM from 8-bit RGB pictures to two numbers, the Y conversion included, against BasicSR's and scikit-image's."""
+"""PSNR and SSIM from 8-bit RGB images to two numbers, the Y conversion included, against BasicSR's and scikit-image's."""
 
 from __future__ import annotations
 
@@ -55,31 +55,31 @@ PEERS: dict[str, Measure] = {"basicsr": basicsr, "scikit-image": scikit_image}
 
 
 @pytest.mark.parametrize(("peer", "target"), [("basicsr", 4.0), ("scikit-image", 2.0)])
-def test_y_2k(benchmark: Any, pictures_2k: tuple[U8, U8], peer: str, target: float) -> None:
-    ratio = compare(benchmark, "PSNR + SSIM (Y), 2040×1356 RGB", pictures_2k, True, peer, 9, target)
+def test_y_2k(benchmark: Any, images_2k: tuple[U8, U8], peer: str, target: float) -> None:
+    ratio = compare(benchmark, "PSNR + SSIM (Y), 2040×1356 RGB", images_2k, True, peer, 9, target)
     assert ratio >= target
 
 
 @pytest.mark.parametrize("peer", PEERS)
-def test_rgb_2k(benchmark: Any, pictures_2k: tuple[U8, U8], peer: str) -> None:
-    compare(benchmark, "PSNR + SSIM (RGB), 2040×1356 RGB", pictures_2k, False, peer, 5)
+def test_rgb_2k(benchmark: Any, images_2k: tuple[U8, U8], peer: str) -> None:
+    compare(benchmark, "PSNR + SSIM (RGB), 2040×1356 RGB", images_2k, False, peer, 5)
 
 
 @pytest.mark.parametrize("peer", PEERS)
-def test_y_small(benchmark: Any, pictures_small: tuple[U8, U8], peer: str) -> None:
-    compare(benchmark, "PSNR + SSIM (Y), 256×256 RGB", pictures_small, True, peer, 50)
+def test_y_small(benchmark: Any, images_small: tuple[U8, U8], peer: str) -> None:
+    compare(benchmark, "PSNR + SSIM (Y), 256×256 RGB", images_small, True, peer, 50)
 
 
 def compare(
     benchmark: Any,
     case: str,
-    pictures: tuple[U8, U8],
+    images: tuple[U8, U8],
     y_channel: bool,
     peer: str,
     rounds: int,
     target: float | None = None,
 ) -> float:
     """The ratio of the peer's time to ours; both must give the same numbers."""
-    sides = {"srbench": lambda: ours(*pictures, y_channel), peer: lambda: PEERS[peer](*pictures, y_channel)}
+    sides = {"srbench": lambda: ours(*images, y_channel), peer: lambda: PEERS[peer](*images, y_channel)}
     assert sides[peer]() == pytest.approx(sides["srbench"](), abs=1e-5)
     return record(benchmark, case, benchmark.pedantic(take_turns, (sides, rounds), rounds=1), target)

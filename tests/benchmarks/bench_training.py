@@ -21,8 +21,8 @@ from srbench.datasets.local import find_dataset
 from srbench.images import imresize, write_image
 from srbench.interop.basicsr import import_basicsr
 from srbench.models import create_model, get_model
+from srbench.training.images import load_images
 from srbench.training.optimise import make_optimiser
-from srbench.training.pictures import load_pictures
 from srbench.training.recipe import Recipe, load_recipe
 from srbench.training.sampler import Sampler
 from srbench.training.settings import Settings
@@ -111,7 +111,7 @@ def bare_loop(name: str, recipe: Recipe, steps: int) -> Callable[[], float]:
 
 
 class InMemory(Dataset[tuple[Tensor, Tensor]]):
-    """The plain way: decoded pictures, one random crop a sample, flips and a turn, collated by a DataLoader."""
+    """The plain way: decoded images, one random crop a sample, flips and a turn, collated by a DataLoader."""
 
     def __init__(self, hr: list[np.ndarray], lr: list[np.ndarray], patch: int) -> None:
         self.hr, self.lr, self.patch = hr, lr, patch
@@ -138,8 +138,8 @@ class InMemory(Dataset[tuple[Tensor, Tensor]]):
 def test_sampler(data_root: Path, tmp_path: Path, one_thread: None, benchmark: Any) -> None:
     """BSDS200, HR patch 192, batch 16, RGB: samples a second of each side, in turn."""
     paths = find_dataset("bsds200", data_root).paths
-    pictures = load_pictures(paths, 4, 48)
-    for index, (hr, lr) in enumerate(zip(pictures.hr, pictures.lr, strict=True)):
+    images = load_images(paths, 4, 48)
+    for index, (hr, lr) in enumerate(zip(images.hr, images.lr, strict=True)):
         write_image(tmp_path / "hr" / f"{index}.png", hr)
         write_image(tmp_path / "lr" / f"{index}.png", lr)
     options = {"phase": "train", "scale": 4, "gt_size": 192, "use_hflip": True, "use_rot": True}
@@ -149,9 +149,9 @@ def test_sampler(data_root: Path, tmp_path: Path, one_thread: None, benchmark: A
         "io_backend": {"type": "disk"},
     }
     paired = import_basicsr("basicsr.data.paired_image_dataset").PairedImageDataset(options)
-    plain = InMemory(list(pictures.hr), list(pictures.lr), 48)
+    plain = InMemory(list(images.hr), list(images.lr), 48)
     sides: dict[str, Callable[[], Iterator[Any]]] = {
-        "ours": lambda: Sampler(pictures, 48, 16, 0).batches(0, 200, CPU),
+        "ours": lambda: Sampler(images, 48, 16, 0).batches(0, 200, CPU),
         "basicsr": lambda: iter(DataLoader(paired, 16, shuffle=True, num_workers=2, drop_last=True)),
         "plain": lambda: iter(DataLoader(plain, 16, shuffle=True, drop_last=True)),
     }

@@ -1,4 +1,4 @@
-"""What benchmarks share: pictures, and a table of ratios within this run at its end.
+"""What benchmarks share: images, and a table of ratios within this run at its end.
 
 Best is a benchmark that takes turns with its peer (``take_turns``, ``record``), so that a busy machine slows both alike; it
 gives ``case``, ``ours``, ``peer``, ``ratio`` and ``target`` in its ``extra_info``. Else a group
@@ -24,8 +24,8 @@ Row = tuple[str, str, str, str, str, str]
 
 
 @pytest.fixture(scope="session")
-def pictures_2k() -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
-    """SR and HR uint8 ``(1356, 2040, 3)``, the size of DIV2K's pictures: smooth content with noise, 35 dB apart."""
+def images_2k() -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
+    """SR and HR uint8 ``(1356, 2040, 3)``, the size of DIV2K's images: smooth content with noise, 35 dB apart."""
     from srbench.images import imresize
 
     rng = np.random.default_rng(0)
@@ -35,11 +35,11 @@ def pictures_2k() -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
 
 
 @pytest.fixture(scope="session")
-def pictures_small(
-    pictures_2k: tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]],
+def images_small(
+    images_2k: tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]],
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
-    """SR and HR uint8 ``(256, 256, 3)``, the size of Set5's pictures."""
-    sr, hr = (np.ascontiguousarray(p[:256, :256]) for p in pictures_2k)
+    """SR and HR uint8 ``(256, 256, 3)``, the size of Set5's images."""
+    sr, hr = (np.ascontiguousarray(p[:256, :256]) for p in images_2k)
     return sr, hr
 
 

@@ -1,4 +1,4 @@
-"""Training pictures, decoded once: in memory, or past a bound memory-mapped from a cache on disk."""
+"""Training images, decoded once: in memory, or past a bound memory-mapped from a cache on disk."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ MARGIN = 3  # LR pixels around a crop that its bicubic enlargement reads: 2, and
 
 
 @dataclass(frozen=True)
-class TrainingPictures:
-    """Decoded pictures and their rescaled copies.
+class TrainingImages:
+    """Decoded images and their rescaled copies.
 
     Attributes:
         hr: uint8 ``(H, W, 3)``, H and W multiples of the scale.
         lr: uint8 ``(H/scale + 2·margin, W/scale + 2·margin, 3)``, MATLAB bicubic, mirrored into the margin.
         scale: the enlargement.
-        margin: LR pixels around each LR picture.
+        margin: LR pixels around each LR image.
         too_small: files that are smaller than a crop and were left out.
         bad: files that cannot be read and were left out.
     """
@@ -35,7 +35,7 @@ class TrainingPictures:
     bad: tuple[str, ...] = ()
 
 
-def load_pictures(
+def load_images(
     paths: Sequence[Path],
     scale: int,
     patch: int,
@@ -44,10 +44,10 @@ def load_pictures(
     skip_bad: bool = False,
     advance: Callable[[], None] = lambda: None,
     memory: float = math.inf,
-) -> TrainingPictures:
-    """Read pictures, add bicubic copies at the ``rescale`` sizes and make every LR; gray pictures become RGB.
+) -> TrainingImages:
+    """Read images, add bicubic copies at the ``rescale`` sizes and make every LR; gray images become RGB.
 
-    A picture or copy smaller than ``patch`` LR pixels is left out. What would take more than ``memory`` bytes lies in a
+    An image or copy smaller than ``patch`` LR pixels is left out. What would take more than ``memory`` bytes lies in a
     cache on disk instead, which is built at the first use and keyed by the files' hashes.
 
     Args:
@@ -55,13 +55,13 @@ def load_pictures(
         scale: the enlargement.
         patch: side of an LR crop.
         rescale: factors below 1.
-        margin: LR pixels to mirror around each LR picture.
+        margin: LR pixels to mirror around each LR image.
         skip_bad: leave out files that cannot be read instead of raising.
         advance: called after each file.
         memory: the bound in bytes.
 
     Raises:
-        InputError: a file that cannot be read; no picture as large as a crop; no room for the cache.
+        InputError: a file that cannot be read; no image as large as a crop; no room for the cache.
     """
     crop = patch * scale
     size = estimate(paths, scale, rescale) if memory < math.inf else 0
@@ -77,7 +77,7 @@ def load_pictures(
     for file in found:
         if file.error:
             if not skip_bad:
-                raise InputError(f"{file.error}; --skip-bad leaves such pictures out")
+                raise InputError(f"{file.error}; --skip-bad leaves such images out")
             bad.append(file.name)
             continue
         if file.side < crop:
@@ -86,12 +86,12 @@ def load_pictures(
         lrs += [copy.lr for copy in file.copies if copy.holds(crop)]
     if not hrs:
         raise InputError(
-            f"none of the {len(paths)} training pictures holds a crop of {crop}×{crop} pixels "
-            f"(patch {patch} at x{scale}); expected a smaller patch or larger pictures"
+            f"none of the {len(paths)} training images holds a crop of {crop}×{crop} pixels "
+            f"(patch {patch} at x{scale}); expected a smaller patch or larger images"
         )
-    return TrainingPictures(hrs, lrs, scale, margin, tuple(small), tuple(bad))
+    return TrainingImages(hrs, lrs, scale, margin, tuple(small), tuple(bad))
 
 
 def enlarge_margin(pre_upsampled: bool) -> int:
-    """The margin that :func:`load_pictures` must leave for a network's sampler."""
+    """The margin that :func:`load_images` must leave for a network's sampler."""
     return MARGIN if pre_upsampled else 0

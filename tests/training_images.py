@@ -1,4 +1,4 @@
-"""What tests of training share: small pictures, a narrow classifier in the place of VGG, and a parent checkpoint."""
+"""What tests of training share: small images, a narrow classifier in the place of VGG, and a parent checkpoint."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from srbench.zoo import Card, checkpoint_name, save_checkpoint
 _BLOCKS = {"vgg16": (2, 2, 3, 3, 3), "vgg19": (2, 2, 4, 4, 4)}
 
 
-def write_pictures(folder: Path, count: int = 8, size: tuple[int, int] = (64, 72)) -> Path:
-    """Pictures with edges in them, so that there is something to learn."""
+def write_images(folder: Path, count: int = 8, size: tuple[int, int] = (64, 72)) -> Path:
+    """Images with edges in them, so that there is something to learn."""
     random = np.random.default_rng(0)
     for index in range(count):
         blocks = random.integers(0, 256, (8, 8, 3), dtype=np.uint8).repeat(9, 0).repeat(9, 1)

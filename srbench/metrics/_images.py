@@ -1,4 +1,4 @@
-"""What the metrics ask of their pictures, and how they walk over them."""
+"""What the metrics ask of their images, and how they walk over them."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ def check(metric: str, sr: Tensor, hr: Tensor, channels: tuple[int, ...] = (), m
 
     Args:
         metric: the name that messages begin with.
-        sr, hr: the pictures.
+        sr, hr: the images.
         channels: the allowed C; any where it is empty.
         minimum: the least height and width.
     """
-    for name, picture in (("SR", sr), ("HR", hr)):
-        if picture.ndim != 4 or 0 in picture.shape:
+    for name, image in (("SR", sr), ("HR", hr)):
+        if image.ndim != 4 or 0 in image.shape:
             raise InputError(
-                f"{metric}: {name} has the shape {tuple(picture.shape)}; expected (N, C, H, W), none of them 0"
+                f"{metric}: {name} has the shape {tuple(image.shape)}; expected (N, C, H, W), none of them 0"
             )
-        if picture.dtype != torch.uint8 and not picture.is_floating_point():
-            raise InputError(f"{metric}: {name} is {picture.dtype}; expected uint8 or a float type on the 0–255 scale")
+        if image.dtype != torch.uint8 and not image.is_floating_point():
+            raise InputError(f"{metric}: {name} is {image.dtype}; expected uint8 or a float type on the 0–255 scale")
     if sr.shape != hr.shape:
         raise InputError(f"{metric}: SR is {_size(sr)} and HR is {_size(hr)} (N×C×H×W); expected the same")
     if sr.device != hr.device:
         raise InputError(f"{metric}: SR lies on {sr.device} and HR on {hr.device}; expected one device")
     if channels and sr.shape[1] not in channels:
-        raise InputError(f"{metric}: pictures have {sr.shape[1]} channels; expected {' or '.join(map(str, channels))}")
+        raise InputError(f"{metric}: images have {sr.shape[1]} channels; expected {' or '.join(map(str, channels))}")
     height, width = sr.shape[-2:]
     if min(height, width) < minimum:
-        raise InputError(f"{metric}: a {width}×{height} picture is too small; expected at least {minimum}×{minimum}")
+        raise InputError(f"{metric}: a {width}×{height} image is too small; expected at least {minimum}×{minimum}")
 
 
 def strips(height: int, rows: int, overlap: int = 0) -> Iterator[slice]:
@@ -46,22 +46,22 @@ def strips(height: int, rows: int, overlap: int = 0) -> Iterator[slice]:
 
 
 def numbers(metric: str, scores: Tensor) -> Tensor:
-    """The scores; UnavailableError where one is not a number, which is so where a picture holds NaN or infinity."""
+    """The scores; UnavailableError where one is not a number, which is so where an image holds NaN or infinity."""
     if bool((scores.isnan() | scores.isneginf()).any()):
         raise _not_finite(metric)
     return scores
 
 
-def check_finite(metric: str, *pictures: Tensor) -> None:
+def check_finite(metric: str, *images: Tensor) -> None:
     """The same UnavailableError in advance, for functions that would hide such a value or stumble over it."""
-    for picture in pictures:
-        if picture.is_floating_point() and not bool(picture.isfinite().all()):
+    for image in images:
+        if image.is_floating_point() and not bool(image.isfinite().all()):
             raise _not_finite(metric)
 
 
 def _not_finite(metric: str) -> UnavailableError:
-    return UnavailableError("failed", f"{metric}: the SR or HR picture holds NaN or infinity")
+    return UnavailableError("failed", f"{metric}: the SR or HR image holds NaN or infinity")
 
 
-def _size(picture: Tensor) -> str:
-    return "×".join(map(str, picture.shape))
+def _size(image: Tensor) -> str:
+    return "×".join(map(str, image.shape))
