@@ -6,7 +6,13 @@ A message says the bad value, where it stands, what is allowed and, for names, t
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+import re
+import reprlib
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel, ValidationError
 
 
 class SrbenchError(Exception):
@@ -50,3 +56,64 @@ def unknown(kind: str, name: str, allowed: Iterable[str], where: str = "") -> st
     known = ", ".join(names) if names else "(none)"
     place = f" in {where}" if where else ""
     return f"unknown {kind} {name!r}{place}.{hint} Known: {known}"
+
+
+def first_problem(
+    error: ValidationError, where: str, allowed: type[BaseModel] | Iterable[str] = (), kind: str = "key"
+) -> SrbenchError:
+    """The first complaint of pydantic as one line: the place, the bad value, what is expected, the nearest key or word.
+
+    Args:
+        error: what ``model_validate`` raised.
+        where: the file, or what else was read.
+        allowed: the model, whose tables and keys are then known at any depth, or the keys of the uppermost table.
+        kind: what a key is called, such as ``"recipe key"``.
+
+    Returns:
+        UnknownNameError for an unknown key, else InputError; to be raised ``from None``.
+    """
+    first = error.errors(include_url=False)[0]
+    place = [str(part) for part in first["loc"]]
+    if first["type"] == "extra_forbidden":
+        table = ".".join(place[:-1])
+        return UnknownNameError(
+            kind, place[-1], _keys(allowed, first["loc"][:-1]), f"{table} of {where}" if table else where
+        )
+    message = " ".join(str(first["msg"]).removeprefix("Value error, ").split())
+    if first["type"] == "literal_error" and isinstance(first["input"], str):
+        guess = nearest(first["input"], re.findall(r"'([^']*)'", message))
+        message += f". Did you mean {guess!r}?" if guess else ""
+    key = ".".join(place)
+    # What a missing key and a rule over several keys are given is the whole table.
+    given = "" if first["type"] == "missing" or isinstance(first["input"], dict) else f" = {_short(first['input'])}"
+    return InputError(f"{where}: {key}{given}: {message}" if key else f"{where}: {message}")
+
+
+def _short(value: Any) -> str:
+    """A value on one line of bounded length: records hold lists of thousands."""
+    short = reprlib.Repr()
+    short.maxlevel, short.maxstring, short.maxother = 2, 80, 80
+    try:
+        return " ".join(short.repr(value).split())
+    except ValueError:  # an integer of more digits than Python writes out
+        return f"a very long {type(value).__name__}"
+
+
+def _keys(allowed: type[BaseModel] | Iterable[str], place: Sequence[int | str]) -> list[str]:
+    """The keys of the table at ``place`` below a model; none where the model does not say."""
+    if not isinstance(allowed, type):
+        return list(allowed)
+    found: Any = allowed
+    for part in place:
+        fields = getattr(found, "model_fields", {})
+        # A list's index and a dictionary's key stay at the annotation that their field brought.
+        found = _model_in(fields[part].annotation) if part in fields else found
+    return list(getattr(found, "model_fields", {}))
+
+
+def _model_in(annotation: Any) -> Any:
+    """The model within an annotation such as ``dict[str, Model]`` or ``Model | None``; None where there is none."""
+    if hasattr(annotation, "model_fields"):
+        return annotation
+    parts = getattr(annotation, "__args__", ())
+    return next((found for part in parts if (found := _model_in(part)) is not None), None)

@@ -21,10 +21,11 @@ from srbench.errors import InputError
 from srbench.resize import imresize, resize_weights
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
 __all__ = [
-    "SUFFIXES", "as_rgb", "crop_to_multiple", "imresize", "list_images", "luma", "read_image", "resize_weights", "rgb",
+    "SUFFIXES", "as_rgb", "crop_to_multiple", "imresize", "list_images", "luma", "planar", "read_image", "resize_weights", "rgb",
     "shave", "to_array", "to_tensor", "write_image", "ycbcr",
 ]  # fmt: skip
 
@@ -161,19 +162,31 @@ def as_rgb(image: U8) -> U8:
     return np.repeat(image[..., None], 3, axis=2) if image.ndim == 2 else image
 
 
+def planar(image: npt.NDArray[Any], device: torch.device | None = None) -> Tensor:
+    """``(H, W, C)`` or ``(H, W)`` → ``(1, C, H, W)``, same type and values; a view where the array is contiguous.
+
+    Args:
+        image: an array of any type.
+        device: where to; the CPU by default.
+    """
+    import torch
+
+    whole = np.ascontiguousarray(image if image.ndim == 3 else image[..., None])
+    return torch.from_numpy(whole).permute(2, 0, 1)[None].to(device or torch.device("cpu"))
+
+
 def to_tensor(image: U8) -> Tensor:
     """uint8 ``(H, W, C)`` or ``(H, W)`` → float32 ``(1, C, H, W)`` in [0, 1]."""
     import torch
 
-    planar = torch.from_numpy(np.ascontiguousarray(image if image.ndim == 3 else image[..., None])).permute(2, 0, 1)
-    return planar[None].to(torch.float32).div_(255.0).contiguous()
+    return planar(image).to(torch.float32).div_(255.0).contiguous()
 
 
 def to_array(tensor: Tensor) -> U8:
     """Float ``(C, H, W)`` or ``(1, C, H, W)`` in [0, 1] → uint8 ``(H, W, 3)`` or ``(H, W)``; clipped, halves rounded up."""
-    planar = tensor.detach()
-    planar = planar[0] if planar.ndim == 4 else planar
-    array: U8 = round_u8(planar * 255.0).permute(1, 2, 0).contiguous().cpu().numpy()
+    image = tensor.detach()
+    image = image[0] if image.ndim == 4 else image
+    array: U8 = round_u8(image * 255.0).permute(1, 2, 0).contiguous().cpu().numpy()
     return array[..., 0] if array.shape[2] == 1 else array
 
 

@@ -26,31 +26,35 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 # of images, zoo and results in files of their own.
 MAY_IMPORT = {
     "process": "",
+    "files": "",
+    "markdown": "",
+    "provenance": "",
     "errors": "",
     "home": "",
     "registry": "errors",
     "threads": "",
     "resize": "errors threads",
-    "images": "errors resize",
+    "images": "errors files resize",
     "stats": "errors",
     "weights": "errors",
-    "results": "errors",
-    "speed_results": "errors results",
+    "results": "errors files",
+    "speed_results": "errors files results",
     "protocol": "errors images",
-    "datasets": "errors images protocol",
+    "datasets": "errors files images protocol",
     "models": "errors registry images resize",
-    "zoo": "errors models weights",
+    "zoo": "errors files models weights",
     "interop": "errors registry models zoo weights",
-    "metrics": "errors registry images resize threads interop",
+    "metrics": "errors files registry images resize threads interop",
     "inference": "errors images resize models zoo",
-    "training": "errors datasets models metrics protocol images resize inference zoo",
-    "evaluation": "errors datasets models metrics protocol images resize inference zoo results speed_results process",
-    "reports": "errors results speed_results stats zoo images",
+    "training": "errors files markdown provenance datasets models metrics protocol images resize inference zoo",
+    "evaluation": "errors files provenance datasets models metrics protocol images resize inference zoo results "
+    "speed_results process",
+    "reports": "errors files markdown results speed_results stats zoo images",
 }
 EVERYTHING = ("cli", "__main__", "__init__")
 
 # These start at once and work without torch; their third-party imports at the top of a file are bounded.
-LIGHT = {"errors", "home", "process", "registry", "results", "speed_results", "stats", "reports"}
+LIGHT = {"errors", "files", "markdown", "home", "process", "registry", "results", "speed_results", "stats", "reports"}
 LIGHT |= {"cli", "__init__", "__main__"}
 HEAVY = {
     "torch",
@@ -65,7 +69,7 @@ HEAVY = {
     "safetensors",
 }
 HEAVY_FOR_CLI = HEAVY | {"numpy", "pydantic", "PIL", "rich", "pooch", "jinja2"}
-CLI_TOP = {"cli", "errors", "home", "registry", ""}
+CLI_TOP = {"cli", "errors", "files", "home", "markdown", "registry", ""}
 
 
 def name_of(path: Path) -> str:
