@@ -8,7 +8,7 @@ BENCH ?= tests/benchmarks
 RECIPES ?= common srgan srgan-perpix esrgan-wgan-gp
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo dev test check same format bench report zoo clean
+.PHONY: help install demo dev test check docs same format bench report zoo clean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -20,7 +20,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 
 $(VENV)/.dev: $(VENV)/.installed
 	$(PIP) install --quiet --constraint constraints.txt setuptools wheel cython
-	$(PIP) install --quiet --constraint constraints.txt --no-build-isolation --editable '.[dev,basicsr,tensorboard]'
+	$(PIP) install --quiet --constraint constraints.txt --no-build-isolation --editable '.[dev,docs,basicsr,tensorboard]'
 	touch $@
 
 install: $(VENV)/.installed  ## make .venv with srbench and its pinned dependencies
@@ -38,6 +38,9 @@ check: dev  ## format, lint, types, and that reports/ is fresh
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/srbench report --check
+
+docs: dev  ## build the documentation into site/, strictly: a dead link or a wrong docstring is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 
 same: dev  ## scores of the zoo and two short trainings; BEFORE=file compares bit for bit with another commit's
 	$(BIN)/python -m tests.same_numbers same_numbers.json $(if $(BEFORE),--against $(BEFORE))
@@ -57,4 +60,4 @@ zoo: install  ## train what zoo/ lacks, parents before their GANs, and measure i
 	$(BIN)/srbench train --all $(RECIPES:%=--recipe %) $(TRAIN)
 
 clean:  ## remove .venv and caches; results, reports and the zoo stay
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build site *.egg-info

@@ -1,0 +1,148 @@
+"""Fills the documentation with what the code knows, when the site is built: tables, the commands' help, the API's names.
+
+A page asks for it by a line ``<!-- generate: NAME -->``. An unknown name, or one that makes nothing, stops the build.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+from mkdocs.exceptions import PluginError
+
+ROOT = Path(__file__).resolve().parent.parent
+_MARKER = re.compile(r"^<!-- generate: ([a-z-]+) -->$", re.MULTILINE)
+
+
+def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
+    """MkDocs calls this for each page; see its manual, *Events*."""
+
+    def fill(match: re.Match[str]) -> str:
+        maker = MAKERS.get(match[1])
+        if maker is None:
+            raise PluginError(f"{page.file.src_uri}: nothing is called {match[1]!r}; known: {', '.join(MAKERS)}")
+        text = maker()
+        if not text.strip():
+            raise PluginError(f"{page.file.src_uri}: {match[1]} is empty")
+        return text
+
+    return _MARKER.sub(fill, markdown)
+
+
+def _grid(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    lines = [heads, ["---"] * len(heads), *rows]
+    return "\n".join("| " + " | ".join(str(cell).replace("|", r"\|") for cell in line) + " |" for line in lines) + "\n"
+
+
+def layers() -> str:
+    """The import table that tests/test_architecture.py enforces, read from that test."""
+    tree = ast.parse((ROOT / "tests/test_architecture.py").read_text(encoding="utf-8"))
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "MAY_IMPORT":
+            table: dict[str, str] = ast.literal_eval(node.value)
+            rows = [
+                (f"`{layer}`", ", ".join(f"`{name}`" for name in row.split()) or "–") for layer, row in table.items()
+            ]
+            return _grid(["part", "may import"], rows)
+    raise PluginError("tests/test_architecture.py has no table MAY_IMPORT")
+
+
+def protocols() -> str:
+    """The presets with what they measure and what they compare with."""
+    from srbench.protocol import COMPARABLE, PRESETS
+
+    rows = [(f"`{p.id}`", p.describe(), COMPARABLE[name]) for name, p in PRESETS.items()]
+    return _grid(["id", "what is measured", "comparable with"], rows)
+
+
+def protocol_fields() -> str:
+    """The fields of a protocol's TOML file with their defaults."""
+    from srbench.protocol import Protocol
+
+    fields = [(name, field) for name, field in Protocol.model_fields.items() if name != "name"]
+    return _grid(["field", "default"], [(f"`{name}`", f"`{field.default!r}`") for name, field in fields])
+
+
+def models() -> str:
+    """Every registered architecture with its paper and exact size."""
+    from srbench.models import MODELS
+
+    def row(model: Any) -> Iterator[object]:
+        sizes = dict(model.parameters)
+        yield f"`{model.name}`"
+        yield f"[{model.paper.title}]({model.paper.url}) ({model.paper.year})" if model.paper else "–"
+        yield {"y": "Y", "rgb": "RGB"}[model.channels]
+        yield ", ".join(f"×{scale}" for scale in model.scales)
+        yield ", ".join(f"{count:,}" for count in dict.fromkeys(sizes.values())) or "0"
+
+    return _grid(["model", "paper", "channels", "scales", "parameters"], [list(row(model)) for model in MODELS])
+
+
+def metrics() -> str:
+    """Every registered metric with its direction and source."""
+    from srbench.metrics import METRICS
+
+    rows = [
+        (
+            f"`{m.name}`",
+            m.summary,
+            m.unit or "–",
+            "↑" if m.higher_is_better else "↓",
+            {"channel": "the protocol's channel", "rgb": "8-bit RGB"}[m.space],
+            m.version,
+            m.source,
+        )
+        for m in METRICS
+    ]
+    return _grid(["metric", "what it is", "unit", "better", "sees", "version", "source"], rows)
+
+
+def datasets() -> str:
+    """The catalogue of sets of images."""
+    from srbench.datasets.catalog import CATALOG
+
+    rows = [(f"`{d.name}`", d.title, d.count, d.split, f"[{d.licence}]({d.homepage})") for d in CATALOG.values()]
+    return _grid(["dataset", "images", "count", "split", "licence"], rows)
+
+
+def commands() -> str:
+    """The help of every command, as a terminal shows it."""
+    from srbench.cli import main
+
+    def walk(group: click.Group, names: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+        for name in group.list_commands(click.Context(group)):
+            command = group.get_command(click.Context(group), name)
+            if command is not None:
+                yield (*names, name), command
+                if isinstance(command, click.Group):
+                    yield from walk(command, (*names, name))
+
+    parts = []
+    for names, command in walk(main, ("srbench",)):
+        text = command.get_help(click.Context(command, info_name=" ".join(names), max_content_width=100))
+        parts.append(f"{'#' * len(names)} {' '.join(names)}\n\n```text\n{text}\n```\n")
+    return "\n".join(parts)
+
+
+def door() -> str:
+    """A directive of mkdocstrings for each name that ``import srbench`` gives."""
+    import srbench
+
+    names = [name for name in srbench.__all__ if not name.startswith("__")]
+    return "\n".join(f"::: srbench.{name}\n" for name in names)
+
+
+MAKERS: dict[str, Callable[[], str]] = {
+    "layers": layers,
+    "protocols": protocols,
+    "protocol-fields": protocol_fields,
+    "models": models,
+    "metrics": metrics,
+    "datasets": datasets,
+    "commands": commands,
+    "door": door,
+}
