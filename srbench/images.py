@@ -6,11 +6,9 @@ torch tensor ``(N, C, H, W)``. torch is imported by the functions that need it, 
 
 from __future__ import annotations
 
-import errno
-import os
+import io
 import re
 import struct
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -18,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from srbench.errors import InputError
+from srbench.files import write_bytes
 from srbench.resize import imresize, resize_weights
 
 if TYPE_CHECKING:
@@ -123,6 +122,8 @@ def write_image(path: Path | str, image: U8) -> None:
 
     The file appears whole or not at all; an OSError such as of a full disk names it.
     """
+    from PIL import Image
+
     path = Path(path)
     if path.suffix.lower() not in SUFFIXES:
         raise InputError(
@@ -133,28 +134,10 @@ def write_image(path: Path | str, image: U8) -> None:
         options = {"quality": 95, "subsampling": 0}
     elif path.suffix.lower() == ".webp":
         options = {"lossless": True}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        _replace(path, image, options)
-    except OSError as error:  # a failed write names no file
-        raise OSError(error.errno or errno.EIO, error.strerror or str(error), str(path)) from error
-
-
-def _replace(path: Path, image: U8, options: dict[str, Any]) -> None:
-    """Encode into a temporary file beside ``path`` and move it there."""
-    from PIL import Image
-
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            Image.fromarray(np.ascontiguousarray(image)).save(
-                file, format=Image.registered_extensions()[path.suffix.lower()], **options
-            )
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    format_ = Image.registered_extensions()[path.suffix.lower()]
+    encoded = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(image)).save(encoded, format=format_, **options)
+    write_bytes(path, encoded.getvalue())
 
 
 def as_rgb(image: U8) -> U8:
@@ -194,13 +177,11 @@ def round_u8(tensor: Tensor) -> Tensor:
     """Float on the 0–255 scale → uint8; clipped, halves rounded up as MATLAB's uint8()."""
     import torch
 
-    wide = tensor if tensor.dtype == torch.float64 else tensor.to(torch.float32)
-    if wide.device.type != "cpu":
-        return wide.clamp(0.0, 255.0).add_(0.5).to(torch.uint8)
-    wide = wide.contiguous()
+    from srbench.threads import strips
+
+    wide = (tensor if tensor.dtype == torch.float64 else tensor.to(torch.float32)).contiguous()
     out = torch.empty_like(wide, dtype=torch.uint8)
-    # Strips that torch does not share out among threads: see luma.
-    for part, made in zip(torch.split(wide.view(-1), 2**14), torch.split(out.view(-1), 2**14), strict=True):
+    for part, made in strips(wide.view(-1), out.view(-1)):
         made.copy_(part.clamp(0.0, 255.0).add_(0.5))
     return out
 
@@ -214,16 +195,15 @@ def luma(image: Any) -> Any:
     """
     import torch
 
+    from srbench.threads import strips
+
     array = isinstance(image, np.ndarray)
     planes = (torch.from_numpy(np.ascontiguousarray(image)) if array else image).unbind(-1 if array else 1)
     dtype = planes[0].dtype if planes[0].is_floating_point() else torch.float64
     r, g, b = (weight / 255.0 for weight in _YCBCR[0])
     y = torch.empty_like(planes[0], dtype=dtype, memory_format=torch.contiguous_format)
-    # On a CPU in strips that stay in cache and are too small for torch to share out (32768 samples): its threads meet after
-    # every operation, and on a busy machine they wait for one another ten times as long as they work.
-    strip = 2**15 // max(1, y[..., :1, :].numel()) if y.ndim > 1 and y.device.type == "cpu" else 0
-    parts = zip(*(p.split(max(1, strip), dim=-2) if strip else (p,) for p in (y, *planes)), strict=True)
-    for out, red, green, blue in parts:
+    whole = [plane.reshape(1) for plane in (y, *planes)] if y.ndim == 0 else [y, *planes]
+    for out, red, green, blue in strips(*whole, dim=-2 if y.ndim > 1 else 0):
         out.copy_(red).mul_(r).add_(green, alpha=g).add_(blue, alpha=b).add_(_OFFSET[0])
     return y.numpy() if array else y[:, None]
 

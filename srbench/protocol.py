@@ -14,7 +14,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from srbench.errors import InputError, UnknownNameError, nearest
+from srbench.errors import InputError, UnknownNameError, first_problem
 
 
 class Protocol(BaseModel):
@@ -128,22 +128,9 @@ def get_protocol(name: str | Path) -> Protocol:
         raise InputError(f"{text}: not a TOML file: {error}") from None
     fields.setdefault("name", Path(text).stem.lower())
     try:
-        protocol = Protocol(**fields)
-    except (ValidationError, TypeError) as error:
-        raise InputError(f"{text}: {_first(error)}") from None
+        protocol = Protocol.model_validate(fields)
+    except ValidationError as error:
+        raise first_problem(error, text, Protocol) from None
     if protocol.name in PRESETS and PRESETS[protocol.name] != protocol:
         raise InputError(f"{text}: name {protocol.name!r} belongs to a preset with other fields; choose another")
     return protocol
-
-
-def _first(error: ValidationError | TypeError) -> str:
-    """The first complaint of pydantic as one line with the key, the value and the nearest key."""
-    if isinstance(error, TypeError):
-        return str(error)
-    detail = error.errors()[0]
-    key = ".".join(str(part) for part in detail["loc"])
-    if detail["type"] == "extra_forbidden":
-        guess = nearest(key, Protocol.model_fields)
-        hint = f" Did you mean {guess!r}?" if guess else ""
-        return f"unknown key {key!r}.{hint} Known: {', '.join(Protocol.model_fields)}"
-    return f"{key} = {detail['input']!r}: {detail['msg']}" if key else str(detail["msg"])

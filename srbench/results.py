@@ -7,12 +7,8 @@ with a status and a reason. Full precision is stored; infinity is the string ``i
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import json
 import math
-import os
-import secrets
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -20,7 +16,8 @@ from urllib.parse import quote
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError, model_validator
 
-from srbench.errors import InputError, UnavailableError, UnknownNameError
+from srbench.errors import InputError, UnavailableError, UnknownNameError, first_problem
+from srbench.files import write_text
 from srbench.home import home
 
 if TYPE_CHECKING:
@@ -199,9 +196,7 @@ def read_result(path: Path | str) -> Result:
     try:
         return Result.model_validate(record)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False)[0]
-        place = ".".join(str(part) for part in first["loc"]) or "the record"
-        raise InputError(f"{path} is not a result: {place}: {first['msg']}") from None
+        raise first_problem(error, f"{path} is not a result", Result) from None
 
 
 def read_results(root: Path | str | None = None) -> list[Result]:
@@ -269,23 +264,6 @@ def _rows(result: Result, cell: list[str]) -> Iterator[dict[str, Any]]:
             continue
         for image, value in zip(result.images, scores.values, strict=True):
             yield row | {"image": image, "value": value}
-
-
-def write_text(path: Path, text: str) -> None:
-    """Replace a file in one step: readers see the old or the new text, also after SIGKILL or on a full disk."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.parent / f".{path.name[:100]}.{os.getpid()}.{secrets.token_hex(4)}.tmp"
-    try:
-        with temporary.open("x", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as error:  # a failed write names no file
-        raise OSError(error.errno or errno.EIO, error.strerror or str(error), str(path)) from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
 
 
 def _component(name: str) -> str:

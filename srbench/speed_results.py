@@ -16,8 +16,9 @@ from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from srbench.errors import InputError
-from srbench.results import results_root, write_text
+from srbench.errors import InputError, first_problem
+from srbench.files import write_text
+from srbench.results import results_root
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -174,9 +175,7 @@ def read_speed(path: Path | str) -> SpeedResult:
     try:
         return SpeedResult.model_validate(json.loads(Path(path).read_text(encoding="utf-8")))
     except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False)[0]
-        place = ".".join(str(part) for part in first["loc"]) or "the record"
-        raise InputError(f"{path} is not a speed record: {place}: {first['msg']}") from None
+        raise first_problem(error, f"{path} is not a speed record", SpeedResult) from None
     except ValueError as error:
         raise InputError(f"{path} is not a speed record: {error}") from None
 

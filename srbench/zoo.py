@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import fnmatch
 import hashlib
-import os
 import re
-import tempfile
 import tomllib
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,7 +17,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from srbench import __version__
-from srbench.errors import InputError, UnavailableError, UnknownNameError
+from srbench.errors import InputError, UnavailableError, UnknownNameError, first_problem
+from srbench.files import write_bytes, write_text
 from srbench.home import home
 
 if TYPE_CHECKING:
@@ -136,9 +135,7 @@ def read_card(path: Path | str) -> Card:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path} is no readable card: {error}") from None
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise InputError(f"{path}: {where + ': ' if where else ''}{first['msg']}") from None
+        raise first_problem(error, str(path), Card) from None
     if path.with_suffix("").parts[-2:] != tuple(card.stem.split("/")):
         raise InputError(f"{path} holds the card of {card.name}, which belongs in {card.stem}.toml")
     return card
@@ -170,9 +167,8 @@ def save_checkpoint(state_dict: Mapping[str, Tensor], card: Card, root: Path | s
     payload = save({key: tensor.detach().cpu().contiguous() for key, tensor in state_dict.items()})
     card = card.model_copy(update={"file": path.name, "sha256": hashlib.sha256(payload).hexdigest()})
     text = tomli_w.dumps(_without_none(card.model_dump()))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    _write(path, payload)
-    _write(path.with_suffix(".toml"), text.encode())
+    write_bytes(path, payload)
+    write_text(path.with_suffix(".toml"), text)
     return path
 
 
@@ -183,20 +179,6 @@ def _without_none(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_without_none(item) for item in value if item is not None]
     return value
-
-
-def _write(path: Path, payload: bytes) -> None:
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(payload)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).chmod(0o644)
-        os.replace(temporary, path)  # noqa: PTH105
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
 
 
 def module_of(card: Card, scale: int | None = None) -> nn.Module:

@@ -34,7 +34,7 @@ MAY_IMPORT = {
     "registry": "errors",
     "threads": "",
     "resize": "errors threads",
-    "images": "errors files resize",
+    "images": "errors files resize threads",
     "stats": "errors",
     "weights": "errors",
     "results": "errors files",

@@ -5,8 +5,6 @@ from __future__ import annotations
 import errno
 import hashlib
 import logging
-import shutil
-import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -20,6 +18,7 @@ from srbench.datasets.local import Located, by_hand, data_roots, locate
 from srbench.datasets.unpack import unpack
 from srbench.datasets.verify import places, write_sums
 from srbench.errors import InputError, SrbenchError, UnavailableError
+from srbench.files import staging_folder
 from srbench.images import list_images
 
 _TIMEOUT_S = 30
@@ -57,7 +56,7 @@ def fetch(dataset: str | Dataset, root: Path | str | None = None, progress: bool
     if found.folder is not None and found.complete and not lacking:
         return found.folder
     try:
-        with _staging(entry, top) as staging:
+        with staging_folder(top, entry.name) as staging:
             if entry.archive is not None:
                 moves = _archive_moves(entry, entry.archive, staging, top, progress)
             else:
@@ -70,17 +69,6 @@ def fetch(dataset: str | Dataset, root: Path | str | None = None, progress: bool
             ) from None
         raise
     return locate(entry, [top]).folder or top / entry.folder / "HR"
-
-
-@contextmanager
-def _staging(entry: Dataset, top: Path) -> Iterator[Path]:
-    """A temporary folder beside the target, so that the last step is a rename and never a copy that can stop half-way."""
-    top.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=f".{entry.name}-", dir=top))
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def download(url: str, path: Path, size: int, expected: str | None, advance: Advance | None = None) -> str:

@@ -9,11 +9,12 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
+
+from srbench.files import write_text
 
 _CHUNK = 1 << 20
 # A file changed twice within one tick of the file system's clock keeps its time: so young a file is not remembered.
@@ -70,7 +71,7 @@ def _of_folder(folder: Path, files: list[Path]) -> dict[Path, str]:
             fresh[path.name] = [stat.st_size, stat.st_mtime_ns, found[path]]
     if fresh:
         with suppress(OSError):
-            _write(memory, known | fresh)
+            write_text(memory, json.dumps(known | fresh))
     return found
 
 
@@ -80,15 +81,3 @@ def _read(memory: Path) -> dict[str, object]:
     except (OSError, ValueError):
         return {}
     return known if isinstance(known, dict) else {}
-
-
-def _write(memory: Path, known: dict[str, object]) -> None:
-    memory.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=memory.parent, prefix=".hashes-")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump(known, file)
-        Path(name).replace(memory)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise

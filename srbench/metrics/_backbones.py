@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -20,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from srbench.errors import UnavailableError, UnknownNameError
+from srbench.files import replacing
 
 _TIMEOUT = 5.0  # seconds without an answer
 
@@ -132,22 +132,16 @@ def _download(url: str, target: Path, prefix: str) -> str:
     """Fetch a file to a temporary name, verify it, move it into place; the reason where that failed (asked once a process)."""
     import pooch
 
-    temporary = None
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.stem}-")
-        os.close(handle)
-        temporary = Path(name)
-        pooch.HTTPDownloader(progressbar=True, timeout=_TIMEOUT)(url, name, None)
-        found = _sha256(temporary, temporary.stat().st_mtime_ns)
-        if not found.startswith(prefix):
-            return f"the download from {url} has sha256 {found[:16]}…, expected {prefix}…"
-        temporary.replace(target)
-    except (OSError, ValueError) as error:
+        with replacing(target) as staging:
+            pooch.HTTPDownloader(progressbar=True, timeout=_TIMEOUT)(url, str(staging), None)
+            found = _sha256(staging, staging.stat().st_mtime_ns)
+            if not found.startswith(prefix):
+                raise ValueError(f"it has sha256 {found[:16]}…, expected {prefix}…")
+    except ValueError as error:
+        return f"the download from {url} failed: {error}"
+    except OSError as error:
         return f"the download from {url} failed: {type(error).__name__}"
-    finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
     return ""
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from srbench.errors import InputError
+from srbench.files import write_text
 from srbench.home import home
 from srbench.reports.aims import read_aims, render_aims, render_games
 from srbench.reports.html import render_html
@@ -18,7 +19,7 @@ from srbench.reports.plots import plan
 from srbench.reports.speed import leaderboard_columns, render_speed
 from srbench.reports.training import render_curves
 from srbench.reports.view import NONE, view
-from srbench.results import Result, read_results, write_text
+from srbench.results import Result, read_results
 from srbench.speed_results import read_speeds
 from srbench.zoo import list_checkpoints
 
