@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import tomllib
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from srbench.errors import InputError, UnknownNameError, first_problem
+from srbench.errors import InputError, UnknownNameError
+from srbench.records import parse, read_toml
 
 
 class Protocol(BaseModel):
@@ -121,16 +121,11 @@ def get_protocol(name: str | Path) -> Protocol:
     if not text.endswith(".toml"):
         raise UnknownNameError("protocol", text, [*PRESETS, "FILE.toml"])
     try:
-        fields = tomllib.loads(Path(text).read_text(encoding="utf-8"))
+        fields = read_toml(text, "a protocol")
     except FileNotFoundError:
         raise InputError(f"{text}: no such protocol file") from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise InputError(f"{text}: not a TOML file: {error}") from None
     fields.setdefault("name", Path(text).stem.lower())
-    try:
-        protocol = Protocol.model_validate(fields)
-    except ValidationError as error:
-        raise first_problem(error, text, Protocol) from None
+    protocol = parse(Protocol, fields, text)
     if protocol.name in PRESETS and PRESETS[protocol.name] != protocol:
         raise InputError(f"{text}: name {protocol.name!r} belongs to a preset with other fields; choose another")
     return protocol

@@ -9,27 +9,30 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 from urllib.parse import quote
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
 
-from srbench.errors import InputError, UnavailableError, UnknownNameError, first_problem
+from srbench.errors import InputError, SrbenchError, UnavailableError, UnknownNameError
 from srbench.files import write_text
 from srbench.home import home
+from srbench.records import parse, read_json, seal, unseal
 
 if TYPE_CHECKING:
     import pandas as pd
 
 SCHEMA_VERSION = 1
 
+R = TypeVar("R")
+
 
 def _read_score(value: object) -> object:
     if value == "inf":
         return math.inf
-    if isinstance(value, str) or (isinstance(value, float) and (math.isnan(value) or value == -math.inf)):
+    if isinstance(value, str | bool) or (isinstance(value, float) and (math.isnan(value) or value == -math.inf)):
         raise ValueError(f"{value!r} is not a score: a number, 'inf' or null is; a metric that failed has a status")
     return value
 
@@ -42,7 +45,7 @@ Score = Annotated[float | None, BeforeValidator(_read_score), PlainSerializer(_w
 
 
 class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)  # true is no 1.0, "4" is no 4
 
 
 class MetricScores(_Record):
@@ -57,7 +60,7 @@ class MetricScores(_Record):
 
     unit: str
     higher_is_better: bool
-    digits: int = Field(ge=0)
+    digits: int = Field(ge=0, le=12)
     version: int
     space: str
     status: str = "ok"
@@ -176,43 +179,54 @@ def cell_path(
 def write_result(result: Result, root: Path | str | None = None) -> Path:
     """Store a record in its place, whole or not at all; of several writers of one cell the last one stays."""
     path = result_path(result, root)
-    text = json.dumps(result.model_dump(mode="json"), indent=1, ensure_ascii=False, allow_nan=False)
+    text = json.dumps(seal(result.model_dump(mode="json")), indent=1, ensure_ascii=False, allow_nan=False)
     write_text(path, text + "\n")
     return path
 
 
 def read_result(path: Path | str) -> Result:
     """One record; raises InputError that names the file and what is wrong in it."""
-    try:
-        record = json.loads(Path(path).read_text(encoding="utf-8"), parse_constant=_refuse_constant)
-    except ValueError as error:
-        raise InputError(f"{path} is not a result: {error}") from None
-    if not isinstance(record, dict):
-        raise InputError(f"{path} is not a result: expected a JSON object")
+    record = read_json(path, "a result")
     version = record.get("schema_version")
     if isinstance(version, int) and version > SCHEMA_VERSION:
         known = f"this srbench reads up to {SCHEMA_VERSION}: install a newer one"
         raise InputError(f"{path} has schema version {version}; {known}")
-    try:
-        return Result.model_validate(record)
-    except ValidationError as error:
-        raise first_problem(error, f"{path} is not a result", Result) from None
+    return parse(Result, unseal(record, path), f"{path} is not a result")
 
 
-def read_results(root: Path | str | None = None) -> list[Result]:
-    """Every quality record below ``root``, sorted by path; raises InputError that names a broken or misplaced file."""
+def read_results(root: Path | str | None = None, broken: list[SrbenchError] | None = None) -> list[Result]:
+    """Every quality record below ``root``, sorted by path.
+
+    Args:
+        root: the results folder; home's by default.
+        broken: takes what is wrong with each broken or misplaced file, which is then left out.
+
+    Raises:
+        InputError: names the first such file, where ``broken`` is not given.
+    """
     folder = Path(root) if root is not None else results_root()
-    results = []
-    for path in sorted((folder / "quality").glob("*/*/[!.]*.json")):
+    paths = sorted((folder / "quality").glob("*/*/[!.]*.json"))
+    return read_all(paths, read_result, lambda result: result_path(result, folder), broken)
+
+
+def read_all(
+    paths: Iterable[Path], read: Callable[[Path], R], place: Callable[[R], Path], broken: list[SrbenchError] | None
+) -> list[R]:
+    """The records of some files, each in the place that it says itself; see :func:`read_results`."""
+    found = []
+    for path in paths:
         try:
-            result = read_result(path)
+            record = read(path)
+            if path != (expected := place(record)):
+                raise InputError(f"{path} holds the record of {expected}: move or remove it")
+            found.append(record)
         except FileNotFoundError:  # another process removed it after we listed the folder
             continue
-        expected = result_path(result, folder)
-        if path != expected:
-            raise InputError(f"{path} holds the cell of {expected.relative_to(folder)}: move or remove it")
-        results.append(result)
-    return results
+        except InputError as error:
+            if broken is None:
+                raise
+            broken.append(error)
+    return found
 
 
 def find_result(
@@ -269,7 +283,3 @@ def _rows(result: Result, cell: list[str]) -> Iterator[dict[str, Any]]:
 def _component(name: str) -> str:
     encoded = quote(name, safe="")
     return "%2E" + encoded[1:] if encoded.startswith(".") else encoded
-
-
-def _refuse_constant(token: str) -> float:
-    raise ValueError(f"{token} is not JSON; infinity is the string 'inf'")

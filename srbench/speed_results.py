@@ -11,14 +11,15 @@ import json
 import math
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import quote
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StrictInt, model_validator
 
-from srbench.errors import InputError, first_problem
+from srbench.errors import SrbenchError
 from srbench.files import write_text
-from srbench.results import results_root
+from srbench.records import parse, read_json, seal, unseal
+from srbench.results import read_all, results_root
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,7 +30,10 @@ FULL_OUTPUT = (720, 1280)
 
 
 class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, strict=True)
+
+
+Size = Annotated[tuple[StrictInt, StrictInt], Field(strict=False)]  # of an image; JSON has lists alone
 
 
 class Batch(_Record):
@@ -124,8 +128,8 @@ class SpeedResult(_Record):
     torch: str
     threads: int
     load_average: list[float] = []
-    input: tuple[int, int]
-    output: tuple[int, int]
+    input: Size
+    output: Size
     timed: str = "network"
     psnr_set: str = ""
     run: str
@@ -166,18 +170,16 @@ def speed_path(
 def write_speed(result: SpeedResult, root: Path | str | None = None) -> Path:
     """Store a record in its place, whole or not at all."""
     path = speed_path(result.device, result.name, result.scale, result.input, root)
-    write_text(path, json.dumps(result.model_dump(mode="json"), indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    write_text(
+        path, json.dumps(seal(result.model_dump(mode="json")), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    )
     return path
 
 
 def read_speed(path: Path | str) -> SpeedResult:
     """One record; raises InputError that names the file and what is wrong in it."""
-    try:
-        return SpeedResult.model_validate(json.loads(Path(path).read_text(encoding="utf-8")))
-    except ValidationError as error:
-        raise first_problem(error, f"{path} is not a speed record", SpeedResult) from None
-    except ValueError as error:
-        raise InputError(f"{path} is not a speed record: {error}") from None
+    values = unseal(read_json(path, "a speed record"), path)
+    return parse(SpeedResult, values, f"{path} is not a speed record")
 
 
 def find_speed(
@@ -190,10 +192,11 @@ def find_speed(
         return None
 
 
-def read_speeds(root: Path | str | None = None) -> list[SpeedResult]:
-    """Every speed record below ``root``, sorted by path; raises InputError that names a broken file."""
+def read_speeds(root: Path | str | None = None, broken: list[SrbenchError] | None = None) -> list[SpeedResult]:
+    """Every speed record below ``root``, sorted by path; ``broken`` and errors as in ``read_results``."""
     folder = Path(root) if root is not None else results_root()
-    return [read_speed(path) for path in sorted((folder / "speed").glob("*/[!.]*.json"))]
+    paths = sorted((folder / "speed").glob("*/[!.]*.json"))
+    return read_all(paths, read_speed, lambda r: speed_path(r.device, r.name, r.scale, r.input, folder), broken)
 
 
 def load_speed_results(root: Path | str | None = None) -> pd.DataFrame:

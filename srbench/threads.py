@@ -58,7 +58,7 @@ def strips(*tensors: Tensor, dim: int = 0) -> Iterator[tuple[Tensor, ...]]:
         yield tensors
         return
     lines = max(1, _ALONE * first.shape[dim] // first.numel())
-    yield from zip(*(tensor.split(lines, dim) for tensor in tensors), strict=True)
+    yield from zip(*(torch.split(tensor, lines, dim) for tensor in tensors), strict=True)
 
 
 @cache

@@ -9,17 +9,17 @@ from __future__ import annotations
 import fnmatch
 import hashlib
 import re
-import tomllib
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from srbench import __version__
-from srbench.errors import InputError, UnavailableError, UnknownNameError, first_problem
+from srbench.errors import InputError, UnavailableError, UnknownNameError
 from srbench.files import write_bytes, write_text
 from srbench.home import home
+from srbench.records import parse, read_toml, seal, unseal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,7 +47,7 @@ class Card(BaseModel):
             replaced them under the same name.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
     name: str
     model: str
@@ -130,12 +130,7 @@ def find_checkpoint(name: str, root: Path | str | None = None) -> Card:
 def read_card(path: Path | str) -> Card:
     """The card in a TOML file whose path says the same model, scales and recipe; raises InputError."""
     path = Path(path)
-    try:
-        card = Card.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is no readable card: {error}") from None
-    except ValidationError as error:
-        raise first_problem(error, str(path), Card) from None
+    card = parse(Card, unseal(read_toml(path, "a readable card"), path), str(path))
     if path.with_suffix("").parts[-2:] != tuple(card.stem.split("/")):
         raise InputError(f"{path} holds the card of {card.name}, which belongs in {card.stem}.toml")
     return card
@@ -159,16 +154,23 @@ def save_checkpoint(state_dict: Mapping[str, Tensor], card: Card, root: Path | s
     Returns:
         the path of the weights.
     """
-    import tomli_w
     from safetensors.torch import save
 
     folder = Path(root) if root is not None else zoo_root()
     path = folder / f"{card.stem}.safetensors"
     payload = save({key: tensor.detach().cpu().contiguous() for key, tensor in state_dict.items()})
     card = card.model_copy(update={"file": path.name, "sha256": hashlib.sha256(payload).hexdigest()})
-    text = tomli_w.dumps(_without_none(card.model_dump()))
     write_bytes(path, payload)
-    write_text(path.with_suffix(".toml"), text)
+    write_card(card, folder)
+    return path
+
+
+def write_card(card: Card, root: Path | str | None = None) -> Path:
+    """Write a card alone, with its checksum; the path of it."""
+    import tomli_w
+
+    path = (Path(root) if root is not None else zoo_root()) / f"{card.stem}.toml"
+    write_text(path, tomli_w.dumps(seal(_without_none(card.model_dump(mode="json")))))
     return path
 
 

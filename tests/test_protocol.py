@@ -57,7 +57,7 @@ def test_a_protocol_of_ones_own_has_an_id_that_says_so(tmp_path: Path) -> None:
         ('channel = "luma"', "luma"),
         ("shave_extra = -99", "-99"),
         ('name = "standard"\nchannel = "rgb"', "belongs to a preset"),
-        ("channel = ", "not a TOML file"),
+        ("channel = ", "not a protocol"),
     ],
 )
 def test_bad_protocol_files(tmp_path: Path, text: str, words: str) -> None:

@@ -10,6 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from srbench.errors import InputError
+from srbench.records import seal
 from srbench.speed_results import (
     Batch,
     SpeedResult,
@@ -65,13 +66,13 @@ def test_another_input_size_has_another_file(tmp_path: Path) -> None:
     [
         ({"variants": {"eager": {"status": "oom"}}}, "needs a reason"),
         ({"variants": {"eager": {"status": "ok"}}}, "needs its times"),
-        ({"kind": "quality"}, "kind: "),
-        ({"surprise": 1}, "surprise: "),
+        ({"kind": "quality"}, "kind = "),
+        ({"surprise": 1}, "unknown key 'surprise'"),
     ],
 )
 def test_a_broken_record_is_named(tmp_path: Path, change: dict[str, Any], complaint: str) -> None:
     path = write_speed(record(), tmp_path)
-    path.write_text(json.dumps(json.loads(path.read_text()) | change), encoding="utf-8")
+    path.write_text(json.dumps(seal(json.loads(path.read_text()) | change)), encoding="utf-8")
     with pytest.raises(InputError, match=complaint) as raised:
         read_speeds(tmp_path)
     assert str(path) in str(raised.value)

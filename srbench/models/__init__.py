@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Literal
 
 from torch import nn
@@ -72,6 +73,45 @@ class Model:
 
 
 MODELS: Registry[Model] = Registry("model", "srbench.models", "srbench.models")
+
+
+def register_size(
+    name: str,
+    network: Callable[..., nn.Module],
+    parameters: Mapping[int, int],
+    *,
+    paper: Paper,
+    receptive_radius: int,
+    options: Mapping[str, Any],
+    multiple_of: int | Mapping[int, int] = 1,
+    multi_scale: bool = False,
+) -> Model:
+    """Register one size of an RGB network of which there are several, and return it.
+
+    Args:
+        name: of this size.
+        network: ``network(scale, **options)``.
+        parameters: exact number per scale; its keys are the scales.
+        paper: the one of all sizes.
+        receptive_radius: of this size.
+        options: what makes this size, such as ``{"features": 64, "blocks": 16}``; they can be changed like any option.
+        multiple_of: as in :class:`Model`.
+        multi_scale: as in :class:`Model`.
+    """
+    return MODELS.register(
+        Model(
+            name=name,
+            build=partial(network, **options),
+            paper=paper,
+            channels="rgb",
+            scales=tuple(parameters),
+            parameters=parameters,
+            receptive_radius=receptive_radius,
+            multiple_of=multiple_of,
+            multi_scale=multi_scale,
+            options=options,
+        )
+    )
 
 
 def list_models(pattern: str = "*") -> list[str]:

@@ -5,12 +5,9 @@ State-dict keys and outputs equal BasicSR's ``EDSR``.
 
 from __future__ import annotations
 
-from functools import partial
-from typing import Any
-
 from torch import Tensor, nn
 
-from srbench.models import MODELS, Model, Paper
+from srbench.models import Paper, register_size
 from srbench.models._layers import MeanShifted, ResidualBlock, colours, conv3x3, subpixel_tail
 
 _RANGE = 255.0  # the network works on 0–255 with the mean taken off
@@ -48,21 +45,19 @@ _PAPER = Paper(
 )
 
 
-def _register(name: str, parameters: dict[int, int], features: int, blocks: int, res_scale: float) -> None:
-    options: dict[str, Any] = {"features": features, "blocks": blocks, "res_scale": res_scale}
-    MODELS.register(
-        Model(
-            name=name,
-            build=partial(EDSR, **options),
-            paper=_PAPER,
-            channels="rgb",
-            scales=(2, 3, 4),
-            parameters=parameters,
-            receptive_radius=2 * blocks + 5,
-            options=options,
-        )
-    )
-
-
-_register("edsr_baseline", {2: 1_369_859, 3: 1_554_499, 4: 1_517_571}, features=64, blocks=16, res_scale=1.0)
-_register("edsr", {2: 40_729_603, 3: 43_680_003, 4: 43_089_923}, features=256, blocks=32, res_scale=0.1)
+register_size(
+    "edsr_baseline",
+    EDSR,
+    {2: 1_369_859, 3: 1_554_499, 4: 1_517_571},
+    paper=_PAPER,
+    receptive_radius=37,
+    options={"features": 64, "blocks": 16, "res_scale": 1.0},
+)
+register_size(
+    "edsr",
+    EDSR,
+    {2: 40_729_603, 3: 43_680_003, 4: 43_089_923},
+    paper=_PAPER,
+    receptive_radius=69,
+    options={"features": 256, "blocks": 32, "res_scale": 0.1},
+)

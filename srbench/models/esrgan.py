@@ -5,14 +5,11 @@ State-dict keys and outputs equal BasicSR's ``RRDBNet`` at ×2 and ×4; its ×3 
 
 from __future__ import annotations
 
-from functools import partial
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from srbench.models import MODELS, Model, Paper
+from srbench.models import Paper, register_size
 from srbench.models._layers import colours, conv3x3, scaled_kaiming
 
 _RESIDUAL = 0.2
@@ -97,24 +94,23 @@ _PAPER = Paper(
 )
 
 
-def _register(name: str, parameters: dict[int, int], features: int, blocks: int, growth: int) -> None:
-    options: dict[str, Any] = {"features": features, "blocks": blocks, "growth": growth}
-    MODELS.register(
-        Model(
-            name=name,
-            build=partial(RRDBNet, **options),
-            paper=_PAPER,
-            channels="rgb",
-            scales=(2, 3, 4),
-            parameters=parameters,
-            receptive_radius=2 * (15 * blocks + 6),  # at ×2, which sees folded pixels
-            multiple_of={2: 2},
-            options=options,
-        )
-    )
-
-
 for _name in ("esrgan", "rrdb"):
-    _register(_name, {2: 16_703_171, 3: 16_661_059, 4: 16_697_987}, features=64, blocks=23, growth=32)
+    register_size(
+        _name,
+        RRDBNet,
+        {2: 16_703_171, 3: 16_661_059, 4: 16_697_987},
+        paper=_PAPER,
+        receptive_radius=702,  # at ×2, which sees folded pixels
+        multiple_of={2: 2},
+        options={"features": 64, "blocks": 23, "growth": 32},
+    )
 for _name in ("esrgan_s", "rrdb_s"):
-    _register(_name, {2: 1_121_347, 3: 1_109_507, 4: 1_118_755}, features=32, blocks=6, growth=16)
+    register_size(
+        _name,
+        RRDBNet,
+        {2: 1_121_347, 3: 1_109_507, 4: 1_118_755},
+        paper=_PAPER,
+        receptive_radius=192,
+        multiple_of={2: 2},
+        options={"features": 32, "blocks": 6, "growth": 16},
+    )

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from functools import partial
-from typing import Any
-
 from torch import Tensor, nn
 
 from srbench.errors import UnavailableError
-from srbench.models import MODELS, Model, Paper
+from srbench.models import Paper, register_size
 from srbench.models._layers import MeanShifted, ResidualBlock, colours, conv3x3, subpixel_tail
 
 _SCALES = (2, 3, 4)
@@ -56,22 +53,13 @@ _PAPER = Paper(
 )
 
 
-def _register(name: str, parameters: int, blocks: int) -> None:
-    options: dict[str, Any] = {"features": 64, "blocks": blocks}
-    MODELS.register(
-        Model(
-            name=name,
-            build=partial(MDSR, **options),
-            paper=_PAPER,
-            channels="rgb",
-            scales=_SCALES,
-            parameters=dict.fromkeys(_SCALES, parameters),
-            receptive_radius=2 * blocks + 13,
-            multi_scale=True,
-            options=options,
-        )
+for _name, _parameters, _blocks in (("mdsr", 7_953_987, 80), ("mdsr_baseline", 3_227_203, 16)):
+    register_size(
+        _name,
+        MDSR,
+        dict.fromkeys(_SCALES, _parameters),
+        paper=_PAPER,
+        receptive_radius=2 * _blocks + 13,
+        multi_scale=True,
+        options={"features": 64, "blocks": _blocks},
     )
-
-
-_register("mdsr", 7_953_987, blocks=80)
-_register("mdsr_baseline", 3_227_203, blocks=16)

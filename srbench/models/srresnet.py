@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 from torch import Tensor, nn
 
 from srbench.errors import InputError
-from srbench.models import MODELS, Model, Paper
+from srbench.models import Paper, register_size
 from srbench.models._layers import colours, conv3x3
 
 _OPTIONS: dict[str, Any] = {"upsampler": "pixelshuffle", "tail_activation": "prelu"}
@@ -88,23 +87,21 @@ _PAPER = Paper(
 )
 
 
-def _register(name: str, parameters: dict[int, int], features: int, blocks: int) -> None:
-    options = {**_OPTIONS, "features": features, "blocks": blocks}
-    MODELS.register(
-        Model(
-            name=name,
-            build=partial(SRResNet, **options),
-            paper=_PAPER,
-            channels="rgb",
-            scales=(2, 3, 4),
-            parameters=parameters,
-            receptive_radius=2 * blocks + 8,
-            options=options,
-        )
-    )
-
-
 for _name in ("srgan", "srresnet"):
-    _register(_name, {2: 1_402_883, 3: 1_587_523, 4: 1_550_659}, features=64, blocks=16)
+    register_size(
+        _name,
+        SRResNet,
+        {2: 1_402_883, 3: 1_587_523, 4: 1_550_659},
+        paper=_PAPER,
+        receptive_radius=40,
+        options={**_OPTIONS, "features": 64, "blocks": 16},
+    )
 for _name in ("srgan_s", "srresnet_s"):
-    _register(_name, {2: 155_235, 3: 201_475, 4: 192_259}, features=32, blocks=5)
+    register_size(
+        _name,
+        SRResNet,
+        {2: 155_235, 3: 201_475, 4: 192_259},
+        paper=_PAPER,
+        receptive_radius=18,
+        options={**_OPTIONS, "features": 32, "blocks": 5},
+    )

@@ -1,0 +1,221 @@
+"""Records guard themselves: strict numbers, one key once, regular files, and a checksum that notices any change."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tomli_w
+from hypothesis import given
+from hypothesis import strategies as st
+
+from srbench.errors import InputError, SrbenchError
+from srbench.records import checksum, read_json, read_toml, seal, unseal
+from srbench.results import MetricScores, Result, read_result, read_results, write_result
+from srbench.speed_results import SpeedResult, VariantSpeed, read_speed, read_speeds, write_speed
+from srbench.zoo import Card, read_card, write_card
+
+QUALITY = Result(
+    checkpoint="m_x4.common",
+    model="m",
+    dataset="set5",
+    scale=4,
+    protocol="standard.v1",
+    images=["baby", "bird"],
+    metrics={
+        "psnr": MetricScores(
+            unit="dB", higher_is_better=True, digits=2, version=1, space="channel", values=[30.5, 31.0]
+        )
+    },
+    parameters=12,
+    seconds=1.5,
+)
+SPEED = SpeedResult(
+    name="m", model="m", scale=4, random_weights=True, device="cpu", device_type="cpu", device_name="CPU", torch="2",
+    threads=1, input=(180, 320), output=(720, 1280), run="now", seconds=1.0, spread_limit=0.1,
+    variants={"eager": VariantSpeed(n=1, times_ms=[2.0], median_ms=2.0)},
+)  # fmt: skip
+CARD = Card(
+    name="m_x4.common", model="m", scales=[4], channels="y", recipe="common", parameters=12, data={"t91": "0"}, steps=10,
+    samples_seen=160, seed=0, commit="", hardware="", wall_time_s=1.0, precision="fp32",
+    curve=[{"step": 10, "val_psnr": 30.25}],
+)  # fmt: skip
+
+KINDS: dict[str, tuple[Callable[[Path], Path], Callable[[Path], object]]] = {
+    "quality": (lambda root: write_result(QUALITY, root), read_result),
+    "speed": (lambda root: write_speed(SPEED, root), read_speed),
+    "card": (lambda root: write_card(CARD, root), read_card),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_single_bit_that_flips_is_noticed_or_changes_nothing(tmp_path: Path, kind: str) -> None:
+    write, read = KINDS[kind]
+    path = write(tmp_path)
+    sound, record = path.read_bytes(), read(path)
+    complaints = []
+    for position in range(0, len(sound), 3):
+        mutant = bytearray(sound)
+        mutant[position] ^= 1 << position % 7
+        path.write_bytes(mutant)
+        try:
+            assert read(path) == record, f"byte {position}: {mutant[position - 20 : position + 20]!r}"
+        except SrbenchError as error:
+            complaints.append(str(error))
+    assert len(complaints) > len(sound) // 6
+    assert [text for text in complaints if str(path) not in text or "\n" in text] == []
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_edited_number_is_refused(tmp_path: Path, kind: str) -> None:
+    write, read = KINDS[kind]
+    path = write(tmp_path)
+    old, new = {
+        "quality": ("30.5", "38.5"),
+        "speed": ('"median_ms": 2.0', '"median_ms": 1.0'),
+        "card": ("30.25", "31.25"),
+    }[kind]
+    text = path.read_text()
+    assert text.count(old) == 1
+    path.write_text(text.replace(old, new))
+    with pytest.raises(InputError, match="does not have its checksum"):
+        read(path)
+
+
+def test_spaces_and_the_order_of_keys_are_free(tmp_path: Path) -> None:
+    path = write_result(QUALITY, tmp_path)
+    values = json.loads(path.read_text())
+    path.write_text(json.dumps(dict(sorted(values.items(), reverse=True)), indent=7))
+    assert read_result(path) == QUALITY
+
+
+def test_broken_records_are_named_and_the_others_are_read(tmp_path: Path) -> None:
+    write_result(QUALITY, tmp_path)
+    bad = write_result(QUALITY.model_copy(update={"dataset": "set14"}), tmp_path)
+    bad.write_text(bad.read_text().replace("30.5", "38.5"))
+    broken: list[SrbenchError] = []
+    assert read_results(tmp_path, broken) == [QUALITY]
+    assert [str(bad) in str(error) for error in broken] == [True]
+    with pytest.raises(InputError, match="set14"):
+        read_results(tmp_path)
+
+
+def test_a_misplaced_speed_record_is_refused(tmp_path: Path) -> None:
+    path = write_speed(SPEED, tmp_path)
+    moved = path.rename(path.with_name("other_x4.json"))
+    with pytest.raises(InputError, match=r"other_x4\.json holds the record of .*m_x4\.json"):
+        read_speeds(tmp_path)
+    broken: list[SrbenchError] = []
+    assert read_speeds(tmp_path, broken) == []
+    assert str(moved) in str(broken[0])
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"scale": True}, "scale = True"),
+        ({"scale": "4"}, "scale = '4'"),
+        ({"seconds": "1.5"}, "seconds"),
+        ({"parameters": 12.5}, "parameters"),
+        ({"values": [True, 31.0]}, "values.0"),
+        ({"digits": 13}, "digits = 13"),
+        ({"higher_is_better": 1}, "higher_is_better"),
+    ],
+)
+def test_numbers_are_numbers(tmp_path: Path, change: dict[str, Any], words: str) -> None:
+    path = write_result(QUALITY, tmp_path)
+    values = json.loads(path.read_text())
+    for key, value in change.items():
+        target = values if key in values else values["metrics"]["psnr"]
+        target[key] = value
+    path.write_text(json.dumps(seal(values)))
+    with pytest.raises(InputError) as caught:
+        read_result(path)
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('{"a": 1, "b": {"c": 1, "c": 2}}', "'c' comes twice"),
+        ('{"a": 1e999}', "1e999 is no finite number"),
+        ('{"a": -1e999}', "-1e999 is no finite number"),
+        ('{"a": NaN}', "NaN is not JSON"),
+        ('{"a": Infinity}', "Infinity is not JSON"),
+        ('{"a": ' + "9" * 5000 + "}", "more digits"),
+        ('{"a": 9223372036854775808}', "more digits"),
+        ('{"a": ' + "[" * 100_000 + "}", "nested too deeply"),
+        ("[]", "expected a JSON object"),
+        ("", "Expecting value"),
+        ('{"a": "\x01"}', "control character"),
+    ],
+    ids=range(11),
+)
+def test_what_is_no_json_is_one_line(tmp_path: Path, text: str, words: str) -> None:
+    path = tmp_path / "x.json"
+    path.write_text(text)
+    with pytest.raises(InputError) as caught:
+        read_json(path, "a result")
+    assert str(caught.value).startswith(f"{path} is not a result: ")
+    assert words in str(caught.value)
+    assert len(str(caught.value)) < 400
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["a = 1e999", "a = inf", "a = nan", "a = " + "[" * 10_000, "a = 1\na = 2", "a = \xff"])
+def test_what_is_no_toml_is_one_line(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "x.toml"
+    path.write_bytes(text.encode("latin-1"))
+    with pytest.raises(InputError, match="is not a card: ") as caught:
+        read_toml(path, "a card")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("read", [read_json, read_toml])
+def test_a_pipe_a_folder_and_a_device_are_not_waited_for(tmp_path: Path, read: Callable[[Path, str], object]) -> None:
+    os.mkfifo(tmp_path / "pipe.json")
+    (tmp_path / "folder.json").mkdir()
+    (tmp_path / "zero.json").symlink_to("/dev/zero")
+    for name in ("pipe.json", "folder.json", "zero.json"):
+        with pytest.raises(InputError, match="regular file"):
+            read(tmp_path / name, "a result")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_pipe_among_the_records_hangs_nobody(tmp_path: Path, kind: str) -> None:
+    path = KINDS[kind][0](tmp_path)
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(InputError, match="regular file"):
+        KINDS[kind][1](path)
+
+
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**62), 2**62)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(st.dictionaries(st.text(max_size=5), VALUES, max_size=4))
+def test_a_seal_survives_json_and_is_one_of_the_content_alone(values: dict[str, Any]) -> None:
+    values.pop("checksum", None)
+    sealed = json.loads(json.dumps(seal(values)))
+    assert unseal(sealed, "x") == values
+    assert seal(seal(values)) == seal(values)
+    assert checksum(dict(reversed(list(values.items())))) == checksum(values)
+
+
+def test_toml_and_json_of_one_content_have_one_checksum() -> None:
+    import tomllib
+
+    values = {"a": 1, "b": 0.1, "c": {"d": [1.0, 2.5]}, "e": "ü"}
+    assert checksum(tomllib.loads(tomli_w.dumps(values))) == checksum(json.loads(json.dumps(values)))
