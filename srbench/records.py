@@ -52,8 +52,8 @@ def read_json(path: Path | str, what: str) -> dict[str, Any]:
 
 
 def read_toml(path: Path | str, what: str) -> dict[str, Any]:
-    """The table in a TOML file; raises as :func:`read_json`."""
-    values = _parsed(Path(path), what, lambda text: tomllib.loads(text, parse_float=_finite))
+    """The table in a TOML file, which may hold ``inf`` and ``nan``; raises else as :func:`read_json`."""
+    values = _parsed(Path(path), what, lambda text: tomllib.loads(text, parse_float=_toml_float))
     assert isinstance(values, dict)
     return values
 
@@ -137,6 +137,11 @@ def _finite(text: str) -> float:
     if not math.isfinite(value):
         raise ValueError(f"{text[:20]} is no finite number")
     return value
+
+
+def _toml_float(text: str) -> float:
+    """TOML has words for what is not finite, and a recipe may use them; a number that overflows is none of them."""
+    return float(text) if text.strip("+-") in ("inf", "nan") else _finite(text)
 
 
 def _bounded(text: str) -> int:

@@ -166,7 +166,7 @@ def test_what_is_no_json_is_one_line(tmp_path: Path, text: str, words: str) -> N
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("text", ["a = 1e999", "a = inf", "a = nan", "a = " + "[" * 10_000, "a = 1\na = 2", "a = \xff"])
+@pytest.mark.parametrize("text", ["a = 1e999", "a = " + "[" * 10_000, "a = 1\na = 2", "a = \xff"])
 def test_what_is_no_toml_is_one_line(tmp_path: Path, text: str) -> None:
     path = tmp_path / "x.toml"
     path.write_bytes(text.encode("latin-1"))
