@@ -170,7 +170,7 @@ def write_card(card: Card, root: Path | str | None = None) -> Path:
     import tomli_w
 
     path = (Path(root) if root is not None else zoo_root()) / f"{card.stem}.toml"
-    write_text(path, tomli_w.dumps(seal(_without_none(card.model_dump(mode="json")))))
+    write_text(path, tomli_w.dumps(seal(_without_none(card.model_dump()))))
     return path
 
 
