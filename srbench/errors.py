@@ -1,4 +1,4 @@
-"""The few kinds of failure that srbench reports; the command line turns them into one line and exit code 1.
+"""The few kinds of failure that srbench reports; the command line shows them as one line and exits with code 1.
 
 A message says the bad value, where it stands, what is allowed and, for names, the nearest allowed one.
 """
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 
 class SrbenchError(Exception):
-    """Something that the user can mend. The message is one line."""
+    """Something that the user can fix. The message is one line."""
 
 
 class UnknownNameError(SrbenchError):
-    """A name that no registry, catalog or file knows."""
+    """A name that is in no registry, catalog or file."""
 
     def __init__(self, kind: str, name: str, allowed: Iterable[str], where: str = "") -> None:
         super().__init__(unknown(kind, name, allowed, where))

@@ -1,6 +1,6 @@
 """Images: files, 8-bit ↔ float, BT.601 luma, crops; ``resize.py``'s MATLAB-exact ``imresize`` is part of this module.
 
-At a file's edge an image is a NumPy uint8 array, ``(H, W, 3)`` RGB or ``(H, W)`` gray. Inside networks and metrics it is a
+In a file an image is a NumPy uint8 array, ``(H, W, 3)`` RGB or ``(H, W)`` gray. Inside networks and metrics it is a
 torch tensor ``(N, C, H, W)``. torch is imported by the functions that need it, so that reports run without it.
 """
 
@@ -43,7 +43,7 @@ _OFFSET = (16.0, 128.0, 128.0)
 
 
 def list_images(folder: Path | str) -> list[Path]:
-    """The images of a folder in natural order (img_2 before img_10); hidden files are passed over."""
+    """The images of a folder in natural order (img_2 before img_10); hidden files are skipped."""
     folder = Path(folder)
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder")
@@ -57,11 +57,11 @@ def list_images(folder: Path | str) -> list[Path]:
 def read_image(path: Path | str) -> U8:
     """An image file as uint8 ``(H, W, 3)`` RGB or ``(H, W)`` gray.
 
-    Palettes become RGB, 1-bit becomes gray 0/255, an alpha channel that is opaque everywhere is dropped, EXIF orientation is
-    applied. 16-bit, CMYK, transparent and animated images are refused: any conversion of them would change the numbers.
+    Palettes become RGB, 1-bit becomes gray 0/255, an alpha channel that is opaque everywhere is dropped, and EXIF orientation
+    is applied. 16-bit, CMYK, transparent and animated images are refused, since any conversion would change the numbers.
 
     Raises:
-        InputError: with the file's name and what was expected.
+        InputError: the message names the file and what was expected.
     """
     from PIL import Image, ImageOps, UnidentifiedImageError
 

@@ -53,7 +53,7 @@ class Upscaler:
         ensemble: the mean over the eight flips and turns.
         precision: ``bf16`` and ``fp16`` run under autocast; ``tf32`` lets a GPU round float32 products' inputs.
         channels_last: memory layout of the network's input.
-        edges: of the bicubic enlargement of chroma and of pre-upsampled input.
+        edges: of the bicubic upscaling of chroma and of pre-upsampled input.
     """
 
     module: nn.Module

@@ -1,4 +1,4 @@
-"""What a number means: how LR was made, which channel is measured, what is rounded, which border is left out.
+"""What a number means: how LR was made, which channel is measured, what is rounded, which border is cropped.
 
 The same ×4 images score 28.43 dB (Y), 27.11 (full-range luma) or 26.70 (RGB) on Set5, so a number without its protocol says
 little. Trainer and evaluator read the same Protocol; its short id stands beside every number.
@@ -21,15 +21,15 @@ class Protocol(BaseModel):
     """One way to measure.
 
     Attributes:
-        name: a word for people.
+        name: what people call it.
         channel: ``y`` measures BT.601 studio luma, ``rgb`` all three channels together.
         luma: ``float`` leaves Y as computed from 8-bit RGB; ``rounded`` rounds it to 8 bits (MATLAB's rgb2ycbcr on uint8).
         degradation: how LR is made from HR; ``bicubic`` is MATLAB's imresize.
         lr: ``uint8`` rounds LR as a file would; ``float`` keeps it.
         gray: ``rgb`` makes a gray file three-channel, so that its Y is studio range; ``keep`` measures its values as they are.
-        modulus: HR is cropped to multiples of it; None means of the scale.
-        edges: of the resize that makes LR: ``mirror`` (MATLAB today) or ``clamp``.
-        shave_extra: the border left out is scale + this, in pixels.
+        modulus: HR is cropped to multiples of it; None stands for the scale.
+        edges: how the resize that makes LR continues the image: ``mirror`` (as MATLAB does today) or ``clamp``.
+        shave_extra: the cropped border is scale + this, in pixels.
         version: raised by any change that moves a number.
     """
 
@@ -75,7 +75,7 @@ class Protocol(BaseModel):
         return modulus
 
     def shave(self, scale: int) -> int:
-        """Pixels left out on each side."""
+        """Pixels cropped on each side."""
         return max(0, scale + self.shave_extra)
 
     def describe(self) -> str:
@@ -86,7 +86,7 @@ class Protocol(BaseModel):
         lr = "8-bit" if self.lr == "uint8" else "unrounded Y"
         gray = "gray files as RGB" if self.gray == "rgb" else "gray files as they are"
         return (
-            f"{what}; SR rounded to 8 bits; border of scale{extra} left out; HR cropped to {crop}; "
+            f"{what}; SR rounded to 8 bits; border of scale{extra} cropped; HR cropped to {crop}; "
             f"LR by MATLAB bicubic ({self.edges} edges, {lr}); {gray}"
         )
 
@@ -110,7 +110,8 @@ def get_protocol(name: str | Path) -> Protocol:
     """A preset by name, or a protocol from a TOML file of its fields.
 
     Raises:
-        UnknownNameError: neither a preset nor a file. InputError: the file's line, key or value that is wrong.
+        UnknownNameError: neither a preset nor a file.
+        InputError: the line, key or value of the file that is wrong.
 
     >>> get_protocol("standard").id
     'standard.v1'

@@ -1,7 +1,7 @@
-"""A name → thing table filled by the modules of one package and by entry points, on first use.
+"""A table from name to thing, filled on first use by the modules of one package and by entry points.
 
-Modules whose name starts with an underscore are helpers and are not searched. A name can be registered once; a module
-that fails to import raises its own error.
+Modules whose name starts with an underscore are not searched. A name can be registered once; a module that fails to
+import raises its own error.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Registry(Generic[T]):
         self._discovered = False
 
     def register(self, thing: T) -> T:
-        """Add a thing under its own name; raises SrbenchError where the name is taken by another."""
+        """Add a thing under its own name; raises SrbenchError if the name is taken."""
         if thing.name in self._things:
             raise SrbenchError(f"{self.kind} {thing.name!r} is registered twice")
         self._things[thing.name] = thing

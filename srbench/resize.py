@@ -1,7 +1,7 @@
 """MATLAB's ``imresize`` (antialiased cubic, a = −0.5), bit for bit on 8-bit images, for arrays and tensors.
 
-Each pass is a product with a banded matrix, done block by block so that the strip in work stays in cache: 2.9 GFLOP of a
-dense product become 0.3. On uint8 the vertical pass comes first and is rounded (half up) and clipped before the horizontal
+Each pass is a product with a banded matrix, done block by block so that the strip being worked on stays in cache; the 2.9 GFLOP
+of a dense product become 0.3. On uint8 the vertical pass comes first and is rounded (half up) and clipped before the horizontal
 one, as MATLAB does; float input is never rounded.
 """
 
@@ -53,7 +53,9 @@ def resize_weights(
     """The taps of one axis.
 
     Args:
-        in_len: pixels before. out_len: pixels after. scale: after / before, which sets the sampling grid.
+        in_len: pixels before.
+        out_len: pixels after.
+        scale: after / before, which sets the sampling grid.
         edges: ``mirror`` repeats the image reflected about its edge (MATLAB), ``clamp`` its last pixel.
         method: bicubic, bilinear, lanczos (3) or nearest. Below scale 1 all but nearest are widened (antialiasing).
 
@@ -169,14 +171,16 @@ def imresize(
     Args:
         image: NumPy ``(H, W)`` or ``(H, W, C)``, or Tensor ``(N, C, H, W)``; uint8 or float. A float image keeps its type
             and range; nothing is rounded or clipped.
-        scale: output size is ceil(scale · input size). size: ``(height, width)`` instead; each axis has its own scale then.
-        edges: ``mirror`` (MATLAB's) or ``clamp``. method: bicubic, bilinear, lanczos or nearest.
+        scale: output size is ceil(scale · input size).
+        size: ``(height, width)`` instead of a scale; each axis then has its own scale.
+        edges: ``mirror`` (MATLAB's) or ``clamp``.
+        method: bicubic, bilinear, lanczos or nearest.
 
     Returns:
         The same kind of array.
 
     Raises:
-        InputError: neither or both of scale and size, not positive, or another shape or type.
+        InputError: neither or both of scale and size, a value that is not positive, or another shape or type.
 
     >>> imresize(np.full((4, 4), 7, np.uint8), 0.5)
     array([[7, 7],
@@ -213,7 +217,7 @@ def imresize(
         return planes.reshape(*image.shape[:2], *size)
     channels = image.shape[2] if image.ndim == 3 else 1
     x = torch.from_numpy(np.ascontiguousarray(image))
-    if rows_first:  # rows of an interleaved image need no copy into planes; only the smaller result is turned
+    if rows_first:  # rows of an interleaved image need no copy into planes; only the smaller result is transposed
         x = _pass(x.reshape(1, height, width * channels), *rows)
         planes = x.reshape(size[0], width, channels).permute(2, 0, 1).contiguous()
         planes = _pass(planes, *columns)

@@ -1,7 +1,7 @@
 """What was measured: one immutable JSON file a cell (checkpoint × dataset × scale × protocol), readable without torch.
 
-``results/quality/<dataset>_x<scale>/<protocol>/<checkpoint>[+<variant>].json``; the path is a function of the record:
-a cell is found without an index and several processes may fill one folder. A cell without a number is a record too,
+``results/quality/<dataset>_x<scale>/<protocol>/<checkpoint>[+<variant>].json``; the path is a function of the record,
+so a cell is found without an index and several processes may fill one folder. A cell without a number is a record too,
 with a status and a reason. Full precision is stored; infinity is the string ``inf``, as JSON has no token for it.
 """
 
@@ -52,8 +52,13 @@ class MetricScores(_Record):
     """One metric of one cell.
 
     Attributes:
-        unit, higher_is_better, digits, version, space: as the metric declared them when it was measured.
-        status: ``"ok"``, or why there is no mean (``unavailable``, ``failed`` …), with the ``reason``.
+        unit: as the metric declared it when it was measured, like the next four.
+        higher_is_better: direction.
+        digits: decimals to show.
+        version: of the metric.
+        space: what the metric saw.
+        status: ``"ok"``, or why there is no mean (``unavailable``, ``failed`` …).
+        reason: in words, unless the status is ok.
         values: one score an image, in the order of ``Result.images``; inf is allowed, NaN is not. All are numbers
             where the status is ok; otherwise the list is empty or has None for the images without a score.
     """
@@ -81,7 +86,7 @@ class Result(_Record):
 
     Attributes:
         checkpoint: ``fsrcnn_x4.common``; the model's name for an interpolator and for a model without weights.
-        variant: what the image went through besides the network, such as ``ensemble`` or ``tile128``; "" for nothing.
+        variant: what was done besides a plain pass of the network, such as ``ensemble`` or ``tile128``; "" for nothing.
         protocol: short id; ``protocol_fields`` says what it stands for.
         parameters: trainable parameters; 0 for an interpolator, None where unknown.
         options: build options that differ from the paper's, such as ``{"skip": "bicubic"}``.
@@ -140,7 +145,9 @@ class Result(_Record):
     def mean(self, metric: str) -> float:
         """Mean over the images, inf where one is infinite.
 
-        Raises UnknownNameError for a metric that was not measured, UnavailableError where cell or metric has no number.
+        Raises:
+            UnknownNameError: the metric was not measured.
+            UnavailableError: the cell or the metric has no number.
         """
         if not self.ok:
             raise UnavailableError(self.status, self.reason)

@@ -1,7 +1,7 @@
-"""How sure a mean is, and whether two models differ: per-image scores in, intervals and p-values out.
+"""How certain a mean is, and whether two models differ: per-image scores in, intervals and p-values out.
 
-Images differ by 4 dB and models by 0.1, so an interval of a mean says how far another set of such images might move it,
-while two models are compared image by image. Infinite scores (identical images) are allowed everywhere.
+Images differ by 4 dB and models by 0.1, so the interval of a mean says how far another set of such images might move it,
+whereas two models are compared image by image. Infinite scores (identical images) are allowed everywhere.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from srbench.errors import InputError
 Floats = NDArray[np.float64]
 
 ALPHA = 0.05
-"""Two models are told apart where the paired test's p is at most this."""
+"""Two models count as different if the paired test's p is at most this."""
 
 
 SMALL = 10
@@ -30,10 +30,12 @@ def mean_interval(values: ArrayLike, level: float = 0.95, seed: int = 0) -> tupl
     """Interval of the mean over images: the studentised bootstrap from ``SMALL`` images on, Student's t below.
 
     Args:
-        values: ``(n,)`` scores, one an image; inf allowed, NaN not. level, seed: as ``bootstrap_interval``.
+        values: ``(n,)`` scores, one an image; inf allowed, NaN not.
+        level: as in ``bootstrap_interval``.
+        seed: as in ``bootstrap_interval``.
 
     Returns:
-        (low, high) around the mean; None where it is undefined: an infinite score or fewer than 3 images.
+        (low, high) around the mean; None if it is undefined: an infinite score or fewer than 3 images.
     """
     from scipy.special import stdtrit
 
@@ -60,11 +62,12 @@ def bootstrap_interval(
         values: ``(n,)`` scores, one an image; inf allowed, NaN not.
         level: the share of samples whose interval should hold the true mean.
         seed: the resamples are a function of seed and n, so a report does not change from run to run.
+        resamples: their number, fewer for very large n.
 
     Returns:
-        (low, high) around the mean; None where it is undefined: an infinite score, fewer than 5 images (with 4 it is
-        known to be hundreds of dB wide), or so many equal scores that too many resamples have no spread. Equal scores
-        throughout give a point.
+        (low, high) around the mean; None if it is undefined: an infinite score, fewer than 5 images (with 4 it is
+        known to be hundreds of dB wide), or so many equal scores that too many resamples have no spread. If all
+        scores are equal, the interval is a point.
 
     Source: Efron and Tibshirani, An Introduction to the Bootstrap (1993), chapter 12.5.
     """
@@ -94,11 +97,12 @@ def paired_test(a: ArrayLike, b: ArrayLike) -> float:
     """Two-sided p of the Wilcoxon signed-rank test that two models score alike on the same images.
 
     Exact up to 200 images, ties included: the distribution of the rank sum over all 2ⁿ sign patterns is built up rank by
-    rank. Beyond, the normal approximation is used. Images with equal scores are left out, as Wilcoxon did; two infinite
-    scores are equal, and an infinite difference has the highest rank. Where nothing differs p is 1.
+    rank. Beyond that, the normal approximation is used. Images with equal scores are dropped, as Wilcoxon did; two infinite
+    scores are equal, and an infinite difference has the highest rank. If nothing differs, p is 1.
 
     Args:
-        a, b: ``(n,)`` scores of the same images in the same order.
+        a: ``(n,)`` scores of one model.
+        b: ``(n,)`` scores of the other, on the same images in the same order.
 
     Raises:
         InputError: lengths differ, or a score is NaN.
@@ -129,7 +133,7 @@ def paired_test(a: ArrayLike, b: ArrayLike) -> float:
 
 
 def differences(a: ArrayLike, b: ArrayLike) -> Floats:
-    """``a − b`` image by image, ``(n,)``; 0 where both are infinite. Raises InputError as ``paired_test`` does."""
+    """``a − b`` image by image, ``(n,)``; 0 if both are infinite. Raises InputError as ``paired_test`` does."""
     first, second = _finite_or_infinite(a), _finite_or_infinite(b)
     if first.size != second.size:
         raise InputError(f"a paired test needs the same images: {first.size} scores against {second.size}")
@@ -139,20 +143,22 @@ def differences(a: ArrayLike, b: ArrayLike) -> Floats:
 
 
 def least_p(n: int) -> float:
-    """The smallest p that the paired test can give with n images: .0625 for n = 5, so Set5 separates nothing."""
+    """The smallest p that the paired test can give for n images: .0625 for n = 5, so Set5 separates nothing."""
     return min(1.0, 2.0 ** (1 - n))
 
 
 def share_rank(scores: Sequence[ArrayLike], higher_is_better: bool = True, alpha: float = ALPHA) -> list[int]:
-    """Ranks by mean, shared by models that the paired test cannot tell from the best of their group.
+    """Ranks by mean, shared by models that the paired test cannot tell apart from the best of their group.
 
-    The best mean opens the first group with rank 1. Going down the means, a model that the test cannot tell from the
-    group's *first* model (p > alpha) joins the group and shares its rank; one that differs opens the next group, and its
-    rank is its place in the order. So ranks read 1, 1, 3: two models share the top and two stand above the third. The test is
-    made once a model, against one opponent, without a correction for the number of models.
+    The best mean opens the first group with rank 1. Going down the means, a model that the test cannot tell apart from
+    the group's *first* model (p > alpha) joins the group and shares its rank; one that differs opens the next group, and
+    its rank is its place in the order. So ranks read 1, 1, 3: two models share the top and the third has two above it. Each
+    model is tested once, against one opponent, without a correction for the number of models.
 
     Args:
         scores: for each model its ``(n,)`` scores on the same images in the same order.
+        higher_is_better: the metric's direction.
+        alpha: two models count as different if p is at most this.
 
     Returns:
         The rank of each model, in the order given.

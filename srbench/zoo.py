@@ -1,7 +1,7 @@
 """zoo/: trained weights and their cards, ``<model>/x4.<recipe>.safetensors`` beside ``<model>/x4.<recipe>.toml``.
 
-A card says all that is known of a checkpoint and is read without torch. The weights' sha256 stands on it and is checked
-whenever they are loaded. Weights from elsewhere (``.pth``, ``.safetensors``) have no card: ``load_weights``.
+A card says all that is known about a checkpoint and can be read without torch. It holds the weights' sha256, which is
+checked whenever they are loaded. Weights from elsewhere (``.pth``, ``.safetensors``) have no card: ``load_weights``.
 """
 
 from __future__ import annotations
@@ -30,21 +30,22 @@ _NAME = re.compile(r"(?P<model>[a-z0-9][a-z0-9_-]*)_(?P<scales>x\d+(?:x\d+)*)\.(
 
 
 class Card(BaseModel):
-    """What is known of a checkpoint; one TOML file, written by a machine.
+    """What is known about a checkpoint; one TOML file, written by a machine.
 
     Attributes:
         name: ``<model>_x<scale>.<recipe>``, such as ``fsrcnn_x4.common`` or ``mdsr_x2x3x4.common``.
         options: what ``create_model`` was given besides the scale and the channels, such as ``{"skip": "bicubic"}``.
-        file, sha256: the weights, filled by ``save_checkpoint``.
+        file: the weights' file name, filled in by ``save_checkpoint``.
+        sha256: that of the weights, filled in by ``save_checkpoint``.
         data: training dataset → the digest of its files.
         config: the complete flat recipe.
         curve: validation points, such as ``{"step": 1000, "loss": 0.02, "val_psnr": 30.1}``.
         weights: type of the stored floats, ``float16`` or ``float32``; loading gives float32.
-        half_change: what float16 changes of the mean PSNR on held-back images, dB; none where it was not measured.
-        val_each: PSNR (dB) of the stored weights on each image that was held back from training.
+        half_change: change of the mean PSNR on validation images by storing float16, dB; None if it was not measured.
+        val_each: PSNR (dB) of the stored weights on each validation image.
         created: UTC, ISO 8601.
-        init_from, init_sha256: the checkpoint whose weights training started from, and what they were: a later run may have
-            replaced them under the same name.
+        init_from: the checkpoint whose weights training started from.
+        init_sha256: the sha256 that those weights had, since a later run may have replaced them under the same name.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
@@ -206,7 +207,8 @@ def load_checkpoint(
         fused: the faster form that computes the same (``srbench.models._fused``); its keys are not the network's.
 
     Raises:
-        UnknownNameError: no such checkpoint. InputError: weights missing, changed or not of this network.
+        UnknownNameError: no such checkpoint.
+        InputError: weights missing, changed or not of this network.
     """
     card = find_checkpoint(name, root)
     path = verify(card, root)

@@ -65,8 +65,8 @@ def test_counts_hang_together(model: Model, scale: int) -> None:
     assert found.mult_adds > 0
 
 
-def test_a_deconvolution_is_counted_truly_and_as_in_papers() -> None:
-    """FSRCNN ×4: 7,928 weights in convolutions, 4,536 in the deconvolution, whose input has two more pixels a side."""
+def test_a_transposed_convolution_is_counted_truly_and_as_in_papers() -> None:
+    """FSRCNN ×4: 7,928 weights in convolutions, 4,536 in the transposed convolution, whose input has two more pixels a side."""
     found = cost("fsrcnn", 4)
     assert found.mult_adds == 180 * 320 * 7_928 + 184 * 324 * 4_536
     assert found.paper_mult_adds == 180 * 320 * 7_928 + 720 * 1280 * 4_536

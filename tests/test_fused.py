@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from srbench.models import MODELS, Model, create_model
-from srbench.models._fast_layers import ReplicatedConvolution, ShuffledDeconvolution, SlopedMaximum
+from srbench.models._fast_layers import ReplicatedConvolution, ShuffledTransposedConvolution, SlopedMaximum
 from srbench.models._folding import FoldedTail, fold_batch_norm
 from srbench.models._fused import can_fuse, fuse
-from srbench.models.fsrcnn import ReplicatedDeconvolution
+from srbench.models.fsrcnn import ReplicatedTransposedConvolution
 from srbench.zoo import Card, load_checkpoint, save_checkpoint
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -132,17 +132,17 @@ def test_prelu_with_a_slope_above_one_is_left_alone() -> None:
     scale=st.integers(2, 4), height=st.integers(1, 9), width=st.integers(1, 9), inputs=st.integers(1, 3),
     outputs=st.integers(1, 3),
 )  # fmt: skip
-def test_deconvolution_is_a_convolution_of_any_size(
+def test_transposed_convolution_is_a_convolution_of_any_size(
     scale: int, height: int, width: int, inputs: int, outputs: int
 ) -> None:
     """Outputs and both gradients: in float64 nothing but rounding may differ."""
     torch.manual_seed(height * 10 + width)
-    deconv = ReplicatedDeconvolution(inputs, outputs, scale).double()
+    deconv = ReplicatedTransposedConvolution(inputs, outputs, scale).double()
     x = torch.randn(2, inputs, height, width, dtype=torch.float64, requires_grad=True)
     wanted = torch.randn(2, outputs, height * scale, width * scale, dtype=torch.float64)
     assert deconv.bias is not None
     found = []
-    for layer in (deconv, ShuffledDeconvolution(deconv)):
+    for layer in (deconv, ShuffledTransposedConvolution(deconv)):
         y = layer(x)
         found.append([y, *torch.autograd.grad((y - wanted).pow(2).sum(), [x, deconv.weight, deconv.bias])])
     for expected, got in zip(*found, strict=True):

@@ -29,7 +29,7 @@ def test_fsrcnn_has_the_weights_of_the_paper() -> None:
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
 def test_replicated_edges_keep_a_flat_image_flat(scale: int) -> None:
-    """Each phase of the deconvolution is the same everywhere; zero padding would darken the border."""
+    """Each phase of the transposed convolution is the same everywhere; zero padding would darken the border."""
     torch.manual_seed(0)
     network = create_model("fsrcnn", scale).eval()
     nn.init.normal_(network.deconv.weight, std=0.1)

@@ -15,7 +15,7 @@ from srbench.models._training_form import (
     SlopedGradient,
     training_form,
 )
-from srbench.models.fsrcnn import ReplicatedDeconvolution
+from srbench.models.fsrcnn import ReplicatedTransposedConvolution
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -25,7 +25,7 @@ NETWORKS = [pytest.param(model, id=model.name) for model in MODELS if not model.
 def is_slow(module: nn.Module) -> bool:
     """Whether it is one of the layers that have a quicker form."""
     replicated = isinstance(module, nn.Conv2d) and module.padding_mode == "replicate" and module.kernel_size != (1, 1)
-    return isinstance(module, nn.PReLU | ReplicatedDeconvolution) or replicated
+    return isinstance(module, nn.PReLU | ReplicatedTransposedConvolution) or replicated
 
 
 def small(model: Model) -> nn.Module:

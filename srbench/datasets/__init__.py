@@ -1,1 +1,1 @@
-"""Sets of images: what they are (catalog), where they lie (local), how they get there (fetch)."""
+"""Sets of images: what they are (catalog), where they are kept (local), and how they get there (fetch)."""

@@ -1,7 +1,7 @@
 """The datasets that srbench knows: facts only, one entry a set.
 
-A set's files stand in ``<name>.tsv`` beside this module: path inside the set's folder, bytes, sha256 and, where it can
-be downloaded, GitHub repository, commit and path. A sha256 is written only by who has read the bytes.
+A set's files are listed in ``<name>.tsv`` beside this module: path inside the set's folder, bytes, sha256 and, if it can
+be downloaded, GitHub repository, commit and path. Only someone who has read the bytes may write down a sha256.
 """
 
 from __future__ import annotations

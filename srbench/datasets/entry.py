@@ -1,4 +1,4 @@
-"""What a set of images is made of: its entry in the catalog, its files, the archive that it comes in."""
+"""What a set of images consists of: its entry in the catalog, its files, and the archive that it comes in."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ class File:
     """One file of a set.
 
     Attributes:
-        path: inside the set's folder, with ``/``; HR images lie in ``HR/``, what comes with them elsewhere.
+        path: inside the set's folder, with ``/``; HR images are in ``HR/``, anything that comes with them is elsewhere.
         size: bytes.
         sha256: of the whole file, in hexadecimal.
-        url: where it is downloaded from; empty where it comes with another package.
+        url: where it is downloaded from; empty if it comes with another package.
     """
 
     path: str
@@ -37,7 +37,7 @@ class File:
 
     @property
     def hr(self) -> bool:
-        """Whether it is an HR image, and not something that comes with them."""
+        """Whether it is an HR image rather than something that comes with them."""
         return "/" not in self.path or self.path.startswith("HR/")
 
 
@@ -47,8 +47,8 @@ class Archive:
 
     Attributes:
         url: where it is downloaded from.
-        size: bytes; 0 where not known.
-        sha256: of the zip file; None where nobody has read the bytes: the set stays unverified.
+        size: bytes; 0 if unknown.
+        sha256: of the zip file; None if nobody has read the bytes yet, so that the set is unverified.
         inner: the folder inside the archive that becomes the set's ``HR`` folder.
     """
 
@@ -60,23 +60,23 @@ class Archive:
 
 @dataclass(frozen=True)
 class Dataset:
-    """What a caller must know of a set.
+    """What a caller needs to know about a set.
 
     Attributes:
-        name: the field's name in lower case.
+        name: its usual name, in lower case.
         title: authors, venue and year.
         folder: the folder's name under the data root, as ``srbench data get`` makes it.
-        split: what it is for: training on a test set makes its figures worthless.
+        split: what it is for; training on a test set makes its figures worthless.
         count: number of HR images.
         licence: of the images.
         homepage: the official page.
         manual: how to get it by hand, a phrase that begins with a verb.
         default_protocol: the preset under which its figures are usually published.
-        numbered: a pattern such as ``"%04d.png"`` where the HR images' names are numbers, counted from ``first``.
-        listed: its files stand in ``<name>.tsv`` of this package.
+        numbered: a pattern such as ``"%04d.png"`` if the HR images' names are numbers, counted from ``first``.
+        listed: whether its files are in ``<name>.tsv`` of this package.
         archive: the zip file that it comes in.
-        aliases: other places of its folder under the data root.
-        listing: its files, for a set that is in no ``.tsv``.
+        aliases: other names that its folder may have under the data root.
+        listing: its files, for a set without a ``.tsv``.
     """
 
     name: str
@@ -97,19 +97,19 @@ class Dataset:
 
     @cached_property
     def files(self) -> tuple[File, ...]:
-        """Every file of the set with its sha256; empty where nobody has read them."""
+        """Every file of the set with its sha256; empty if nobody has read them yet."""
         return self.listing or (_read_listing(self.name) if self.listed else ())
 
     @cached_property
     def names(self) -> tuple[str, ...]:
-        """File names of the HR images; empty where they are not known."""
+        """File names of the HR images; empty if they are unknown."""
         if self.numbered:
             return tuple(self.numbered % number for number in range(self.first, self.first + self.count))
         return tuple(file.name for file in self.files if file.hr)
 
     @property
     def hashed(self) -> bool:
-        """Whether every image's sha256 is known beforehand."""
+        """Whether the sha256 of every image is known in advance."""
         return bool(self.files)
 
     @property

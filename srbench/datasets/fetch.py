@@ -1,4 +1,4 @@
-"""Downloads of the catalog's sets: into a temporary folder, checked, and only then moved to where they belong."""
+"""Downloads of the catalog's sets: into a temporary folder, verified, and only then moved into place."""
 
 from __future__ import annotations
 
@@ -33,17 +33,17 @@ Advance = Callable[[int], object]
 
 
 def fetch(dataset: str | Dataset, root: Path | str | None = None, progress: bool = False) -> Path:
-    """Download what is missing of a set and return the folder of its HR images.
+    """Download what a set lacks and return the folder of its HR images.
 
     Args:
-        dataset: a catalog name, or an entry of one's own.
-        root: the data root to put it under; without it ``SRBENCH_DATA``, else the download cache.
+        dataset: a catalog name, or an entry of your own.
+        root: the data root to put it under; by default ``SRBENCH_DATA``, else the download cache.
         progress: draw a bar on standard error.
 
     Raises:
-        UnavailableError: no source is known or none answers; the message has the manual way.
+        UnavailableError: no source is known or none answers; the message says how to get it by hand.
         InputError: a download that is cut off or not what the catalog says (expected and got), an archive with an entry
-            that would leave its folder, a full disk, or another image already at that place. Nothing is kept then.
+            that would leave its folder, a full disk, or a different image already in that place. Nothing is kept.
     """
     entry = get_dataset(dataset) if isinstance(dataset, str) else dataset
     top = data_roots(root)[0]
@@ -77,12 +77,13 @@ def download(url: str, path: Path, size: int, expected: str | None, advance: Adv
     Args:
         url: http or https.
         path: the file to write; the caller's temporary one.
-        size: bytes expected; 0 where not known.
-        expected: sha256; None where not known, then anything is taken.
-        advance: called with the bytes of each piece.
+        size: bytes expected; 0 if unknown.
+        expected: sha256; None if unknown, and then anything is accepted.
+        advance: called with the number of bytes in each piece.
 
     Raises:
-        UnavailableError: the source does not answer or has no such file. InputError: wrong size or sha256.
+        UnavailableError: the source does not answer or has no such file.
+        InputError: wrong size or sha256.
     """
     import pooch
     import requests
@@ -109,7 +110,7 @@ def download(url: str, path: Path, size: int, expected: str | None, advance: Adv
 def _fault(url: str, size: int, got: int, error: Any) -> SrbenchError:
     if error.response is not None:
         return UnavailableError("unavailable", f"{url} answered {error.response.status_code} {error.response.reason}")
-    # A piece that ends early is not handed on: urllib3 alone knows how many bytes came.
+    # A piece that ends early is not passed on: only urllib3 knows how many bytes came.
     inner = [part for outer in error.args for part in (outer, *getattr(outer, "args", ()))]
     got = max([got, *(part.partial for part in inner if isinstance(getattr(part, "partial", None), int))])
     if got:

@@ -1,4 +1,4 @@
-"""Sets of images on this machine: by catalog name, or any folder. Only paths are held, never images."""
+"""Sets of images on this machine: by catalog name, or any folder. It holds paths, never images."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ class ImageSet:
     """The HR images of one set.
 
     Attributes:
-        name: the catalog's name; ``dir-<folder>`` for a folder of the user's own.
+        name: the catalog's name; ``dir-<folder>`` for a folder of the user's.
         paths: the HR files in natural order.
-        entry: the catalog's entry; None for a folder of the user's own.
+        entry: the catalog's entry; None for a folder of the user's.
     """
 
     name: str
@@ -38,7 +38,7 @@ class ImageSet:
 
     @property
     def folder(self) -> Path:
-        """The folder that the HR images lie in."""
+        """The folder with the HR images."""
         return self.paths[0].parent
 
     def hashes(self) -> dict[str, str]:
@@ -56,7 +56,7 @@ class ImageSet:
         return self.entry is not None and self.entry.hashed
 
     def check(self) -> None:
-        """Raise InputError where an image is not the one that the catalog means; needs no network."""
+        """Raise InputError if an image is not the one in the catalog; needs no network."""
         if self.entry is None:
             return
         expected = {file.name.lower(): file for file in self.entry.files}
@@ -87,7 +87,8 @@ class ImageSet:
         """The LR image of ``hr_path``: ``babyx4.png``, ``baby_x4.png`` or ``baby.png`` in ``lr_folder(scale)``.
 
         Raises:
-            UnavailableError: no LR folder at this scale. InputError: the folder has no image of that name.
+            UnavailableError: no LR folder at this scale.
+            InputError: the folder has no image of that name.
         """
         folder = self.lr_folder(scale)
         if folder is None:
@@ -107,12 +108,12 @@ class ImageSet:
 
 @dataclass(frozen=True)
 class Located:
-    """Where a set of the catalog lies, and how much of it.
+    """Where a set of the catalog is, and how much of it.
 
     Attributes:
-        folder: the HR folder; None where there is none.
+        folder: the HR folder; None if there is none.
         paths: the HR files found, in natural order.
-        missing: names of HR files that are not there; empty where the catalog knows no names.
+        missing: names of HR files that are not there; empty if the catalog knows no names.
         expected: how many images there should be.
     """
 
@@ -123,12 +124,12 @@ class Located:
 
     @property
     def complete(self) -> bool:
-        """Whether every image is there, and none too many."""
+        """Whether every image is there and nothing else."""
         return len(self.paths) == self.expected
 
 
 def data_roots(data_root: Path | str | None = None) -> list[Path]:
-    """The folders that sets are looked for in: the one named, or ``SRBENCH_DATA``; then the download cache."""
+    """The folders to search for sets: the given one, or ``SRBENCH_DATA``; then the download cache."""
     named = data_root or os.environ.get("SRBENCH_DATA")
     cache = cache_root() / "datasets"
     return [Path(named).expanduser(), cache] if named else [cache]
@@ -152,8 +153,9 @@ def find_dataset(spec: str | Path, data_root: Path | str | None = None) -> Image
     A catalog name wins over a folder of that name in the current folder; write ``./set5`` for the folder.
 
     Raises:
-        UnknownNameError: neither a name nor a folder. UnavailableError: a set that is not here, or not whole.
-        InputError: a folder that cannot be read, has no images, or two images of one stem.
+        UnknownNameError: neither a name nor a folder.
+        UnavailableError: a set that is not here, or not complete.
+        InputError: a folder that cannot be read, has no images, or has two images with the same stem.
     """
     name = str(spec)
     if name.lower() in CATALOG and not isinstance(spec, Path):
@@ -165,7 +167,7 @@ def find_dataset(spec: str | Path, data_root: Path | str | None = None) -> Image
 
 
 def find_datasets(spec: str, data_root: Path | str | None = None) -> list[ImageSet]:
-    """The sets of a specification such as ``"t91+bsds200"``; a folder whose own name holds ``+`` is taken whole."""
+    """The sets of a specification such as ``"t91+bsds200"``; a folder whose name contains ``+`` is taken as one."""
     if Path(spec).expanduser().is_dir():
         return [find_dataset(spec, data_root)]
     parts = [part.strip() for part in spec.split("+") if part.strip()]
@@ -175,10 +177,10 @@ def find_datasets(spec: str, data_root: Path | str | None = None) -> list[ImageS
 
 
 def from_folder(folder: Path) -> ImageSet:
-    """The images that lie directly in a folder, or in its folder ``HR`` where it has none itself; hidden files are left out.
+    """The images directly in a folder, or in its subfolder ``HR`` if it has none itself; hidden files are ignored.
 
     Raises:
-        InputError: no such folder, not readable, no images, two images of one stem.
+        InputError: no such folder, not readable, no images, or two images with the same stem.
     """
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; expected a folder of images")

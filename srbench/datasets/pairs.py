@@ -1,4 +1,4 @@
-"""LR/HR pairs of a protocol, one image at a time: memory is flat in the number of images."""
+"""LR/HR pairs of a protocol, one image at a time, so that memory does not grow with the number of images."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class Sample:
 
     Attributes:
         name: the HR file's stem.
-        hr: uint8 ``(H, W, 3)``; ``(H, W)`` uint8 luma where the protocol has Y alone.
-        lr: uint8 ``(H/scale, W/scale, 3)``; float64 ``(H/scale, W/scale)`` on the 0–255 scale where LR is not rounded.
+        hr: uint8 ``(H, W, 3)``; ``(H, W)`` uint8 luma if the protocol only has Y.
+        lr: uint8 ``(H/scale, W/scale, 3)``; float64 ``(H/scale, W/scale)`` on the 0–255 scale if LR is not rounded.
     """
 
     name: str
@@ -32,13 +32,15 @@ class Sample:
 
 
 def prepare_hr(image: npt.NDArray[np.uint8], scale: int, protocol: Protocol) -> npt.NDArray[np.uint8]:
-    """HR as the protocol measures it: gray policy, crop to the modulus, and 8-bit luma where Y is all there is.
+    """HR as the protocol measures it: gray policy, crop to the modulus, and 8-bit luma if the protocol only has Y.
 
     Args:
         image: uint8 ``(H, W)`` or ``(H, W, 3)``.
+        scale: the upscaling factor.
+        protocol: gives the gray policy, the modulus and the border.
 
     Raises:
-        InputError: nothing would be left inside the border.
+        InputError: nothing would be left once the border is cropped.
     """
     if protocol.y_only and image.ndim == 3:
         image = np.floor(luma(image) + 0.5).astype(np.uint8)

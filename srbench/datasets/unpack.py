@@ -1,4 +1,4 @@
-"""Zip archives from elsewhere: unpacked only where no entry leaves the folder that it is unpacked into."""
+"""Zip archives from elsewhere: unpacked only if no entry would leave the target folder."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from srbench.errors import InputError
 
 
 def unpack(archive: Path, folder: Path) -> None:
-    """Unpack a zip archive into an empty folder. Every entry is looked at before the first is written.
+    """Unpack a zip archive into an empty folder. Every entry is checked before the first is written.
 
     Raises:
         InputError: an absolute path, ``..``, a link, an encrypted or damaged entry, or no zip archive at all.

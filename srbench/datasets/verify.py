@@ -1,4 +1,4 @@
-"""Whether a set on disk is the one that the catalog means: its count, and the sha256 of each file."""
+"""Whether a set on disk is the one in the catalog: its count, and the sha256 of each file."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ SUMS = "SHA256SUMS"
 
 @dataclass(frozen=True)
 class Verification:
-    """What was found of a set.
+    """What was found on disk.
 
     Attributes:
-        name: of the set.
-        folder: of its HR images; None where it is not there.
+        name: the set's.
+        folder: that of its HR images; None if it is not there.
         expected: number of HR images that the catalog names.
         found: number of images in the folder.
         missing: paths that are not there.
@@ -56,15 +56,15 @@ class Verification:
 
     @property
     def ok(self) -> bool:
-        """Whether all that can be checked holds."""
+        """Whether everything that can be checked is right."""
         return self.status in ("verified", "unverified")
 
 
 def verify(dataset: str | Dataset, root: Path | str | None = None) -> Verification:
-    """Read every file of a set again, without the cache of hashes, and compare.
+    """Read every file of a set again, bypassing the cache of hashes, and compare.
 
     Raises:
-        UnknownNameError: no such set. A set that is not there, or not whole, is a finding and no error.
+        UnknownNameError: no such set. (A set that is absent or incomplete is a finding, not an error.)
     """
     entry = get_dataset(dataset) if isinstance(dataset, str) else dataset
     found = locate(entry, data_roots(root))
@@ -101,7 +101,7 @@ def state(entry: Dataset, found: Located) -> State:
 
 
 def places(entry: Dataset, found: Located, hr_folder: Path) -> Iterator[tuple[File, Path]]:
-    """Where each file of the catalog lies or belongs, given the set's HR folder, which may be the set's folder itself."""
+    """Where each file of the catalog is or belongs, given the set's HR folder, which may be the set's folder itself."""
     there = {path.name.lower(): path for path in found.paths}
     top = hr_folder.parent if hr_folder.name.lower() == "hr" else hr_folder
     for file in entry.files:

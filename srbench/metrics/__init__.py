@@ -1,4 +1,4 @@
-"""Measures of a super-resolved image: one metric, one file.
+"""Metrics of a super-resolved image: one metric, one file.
 
 A metric is ``score(pair) → Tensor[N]`` with declared space, unit, direction, digits and version. The version is raised
 whenever a change moves a number, and with it the hash of every stored result.
@@ -23,7 +23,7 @@ class Pair:
         sr: ``(N, C, H, W)``; uint8, or float where the protocol measures unrounded luma.
         hr: like ``sr``.
         lr: ``(N, 3 or 1, H/scale, W/scale)`` that ``sr`` was made from, uint8 or float, or None where there is none.
-        scale: the enlargement.
+        scale: the upscaling factor.
     """
 
     sr: Tensor
@@ -34,21 +34,21 @@ class Pair:
 
 @dataclass(frozen=True)
 class Metric:
-    """What a caller must know of a metric.
+    """What a caller needs to know about a metric.
 
     Attributes:
-        name: the field's name in lower case.
-        score: ``score(pair)`` → float64 ``(N,)``; may raise UnavailableError (backbone not to be had) or InputError
+        name: its usual name, in lower case.
+        score: ``score(pair)`` → float64 ``(N,)``; may raise UnavailableError (no backbone weights) or InputError
             (image too small), with the reason.
-        space: ``"channel"`` sees what the protocol measures (Y or RGB, shaved); ``"rgb"`` sees 8-bit RGB images.
-        crop: ``"shave"`` sees images without the protocol's border, ``"full"`` whole ones.
+        space: ``"channel"`` sees what the protocol measures (Y or RGB); ``"rgb"`` sees 8-bit RGB images.
+        crop: ``"shave"`` sees images with the protocol's border cropped, ``"full"`` whole ones.
         unit: such as ``"dB"``, or ``""``.
-        higher_is_better: direction.
-        digits: decimals shown in a report.
+        higher_is_better: its direction.
+        digits: decimals that a report shows.
         version: raised by a change that moves a number.
         summary: one line for ``srbench ls metrics``.
         source: paper or DOI.
-        needs: which of ``"hr"`` and ``"lr"`` it uses.
+        needs: what it uses besides SR: ``"hr"``, ``"lr"`` or both.
     """
 
     name: str

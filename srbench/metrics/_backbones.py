@@ -1,10 +1,10 @@
-"""ImageNet convolutions of torchvision that LPIPS and the perceptual loss look through; never with random weights.
+"""torchvision's ImageNet convolutions, whose features LPIPS and the perceptual loss compare; never with random weights.
 
-Looked for in this order, and used only where the file's sha256 is the known one:
+They are looked for in this order, and a file is used only if its sha256 is the known one:
 
 1. the folder ``SRBENCH_WEIGHTS``: ``<name>_features.safetensors`` or torchvision's own file;
 2. torchvision's cache (``torch.hub.get_dir()/checkpoints``);
-3. torchvision's download, into that cache, given up soon where the network does not answer.
+3. torchvision's download, into that cache; it gives up soon if the network does not answer.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class _Source:
         builder: the function of ``torchvision.models``.
         file: torchvision's file name, which ends in the first digits of its sha256.
         megabytes: size of that file.
-        safetensors: sha256 of the ``<name>_features.safetensors`` with the convolutions alone, or ``""`` for none known.
+        safetensors: sha256 of the ``<name>_features.safetensors`` with the convolutions alone, or ``""`` if unknown.
     """
 
     builder: str

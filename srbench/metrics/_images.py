@@ -17,9 +17,10 @@ def check(metric: str, sr: Tensor, hr: Tensor, channels: tuple[int, ...] = (), m
 
     Args:
         metric: the name that messages begin with.
-        sr, hr: the images.
-        channels: the allowed C; any where it is empty.
-        minimum: the least height and width.
+        sr: the super-resolved images.
+        hr: the images they are compared with.
+        channels: the values of C that are allowed; empty for any.
+        minimum: the smallest height and width.
     """
     for name, image in (("SR", sr), ("HR", hr)):
         if image.ndim != 4 or 0 in image.shape:
@@ -46,7 +47,7 @@ def strips(height: int, rows: int, overlap: int = 0) -> Iterator[slice]:
 
 
 def numbers(metric: str, scores: Tensor) -> Tensor:
-    """The scores; UnavailableError where one is not a number, which is so where an image holds NaN or infinity."""
+    """The scores; UnavailableError if one is not a number, as happens when an image holds NaN or infinity."""
     if bool((scores.isnan() | scores.isneginf()).any()):
         raise _not_finite(metric)
     return scores

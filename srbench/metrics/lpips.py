@@ -1,11 +1,11 @@
-"""LPIPS: distance between the features of a classifier, weighted by what people see.
+"""LPIPS: distance between the features of a classifier, weighted to agree with human judgement.
 
 Zhang, Isola, Efros, Shechtman, Wang: The Unreasonable Effectiveness of Deep Features as a Perceptual Metric, CVPR 2018,
 arXiv:1801.03924. Version 0.1 of the authors' package ``lpips``, on RGB scaled to [−1, 1]; the trunk is torchvision's.
 
-Measured on the whole image: so the published values of bicubic ×4 (Set5 .3407, Set14 .4393, in SPSR's table) come out to
-the last digit, where LR is not rounded to 8 bits in between (with it, as in ``standard``, they are .3406 and .4401); with a
-border of 4 pixels left out they would be .3441 and .4405.
+Measured on the whole image, because that reproduces the published values of bicubic ×4 (Set5 .3407, Set14 .4393, in SPSR's
+table) to the last digit if LR is not rounded to 8 bits (if it is, as in ``standard``, they are .3406 and .4401). With a
+border of 4 pixels cropped they would be .3441 and .4405.
 """
 
 from __future__ import annotations
@@ -77,13 +77,14 @@ def lpips_distance(sr: Tensor, hr: Tensor, net: Net = "alex") -> Tensor:
     """LPIPS of each pair of images, float64 ``(N,)``; 0 for identical ones, smaller is better. Computed in float32.
 
     Args:
-        sr: ``(N, 3, H, W)`` RGB on the 0–255 scale, or ``(N, 1, H, W)`` gray, which is taken as RGB of three equal channels.
+        sr: ``(N, 3, H, W)`` RGB on the 0–255 scale, or ``(N, 1, H, W)`` gray, which is treated as RGB with three equal channels.
             At least 31×31 with alex, 16×16 with vgg.
         hr: like ``sr``.
         net: ``"alex"``, which papers report, or ``"vgg"``.
 
     Raises:
-        UnavailableError: the backbone's weights are not to be had. InputError: shapes do not fit.
+        UnavailableError: the backbone's weights are neither here nor downloadable.
+        InputError: shapes do not fit.
     """
     name = "lpips" if net == "alex" else f"lpips-{net}"
     check(name, sr, hr, channels=(1, 3), minimum=_NETS[net][3])

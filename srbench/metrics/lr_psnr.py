@@ -22,9 +22,9 @@ def lr_psnr(sr: Tensor, lr: Tensor, scale: int) -> Tensor:
 
     Args:
         sr: ``(N, C, H, W)`` on the 0–255 scale, whole.
-        lr: ``(N, C, H/scale, W/scale)``. Where it is uint8, SR is rounded to 8 bits while it is downscaled, as LR was;
-            where it is float, nothing is rounded.
-        scale: the enlargement.
+        lr: ``(N, C, H/scale, W/scale)``. If it is uint8, SR is rounded to 8 bits while it is downscaled, as LR was;
+            if it is float, nothing is rounded.
+        scale: the upscaling factor.
 
     Raises:
         InputError: LR does not have the size of SR over ``scale``, or another number of channels.

@@ -1,7 +1,7 @@
 """Full-reference metrics of the ``piq`` package that need no download, at its default settings.
 
 piq takes float images in [0, 1]. Each image is scored by itself, since piq's IW-SSIM, SR-SIM and DSS change with what
-else is in the batch. Gray images become RGB of three equal channels where a metric is defined on RGB.
+else is in the batch. Gray images become RGB with three equal channels for metrics that are defined on RGB.
 """
 
 from __future__ import annotations
@@ -23,9 +23,14 @@ class _Entry:
     """One function of piq.
 
     Attributes:
-        name: ours. function: piq's.
-        minimum: the least height and width: below it piq raises, answers NaN, or its filters reach over the whole image.
-        higher_is_better, digits, space, summary, source: as in Metric.
+        name: ours.
+        function: piq's.
+        minimum: the smallest height and width; below it piq raises, returns NaN, or its filters cover the whole image.
+        higher_is_better: as in Metric.
+        digits: as in Metric.
+        space: as in Metric.
+        summary: as in Metric.
+        source: as in Metric.
     """
 
     name: str

@@ -18,7 +18,7 @@ def squared_error(sr: Tensor, hr: Tensor) -> Tensor:
     """Mean squared difference of each pair of images, float64 ``(N,)``.
 
     Args:
-        sr: ``(N, C, H, W)`` on the 0–255 scale. Of two uint8 images the sum is one of integers, hence exact.
+        sr: ``(N, C, H, W)`` on the 0–255 scale. For two uint8 images the sum is one of integers, hence exact.
         hr: like ``sr``.
     """
     wide = torch.int32 if sr.dtype == hr.dtype == torch.uint8 else torch.float64
@@ -46,7 +46,8 @@ def psnr(sr: Tensor, hr: Tensor) -> Tensor:
         hr: like ``sr``.
 
     Raises:
-        InputError: shapes differ or are not of this form. UnavailableError: an image holds NaN or infinity.
+        InputError: shapes differ or are not of this form.
+        UnavailableError: an image holds NaN or infinity.
 
     >>> psnr(torch.zeros(1, 1, 4, 4), torch.full((1, 1, 4, 4), 255.0))
     tensor([0.], dtype=torch.float64)

@@ -27,7 +27,7 @@ _SIGMA = 1.5
 _C1 = (0.01 * PEAK) ** 2
 _C2 = (0.03 * PEAK) ** 2
 
-# Both passes are products with a small banded matrix, since those run several times faster than eleven shifted sums. A
+# Both passes are products with a small banded matrix, which is several times faster than eleven shifted sums. A
 # strip makes _ROWS rows of the map and then _COLUMNS columns at once; MKL is at its best where _ROWS is a multiple of 12.
 _ROWS = 24
 _COLUMNS = 8
@@ -54,7 +54,7 @@ class _Strips:
         self._rows = 0
 
     def _allocate(self, rows: int) -> None:
-        # Zeroed, for the columns past the width are read by windows whose result is thrown away.
+        # Zeroed because the columns past the width are read by windows whose result is discarded.
         maps, down, across = (
             torch.zeros(*shape, dtype=torch.float64, device=self.device)
             for shape in (
@@ -103,7 +103,8 @@ def ssim(sr: Tensor, hr: Tensor) -> Tensor:
         hr: like ``sr``.
 
     Raises:
-        InputError: shapes differ, are not of this form, or are below 11×11. UnavailableError: an image holds NaN.
+        InputError: shapes differ, are not of this form, or are below 11×11.
+        UnavailableError: an image holds NaN.
 
     >>> ssim(torch.ones(1, 1, 16, 16), torch.ones(1, 1, 16, 16))
     tensor([1.], dtype=torch.float64)

@@ -1,7 +1,7 @@
 """Networks and interpolators: one paper, one file.
 
 A network maps LR images ``(N, C, H, W)``, float in [0, 1], to SR images ``(N, C, scale·H, scale·W)``, not clamped.
-C is 1 (luma) or 3 (RGB). A pre-upsampled network takes the image already enlarged and keeps its size. Networks never
+C is 1 (luma) or 3 (RGB). A pre-upsampled network is given the image at its final size, upscaled by bicubic. Networks never
 pad, crop or convert colours; ``srbench.inference`` does.
 """
 
@@ -22,7 +22,13 @@ Channels = Literal["y", "rgb"]
 
 @dataclass(frozen=True)
 class Paper:
-    """Where an architecture was published. ``url`` is its arXiv or DOI address."""
+    """Where an architecture was published.
+
+    Attributes:
+        title: of the paper.
+        year: of publication.
+        url: its arXiv or DOI address.
+    """
 
     title: str
     year: int
@@ -31,25 +37,25 @@ class Paper:
 
 @dataclass(frozen=True)
 class Model:
-    """What a caller must know of an architecture.
+    """What a caller needs to know about an architecture.
 
     Attributes:
-        name: the field's name in lower case.
+        name: its usual name, in lower case.
         build: ``build(scale, **options)`` → a freshly initialised network; each option's default is the paper's.
         paper: its source.
         channels: what it was published on; a recipe may choose the other through the ``channels`` option.
         scales: the scales that it can be built for.
         parameters: exact number of trainable parameters per scale, of the default options.
         receptive_radius: pixels of its input, on each side, that can change one output pixel (a safe upper bound);
-            tiles overlap by as much. With the default options; a network whose options change it has an attribute of
-            this name, which goes before.
-        multiple_of: its input's height and width must be multiples of this; by scale where scales differ.
-        pre_upsampled: its input is the bicubic enlargement, at the output's size.
-        has_skip: the published network already adds its output to an enlarged input.
+            tiles overlap by as much. It holds for the default options; a network whose options change it has an
+            attribute of this name, which takes precedence.
+        multiple_of: its input's height and width must be multiples of this; a mapping from scale where scales differ.
+        pre_upsampled: its input is already upscaled, by bicubic, to the output's size.
+        has_skip: the published network already adds its output to the upscaled input.
         interpolator: it has no weights and works at any scale in ``scales``.
         multi_scale: one network serves every scale in ``scales``; its ``set_scale`` chooses.
-        options: names of build options besides ``channels`` and ``skip``, with their defaults.
-        counted: regular expression of the submodules that its printed mult-adds are a count of; all where empty.
+        options: build options besides ``channels`` and ``skip``, with their defaults.
+        counted: regular expression for the submodules that the paper's mult-adds count; empty for all.
     """
 
     name: str
@@ -134,11 +140,13 @@ def create_model(name: str, scale: int, **options: Any) -> nn.Module:
     Args:
         name: a registered model.
         scale: one of the model's scales.
-        options: the model's own options, ``channels="y"|"rgb"``, and ``skip="bicubic"`` which adds the network's output
-            to the bicubic enlargement of its input.
+        options: the model's own options; ``channels="y"`` or ``"rgb"``; and ``skip="bicubic"``, which adds the network's
+            output to its bicubically upscaled input.
 
     Raises:
-        UnknownNameError: no such model. InputError: no such option. UnavailableError: not at this scale.
+        UnknownNameError: no such model.
+        InputError: no such option.
+        UnavailableError: the model cannot be built at this scale.
     """
     from srbench.models._skip import BicubicSkip
 
@@ -157,5 +165,5 @@ def create_model(name: str, scale: int, **options: Any) -> nn.Module:
     if skip != "bicubic":
         raise InputError(f"skip must be 'bicubic' or 'none', not {skip!r}")
     if model.has_skip or model.interpolator:
-        raise InputError(f"{name} already adds its output to the enlarged input: leave out skip={skip!r}")
+        raise InputError(f"{name} already adds its output to the upscaled input: leave out skip={skip!r}")
     return BicubicSkip(network, 1 if model.pre_upsampled else scale)

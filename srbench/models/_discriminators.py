@@ -1,4 +1,4 @@
-"""Critics for adversarial training: SRGAN's with dense layers, and a fully convolutional one for any patch size.
+"""Discriminators for adversarial training: SRGAN's with dense layers, and a fully convolutional one for any patch size.
 
 Both share the eight convolutions 64 → 512 of SRGAN's discriminator (Ledig et al., arXiv:1609.04802): 3×3, every second
 one with stride 2, LeakyReLU of 0.2, a norm on all but the first. They give logits; the loss applies the sigmoid.
@@ -54,11 +54,11 @@ class VirtualBatchNorm(nn.Module):
 class Discriminator(nn.Module):
     """``(N, C, H, W)`` in [0, 1] → logits ``(N, 1)``, high for HR images.
 
-    With virtual batch norm a reference batch must be given by ``set_reference`` before the first ``forward``; its
-    statistics follow the weights, so that each ``forward`` runs it again. It is not part of the state dict.
+    Virtual batch norm needs a reference batch, set by ``set_reference`` before the first ``forward``; its
+    statistics depend on the weights, so each ``forward`` runs it again. It is not part of the state dict.
 
     Args:
-        head: what turns the 512 features at 1/16 size into ``(N, 1)``.
+        head: maps the 512 features at 1/16 of the size to ``(N, 1)``.
         norm: ``batch``, ``none`` (as Wasserstein with gradient penalty wants) or ``virtual``.
         channels: ``y`` or ``rgb``.
     """
@@ -81,7 +81,7 @@ class Discriminator(nn.Module):
         self.register_buffer("reference", None, persistent=False)
 
     def set_reference(self, batch: Tensor) -> None:
-        """The images ``(N, C, H, W)`` whose statistics virtual batch norm uses; without effect on other norms."""
+        """The images ``(N, C, H, W)`` whose statistics virtual batch norm uses; other norms ignore it."""
         self.reference = batch
 
     def forward(self, x: Tensor) -> Tensor:
@@ -118,7 +118,7 @@ class DenseHead(nn.Module):
 
 
 class ConvolutionalHead(nn.Module):
-    """Two 1×1 convolutions, 512 → 1024 → 1, and the mean over the image: any patch size."""
+    """Two 1×1 convolutions, 512 → 1024 → 1, and the mean over the image, for patches of any size."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Layers that compute the same as PyTorch's or the papers' in faster steps; ``_fused.py`` puts them in place."""
+"""Faster layers that compute the same as PyTorch's or the papers'; ``_fused.py`` puts them in place."""
 
 from __future__ import annotations
 
@@ -8,21 +8,25 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from srbench.models.fsrcnn import ReplicatedDeconvolution
+from srbench.models.fsrcnn import ReplicatedTransposedConvolution
 
 
-class ShuffledDeconvolution(nn.Module):
-    """A deconvolution of stride s as one convolution to s² phases and a pixel shuffle.
+class ShuffledTransposedConvolution(nn.Module):
+    """A transposed convolution of stride s as one convolution to s² phases and a pixel shuffle.
 
     Output s·i + a of an axis sums kernel taps a + p − s·u over the inputs i + u. Each phase has its own taps; those outside
-    the kernel are zero. ``pad`` continues the edges; :func:`continued` unless given.
+    the kernel are zero.
+
+    Args:
+        deconv: the layer to replace, whose parameters are shared.
+        pad: replicates the edges; :func:`continued` by default.
     """
 
     taps: Tensor
     inside: Tensor
 
     def __init__(
-        self, deconv: ReplicatedDeconvolution, pad: Callable[[Tensor, int, int], Tensor] | None = None
+        self, deconv: ReplicatedTransposedConvolution, pad: Callable[[Tensor, int, int], Tensor] | None = None
     ) -> None:
         super().__init__()
         self.pad = pad or continued
@@ -45,7 +49,7 @@ class ShuffledDeconvolution(nn.Module):
         self.register_buffer("inside", both.to(deconv.weight.dtype), persistent=False)
 
     def kernel(self) -> Tensor:
-        """The convolution's weight ``(outputs · scale², inputs, k, k)``, a function of the deconvolution's."""
+        """The convolution's weight ``(outputs · scale², inputs, k, k)``, a function of the transposed convolution's."""
         inputs, outputs = self.weight.shape[:2]
         gathered = self.weight.flatten(2)[..., self.taps].view(inputs, outputs, *self.inside.shape) * self.inside
         return gathered.permute(1, 2, 3, 0, 4, 5).flatten(0, 2)
@@ -55,13 +59,13 @@ class ShuffledDeconvolution(nn.Module):
         return F.pixel_shuffle(F.conv2d(self.pad(x, self.before, self.after), self.kernel(), bias), self.scale)
 
 
-class FixedDeconvolution(nn.Module):
-    """As ``ShuffledDeconvolution``, with the convolution's weight built once."""
+class FixedTransposedConvolution(nn.Module):
+    """As ``ShuffledTransposedConvolution``, with the convolution's weight built once."""
 
     kernel: Tensor
     bias: Tensor
 
-    def __init__(self, source: ShuffledDeconvolution) -> None:
+    def __init__(self, source: ShuffledTransposedConvolution) -> None:
         super().__init__()
         self.before, self.after, self.scale = source.before, source.after, source.scale
         self.register_buffer("kernel", source.kernel().detach().clone())
@@ -134,5 +138,5 @@ def is_replicated(conv: nn.Conv2d) -> bool:
 
 
 def is_gentle(prelu: nn.PReLU) -> bool:
-    """Whether ``max(x, slope · x)`` is the same."""
+    """Whether ``max(x, slope · x)`` computes the same."""
     return bool((prelu.weight <= 1).all())

@@ -1,4 +1,4 @@
-"""Linear layers that follow one another, folded into one; sums are made in float64."""
+"""Consecutive linear layers folded into one, in float64."""
 
 from __future__ import annotations
 
@@ -53,10 +53,10 @@ class Patches(nn.Module):
 
 
 @torch.no_grad()
-def fold_patches(enlarge: nn.Module, features: int, step: int) -> Patches:
-    """Any affine enlargement by ``step`` in which each input pixel makes its own patch, folded by feeding it unit vectors."""
-    like = next(enlarge.parameters())
-    exact = copy.deepcopy(enlarge).cpu().double()
+def fold_patches(upsample: nn.Module, features: int, step: int) -> Patches:
+    """Any affine upsampling by ``step`` whose input pixels map to separate patches, folded by feeding it unit vectors."""
+    like = next(upsample.parameters())
+    exact = copy.deepcopy(upsample).cpu().double()
     constant = exact(torch.zeros(1, features, 1, 1, dtype=torch.float64))
     answers = (
         exact(torch.eye(features, dtype=torch.float64)[..., None, None]) - constant
@@ -71,11 +71,13 @@ def fold_patches(enlarge: nn.Module, features: int, step: int) -> Patches:
 class FoldedTail(nn.Module):
     """Convolutions with zero padding and pixel shuffles in a row, as one convolution of LR features and one shuffle.
 
-    Near the border the layers' own zero paddings differ from one padding of the input, so that a frame as wide as the
-    folded kernel reaches is made by the layers themselves: 8 % of their work at 320×180 features.
+    Near the border the layers' own zero padding differs from padding the input once, so a frame as wide as the
+    folded kernel's reach is computed by the layers themselves: 8 % of their work at 320×180 features.
 
     Args:
-        layers: maps ``(N, features, H, W)`` to ``(N, planes, scale·H, scale·W)``. factor: multiplies the output.
+        layers: map ``(N, features, H, W)`` to ``(N, planes, scale·H, scale·W)``.
+        features: channels of the input.
+        factor: multiplies the output.
     """
 
     def __init__(self, layers: nn.Sequential, features: int, factor: float = 1.0) -> None:

@@ -1,8 +1,8 @@
-"""Exact rewrites: the same function of the same weights in fewer or faster steps, equal but for rounding (1e-5 on [0, 1]).
+"""Exact rewrites: the same function of the same weights in fewer or faster steps, equal except for rounding (1e-5 on [0, 1]).
 
 ============  =========================================================================================
-FSRCNN        the 9×9 deconvolution becomes a convolution at LR size to scale² channels and a pixel shuffle
-BTSRN         nearest neighbour + deconvolution, once or twice, becomes one 1×1 convolution and a pixel shuffle
+FSRCNN        the 9×9 transposed convolution becomes a convolution at LR size to scale² channels and a pixel shuffle
+BTSRN         nearest neighbour + transposed convolution, once or twice, becomes one 1×1 convolution and a pixel shuffle
 EDSR, MDSR    convolutions and shuffles after the body have no activation between them: one 5×5 convolution at LR size
 SRResNet      batch norm goes into the convolution before it
 DRRN          likewise inside a unit; the batch norm that sees the residual sum stays
@@ -25,27 +25,27 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from srbench.models._fast_layers import (
-    FixedDeconvolution,
+    FixedTransposedConvolution,
     ReplicatedConvolution,
-    ShuffledDeconvolution,
+    ShuffledTransposedConvolution,
     SlopedMaximum,
     is_gentle,
     is_replicated,
 )
 from srbench.models._folding import FoldedTail, fold_batch_norm, fold_patches, scaled
 from srbench.models._layers import ResidualBlock
-from srbench.models.btsrn import BTSRN, Enlarge
+from srbench.models.btsrn import BTSRN, Upsample
 from srbench.models.drrn import DRRN
 from srbench.models.edsr import EDSR
-from srbench.models.fsrcnn import ReplicatedDeconvolution
+from srbench.models.fsrcnn import ReplicatedTransposedConvolution
 from srbench.models.mdsr import MDSR
 
 
 def fuse(network: nn.Module) -> nn.Module:
-    """A rewritten copy for inference, in eval mode; an equal copy where there is nothing to rewrite.
+    """A rewritten copy for inference, in eval mode; a plain copy if there is nothing to rewrite.
 
     Args:
-        network: of the registry, also inside a skip; left as it is. Batch norms are taken with their running statistics.
+        network: one from the registry, with or without a skip; it is not changed. Batch norms use their running statistics.
     """
     return _rewrite(copy.deepcopy(network).eval())
 
@@ -111,14 +111,14 @@ def _applies(module: nn.Module) -> bool:
     return type(module) in _RULES or _has_norm(module)
 
 
-def _deconvolution(module: nn.Module) -> nn.Module:
-    assert isinstance(module, ReplicatedDeconvolution)
-    return FixedDeconvolution(ShuffledDeconvolution(module))
+def _transposed(module: nn.Module) -> nn.Module:
+    assert isinstance(module, ReplicatedTransposedConvolution)
+    return FixedTransposedConvolution(ShuffledTransposedConvolution(module))
 
 
 def _btsrn(module: nn.Module) -> nn.Module:
     assert isinstance(module, BTSRN)
-    steps = [step.step for step in module.upsample if isinstance(step, Enlarge)]
+    steps = [step.step for step in module.upsample if isinstance(step, Upsample)]
     module.upsample = nn.Sequential(fold_patches(module.upsample, module.tail.in_channels, math.prod(steps)))
     return module
 
@@ -166,7 +166,7 @@ def _without_norms(layers: nn.Module) -> nn.Sequential:
 
 
 _RULES: dict[type[nn.Module], Callable[[Any], nn.Module]] = {
-    ReplicatedDeconvolution: _deconvolution,
+    ReplicatedTransposedConvolution: _transposed,
     BTSRN: _btsrn,
     EDSR: _edsr,
     MDSR: _mdsr,

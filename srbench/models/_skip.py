@@ -1,6 +1,6 @@
-"""A bicubic skip around any network: output = network(x) + bicubic enlargement of x.
+"""A bicubic skip around any network: output = network(x) + bicubically upscaled x.
 
-Not part of the papers that it is put around, hence an option that a recipe, a card and a leaderboard name.
+The papers do not have it, so it is an option that the recipe, the card and the leaderboard name.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from srbench.images import imresize, resize_weights
 from srbench.models._layers import MeanShifted
 
 _NEAR_ZERO = 0.001
-_REACH = 2  # an enlargement by an integer factor reads two pixels on each side
-_WINDOW = 8  # input pixels a product makes output of: best of 4–32 at 339×510
+_REACH = 2  # upscaling by an integer factor reads two pixels on each side
+_WINDOW = 8  # input pixels for each product: the best of 4–32 at 339×510
 
 
 class BicubicUpsample(nn.Module):
-    """Enlarges ``(N, C, H, W)`` by an integer exactly as ``srbench.images.imresize`` with mirrored edges; no weights.
+    """Upscales ``(N, C, H, W)`` by an integer exactly as ``srbench.images.imresize`` with mirrored edges; no weights.
 
-    (PyTorch's own bicubic has a = −0.75 and other edges.) Eager on a CPU it is ``imresize`` itself, whose strips stay in
-    cache. Elsewhere, and in a compiled graph, each axis is one product of overlapping windows with a fixed matrix: few
-    kernels, and no convolution, which a GPU would do in TF32. Autocast is off: bf16 would cost a grey level. The result
-    is float32, or float64 of float64.
+    (PyTorch's own bicubic has a = −0.75 and other edges.) In eager mode on a CPU it is ``imresize`` itself, whose strips
+    stay in cache. Elsewhere, and in a compiled graph, each axis is one product of overlapping windows with a fixed matrix:
+    few kernels, and no convolution, which a GPU would compute in TF32. Autocast is off because bf16 would cost a grey
+    level. The result is float32, or float64 if the input is.
     """
 
     band: Tensor
@@ -42,8 +42,8 @@ class BicubicUpsample(nn.Module):
         if x.dtype != torch.float64:
             x = x.float()
         if x.device.type == "cpu" and not torch.compiler.is_compiling():
-            enlarged: Tensor = imresize(x, float(self.scale))
-            return enlarged
+            upscaled: Tensor = imresize(x, float(self.scale))
+            return upscaled
         return self.by_windows(x)
 
     def by_windows(self, x: Tensor) -> Tensor:
@@ -67,10 +67,10 @@ def _mirrored(length: int, device: torch.device) -> Tensor:
 
 @torch.no_grad()
 def start_near_zero(network: nn.Module) -> None:
-    """Give the convolution that was registered last weights of deviation ``_NEAR_ZERO`` at most, and its bias alike.
+    """Scale the last registered convolution's weights to a standard deviation of at most ``_NEAR_ZERO``, and its bias alike.
 
-    A network whose output is added to the enlarged image has only the detail to find: it starts as that image and
-    not as noise. FSRCNN ×4 with a bicubic skip, 500 steps on T91, scored 29.39, 29.45, 29.29 and 29.18 dB on Set5 with
+    A network whose output is added to the upscaled image only has to find the detail, so it starts as that image
+    rather than as noise. FSRCNN ×4 with a bicubic skip, 500 steps on T91, scored 29.39, 29.45, 29.29 and 29.18 dB on Set5 with
     deviations of 0.0003, 0.001, 0.01 and 0.03.
     """
     last = [m for m in network.modules() if isinstance(m, nn.Conv2d | nn.ConvTranspose2d)][-1]
@@ -83,17 +83,17 @@ class BicubicSkip(nn.Module):
     """``network(x) + bicubic(x)``; for a pre-upsampled network (``scale`` 1), ``network(x) + x``.
 
     The network's last layer starts near zero (``start_near_zero``), and a network that adds a mean colour stops doing
-    so, as the enlarged image brings it. Keys of the network stand under ``network.``.
+    so, as the upscaled image brings it. The network's keys begin with ``network.``.
 
     Args:
         network: maps ``(N, C, H, W)`` to ``(N, C, scale·H, scale·W)``.
-        scale: the enlargement, or 1.
+        scale: the upscaling factor, or 1.
     """
 
     def __init__(self, network: nn.Module, scale: int) -> None:
         super().__init__()
         self.network = network
-        self.enlarge = BicubicUpsample(scale) if scale > 1 else nn.Identity()
+        self.bicubic = BicubicUpsample(scale) if scale > 1 else nn.Identity()
         if isinstance(network, MeanShifted):
             network.add_mean = False
         start_near_zero(network)
@@ -101,4 +101,4 @@ class BicubicSkip(nn.Module):
             self.receptive_radius = network.receptive_radius
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.network(x) + self.enlarge(x)
+        return self.network(x) + self.bicubic(x)

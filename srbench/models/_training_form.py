@@ -1,7 +1,7 @@
 """A form of a network for training on a CPU: the same parameters, function and gradients, in faster steps.
 
-PyTorch's CPU kernels take long over PReLU's gradient (it branches on every sample), over replicated edges (autocast takes
-them in float32) and over FSRCNN's deconvolution. Elsewhere, and in networks without these layers, nothing changes.
+PyTorch's CPU kernels are slow for PReLU's gradient (it branches on every sample), replicated edges (autocast computes
+them in float32) and FSRCNN's transposed convolution. Elsewhere, and in networks without these layers, nothing changes.
 """
 
 from __future__ import annotations
@@ -14,18 +14,19 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from srbench.models._fast_layers import ShuffledDeconvolution, continued, is_replicated
-from srbench.models.fsrcnn import ReplicatedDeconvolution
+from srbench.models._fast_layers import ShuffledTransposedConvolution, continued, is_replicated
+from srbench.models.fsrcnn import ReplicatedTransposedConvolution
 
 
 def training_form(network: nn.Module) -> nn.Module:
-    """``network`` with quicker layers over its own parameters, so that an optimiser or an average sees the same tensors.
+    """``network`` with faster layers over its own parameters, so that an optimiser or an average sees the same tensors.
 
-    State dicts keep their keys, and gradients are equal but for rounding. Modules without such layers are ``network``'s own;
-    so is the whole where there are none, or where it is not on a CPU (but for the deconvolution, which pays on a GPU too).
+    State dicts keep their keys, and gradients are equal except for rounding. Modules without such layers are ``network``'s
+    own. ``network`` itself is returned if it has none, or if it is not on a CPU (except for the transposed convolution,
+    which gains on a GPU too).
     """
-    if type(network) is ReplicatedDeconvolution:
-        return ShuffledDeconvolution(network, ReplicatedEdges.pad)
+    if type(network) is ReplicatedTransposedConvolution:
+        return ShuffledTransposedConvolution(network, ReplicatedEdges.pad)
     parameter = next(network.parameters(), None)
     if parameter is not None and parameter.device.type == "cpu":
         if type(network) is nn.PReLU:
@@ -41,7 +42,7 @@ def training_form(network: nn.Module) -> nn.Module:
 
 
 class SlopedGradient(torch.autograd.Function):
-    """PReLU ``(N, C, ...)`` with one slope a channel, or one in all, whose gradient is made of whole passes without branches."""
+    """PReLU ``(N, C, ...)`` with one slope a channel or a single one; its gradient takes whole passes without branches."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, slope: Tensor) -> Tensor:

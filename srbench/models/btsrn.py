@@ -26,8 +26,8 @@ class PConv(nn.Module):
         return x + self.filter(F.relu(self.project(F.relu(x))))
 
 
-class Enlarge(nn.Module):
-    """The sum of nearest-neighbour enlargement and a deconvolution whose kernel is its stride."""
+class Upsample(nn.Module):
+    """The sum of nearest-neighbour upsampling and a transposed convolution whose kernel is its stride."""
 
     def __init__(self, step: int) -> None:
         super().__init__()
@@ -39,23 +39,25 @@ class Enlarge(nn.Module):
 
 
 class BTSRN(nn.Module):
-    """Six blocks at LR size, enlargement (×4 as ×2 twice), four blocks at HR size, added to the bicubic enlargement.
+    """Six blocks at LR size, upsampling (×4 as ×2 twice), four blocks at HR size, added to the bicubically upscaled input.
 
     The blocks alone have 409,600 weights, the 410K of the paper. Each block's second convolution starts at a tenth of
     Kaiming's, which keeps the sum of ten blocks without batch norm near its input; the last layer starts near zero.
 
     Args:
-        scale: 2, 3 or 4. width: channels between a block's two convolutions. channels: ``y`` or ``rgb``.
+        scale: 2, 3 or 4.
+        width: channels between a block's two convolutions.
+        channels: ``y`` or ``rgb``.
     """
 
     def __init__(self, scale: int, width: int = _WIDTH, channels: str = "rgb") -> None:
         super().__init__()
         planes = colours(channels)
         steps = {2: (2,), 3: (3,), 4: (2, 2)}[scale]
-        self.enlarge = BicubicUpsample(scale)
+        self.bicubic = BicubicUpsample(scale)
         self.head = conv3x3(planes, _FEATURES)
         self.lr_blocks = nn.Sequential(*(PConv(width) for _ in range(6)))
-        self.upsample = nn.Sequential(*(Enlarge(step) for step in steps))
+        self.upsample = nn.Sequential(*(Upsample(step) for step in steps))
         self.hr_blocks = nn.Sequential(*(PConv(width) for _ in range(4)))
         self.tail = conv3x3(_FEATURES, planes)
         with torch.no_grad():
@@ -67,7 +69,7 @@ class BTSRN(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         features = self.hr_blocks(self.upsample(self.lr_blocks(self.head(x))))
-        return self.tail(F.relu(features)) + self.enlarge(x)
+        return self.tail(F.relu(features)) + self.bicubic(x)
 
 
 MODELS.register(

@@ -16,8 +16,8 @@ _FEATURES = 128
 class DRRN(nn.Module):
     """B1U25: one recursive block of 25 units between a first and a last convolution, added to the pre-upsampled image.
 
-    Every convolution follows batch norm and ReLU, the first one included. The units share their two convolutions, while
-    each has batch norms of its own, as in the authors' network files: 297,216 convolution weights, 385 biases and 13,058
+    Every convolution follows batch norm and ReLU, the first one included. The units share their two convolutions, but
+    each has its own batch norms, as in the authors' network files: 297,216 convolution weights, 385 biases and 13,058
     scales and shifts. Convolutions start as He's for ReLU, the last one near zero.
     """
 

@@ -17,7 +17,10 @@ class EDSR(MeanShifted):
     """Mean shift, head, residual blocks with a long skip, sub-pixel tail.
 
     Args:
-        scale: 2, 3 or 4. features, blocks: width and depth. res_scale: factor on each block's residual.
+        scale: 2, 3 or 4.
+        features: channels inside the network.
+        blocks: number of residual blocks.
+        res_scale: factor on each block's residual.
         channels: ``y`` or ``rgb``.
     """
 

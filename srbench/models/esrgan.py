@@ -1,6 +1,6 @@
 """ESRGAN's generator, also trained for PSNR as RRDB (Wang et al.; ECCV workshops 2018, arXiv:1809.00219).
 
-State-dict keys and outputs equal BasicSR's ``RRDBNet`` at ×2 and ×4; its ×3 silently enlarges by 4, ours by 3.
+State-dict keys and outputs equal BasicSR's ``RRDBNet`` at ×2 and ×4; its ×3 silently upscales by 4, ours by 3.
 """
 
 from __future__ import annotations
@@ -48,13 +48,16 @@ class RRDB(nn.Module):
 
 
 class RRDBNet(nn.Module):
-    """Head, RRDBs under a long skip, nearest-neighbour enlargement with convolutions, tail.
+    """Head, RRDBs under a long skip, nearest-neighbour upsampling with convolutions, tail.
 
-    ×4 enlarges by 2 twice, ×3 by 3 once. ×2 folds 2×2 pixels into channels first, as BasicSR does, and then enlarges by
-    4: its input's height and width must be even.
+    ×4 upsamples by 2 twice, ×3 by 3 once. ×2 first folds 2×2 pixels into channels, as BasicSR does, and then upsamples
+    by 4, so its input's height and width must be even.
 
     Args:
-        scale: 2, 3 or 4. features, blocks, growth: width, RRDBs and channels that a dense block adds a convolution.
+        scale: 2, 3 or 4.
+        features: channels inside the network.
+        blocks: number of RRDBs.
+        growth: channels that each convolution of a dense block adds.
         channels: ``y`` or ``rgb``.
     """
 

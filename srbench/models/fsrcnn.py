@@ -1,4 +1,4 @@
-"""FSRCNN: SRCNN's work at LR size, enlarged by one deconvolution (Dong, Loy, Tang; ECCV 2016, arXiv:1608.00367)."""
+"""FSRCNN: SRCNN's work at LR size, upsampled by one transposed convolution (Dong, Loy, Tang; ECCV 2016, arXiv:1608.00367)."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from srbench.models._layers import colours
 _PAD = 2  # LR pixels that a kernel of 9 reaches at stride 2, the widest
 
 
-class ReplicatedDeconvolution(nn.ConvTranspose2d):
-    """A 9×9 deconvolution to exactly ``scale`` times the size, its input continued with replicated edges.
+class ReplicatedTransposedConvolution(nn.ConvTranspose2d):
+    """A 9×9 transposed convolution to exactly ``scale`` times the size; its input's edges are replicated.
 
     PyTorch's own pads with zeros, which darkens the border. Weights and keys are those of ``nn.ConvTranspose2d``.
     """
@@ -25,13 +25,17 @@ class ReplicatedDeconvolution(nn.ConvTranspose2d):
 
 
 class FSRCNN(nn.Module):
-    """Feature extraction 5×5, shrinking 1×1, ``m`` mappings 3×3, expanding 1×1, deconvolution 9×9; PReLU a channel.
+    """Feature extraction 5×5, shrinking 1×1, ``m`` mappings 3×3, expanding 1×1, transposed convolution 9×9; PReLU a channel.
 
-    Edges are replicated, as the authors' code does. As in the paper, convolutions start as He's for PReLU with slopes
-    of 0.25, the deconvolution as a Gaussian of 0.001, and biases at zero.
+    Edges are replicated, as the authors' code does. As in the paper, convolutions are initialised by He's rule for PReLU with
+    slopes of 0.25, the transposed convolution from a Gaussian of 0.001, and biases with zero.
 
     Args:
-        scale: 2, 3 or 4. d: features. s: features after shrinking. m: mapping layers. channels: ``y`` or ``rgb``.
+        scale: 2, 3 or 4.
+        d: channels of the extracted features.
+        s: channels after shrinking.
+        m: number of mapping layers.
+        channels: ``y`` or ``rgb``.
     """
 
     def __init__(self, scale: int, d: int = 56, s: int = 12, m: int = 4, channels: str = "y") -> None:
@@ -46,7 +50,7 @@ class FSRCNN(nn.Module):
                 nn.init.zeros_(conv.bias)
             layers += [conv, nn.PReLU(outputs)]
         self.body = nn.Sequential(*layers)
-        self.deconv = ReplicatedDeconvolution(d, planes, scale)
+        self.deconv = ReplicatedTransposedConvolution(d, planes, scale)
         nn.init.normal_(self.deconv.weight, std=0.001)
         if self.deconv.bias is not None:
             nn.init.zeros_(self.deconv.bias)

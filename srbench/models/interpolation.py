@@ -11,7 +11,7 @@ SCALES = (2, 3, 4, 8)
 
 
 class Interpolator(nn.Module):
-    """Enlarges ``(N, C, H, W)`` float by ``scale``, any number of channels; no weights."""
+    """Upscales a float ``(N, C, H, W)`` by ``scale``, with any number of channels; no weights."""
 
     def __init__(self, method: str, scale: int) -> None:
         super().__init__()
@@ -19,8 +19,8 @@ class Interpolator(nn.Module):
         self.scale = scale
 
     def forward(self, x: Tensor) -> Tensor:
-        enlarged: Tensor = imresize(x, float(self.scale), method=self.method)
-        return enlarged
+        upscaled: Tensor = imresize(x, float(self.scale), method=self.method)
+        return upscaled
 
 
 def _register(method: str, radius: int, paper: Paper) -> None:

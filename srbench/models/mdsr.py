@@ -1,4 +1,4 @@
-"""MDSR: one EDSR trunk with a head and a tail a scale (Lim, Son, Kim, Nah, Lee; CVPR workshops 2017, arXiv:1707.02921)."""
+"""MDSR: one EDSR trunk with a head and a tail for each scale (Lim, Son, Kim, Nah, Lee; CVPR workshops 2017, arXiv:1707.02921)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ class MDSR(MeanShifted):
     One set of weights serves ×2, ×3 and ×4; ``set_scale`` chooses which head and tail ``forward`` uses.
 
     Args:
-        scale: the scale to begin with. features, blocks: width and depth. channels: ``y`` or ``rgb``.
+        scale: the scale to begin with.
+        features: channels inside the network.
+        blocks: number of residual blocks.
+        channels: ``y`` or ``rgb``.
     """
 
     def __init__(self, scale: int, features: int = 64, blocks: int = 80, channels: str = "rgb") -> None:

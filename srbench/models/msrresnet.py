@@ -13,10 +13,13 @@ from srbench.models._layers import ResidualBlock, colours, conv3x3, scaled_kaimi
 
 
 class MSRResNet(nn.Module):
-    """Residual blocks between a head and a sub-pixel tail, added to the bilinear enlargement; LeakyReLU of 0.1.
+    """Residual blocks between a head and a sub-pixel tail, added to the bilinearly upscaled input; LeakyReLU of 0.1.
 
     Args:
-        scale: 2, 3 or 4. features, blocks: width and depth. channels: ``y`` or ``rgb``.
+        scale: 2, 3 or 4.
+        features: channels inside the network.
+        blocks: number of residual blocks.
+        channels: ``y`` or ``rgb``.
     """
 
     def __init__(self, scale: int, features: int = 64, blocks: int = 16, channels: str = "rgb") -> None:

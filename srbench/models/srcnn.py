@@ -1,4 +1,4 @@
-"""SRCNN: three convolutions on the bicubic enlargement (Dong, Loy, He, Tang; TPAMI 2016, arXiv:1501.00092)."""
+"""SRCNN: three convolutions on the bicubically upscaled image (Dong, Loy, He, Tang; TPAMI 2016, arXiv:1501.00092)."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ KERNELS = "9-5-5"
 class SRCNN(nn.Module):
     """Patch extraction, non-linear mapping, reconstruction; ``(N, C, H, W)`` to the same size.
 
-    Edges are replicated, as the authors' code does. The last layer starts at the paper's Gaussian of 0.001. The paper
-    starts the others there too, for 8·10⁸ back-propagations; they start as Kaiming's here, which a short training
-    needs.
+    Edges are replicated, as the authors' code does. The last layer is drawn from the paper's Gaussian of 0.001. The
+    paper draws the others from it too and trains for 8·10⁸ back-propagations; here they are Kaiming's, which a short
+    training needs.
     """
 
     def __init__(self, kernels: str | Sequence[int] = KERNELS, channels: str = "y") -> None:

@@ -31,14 +31,15 @@ class Block(nn.Module):
 
 
 class SRResNet(nn.Module):
-    """9×9 head, residual blocks under a long skip, enlargement, 9×9 tail; one PReLU slope a channel.
+    """9×9 head, residual blocks under a long skip, upsampling, 9×9 tail; one PReLU slope a channel.
 
     Args:
         scale: 2, 3 or 4.
         upsampler: ``pixelshuffle`` (the paper's) or ``upsampling``: nearest neighbour, then a convolution.
-        tail_activation: after each enlargement, ``prelu`` (the paper's) or ``lrelu``, LeakyReLU of 0.2, which has no
-            weights.
-        features, blocks: width, and residual blocks.
+        tail_activation: after each upsampling step, ``prelu`` (the paper's) or ``lrelu``, LeakyReLU of 0.2, which has
+            no weights.
+        features: channels inside the network.
+        blocks: number of residual blocks.
         channels: ``y`` or ``rgb``.
     """
 
@@ -57,7 +58,7 @@ class SRResNet(nn.Module):
         self.head = nn.Sequential(nn.Conv2d(planes, features, 9, padding=4), nn.PReLU(features))
         self.body = nn.Sequential(*(Block(features) for _ in range(blocks)))
         self.after_body = nn.Sequential(conv3x3(features, features), nn.BatchNorm2d(features))
-        self.upsample = nn.Sequential(*_enlargement(scale, features, upsampler, tail_activation))
+        self.upsample = nn.Sequential(*_upsampling(scale, features, upsampler, tail_activation))
         self.tail = nn.Conv2d(features, planes, 9, padding=4)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -65,7 +66,7 @@ class SRResNet(nn.Module):
         return self.tail(self.upsample(head + self.after_body(self.body(head))))
 
 
-def _enlargement(scale: int, features: int, upsampler: str, activation: str) -> list[nn.Module]:
+def _upsampling(scale: int, features: int, upsampler: str, activation: str) -> list[nn.Module]:
     if upsampler not in ("pixelshuffle", "upsampling"):
         raise InputError(f"upsampler must be 'pixelshuffle' or 'upsampling', not {upsampler!r}")
     if activation not in ("prelu", "lrelu"):

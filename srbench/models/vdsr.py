@@ -1,4 +1,4 @@
-"""VDSR: twenty convolutions find the residual of the bicubic enlargement (Kim, Lee, Lee; CVPR 2016, arXiv:1511.04587)."""
+"""VDSR: twenty convolutions find the residual of the bicubically upscaled image (Kim, Lee, Lee; CVPR 2016, arXiv:1511.04587)."""
 
 from __future__ import annotations
 
