@@ -36,8 +36,9 @@ def read_json(path: Path | str, what: str) -> dict[str, Any]:
         what: such as ``"a result"``, for the message.
 
     Raises:
-        FileNotFoundError: no such file. InputError: not a regular file, not UTF-8, not JSON, a key that comes twice, NaN,
-            an infinity (also by overflow, such as ``1e999``), more digits than 64 bits hold, too deep, or no object.
+        FileNotFoundError: no such file.
+        InputError: not a regular file, not UTF-8, not JSON, a key that comes twice, NaN, an infinity (also by overflow, such as
+            ``1e999``), more digits than 64 bits hold, nested too deeply, or not an object.
     """
 
     def load(text: str) -> Any:
