@@ -1,0 +1,47 @@
+"""The examples run, and what the documentation shows of their output is what they print."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+EXAMPLES = ROOT / "examples"
+
+
+def example(name: str, *arguments: str, timeout: float = 300) -> str:
+    """What an example prints when it is run as its docstring says."""
+    done = subprocess.run(
+        [sys.executable, str(EXAMPLES / name), *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=timeout,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.slow
+def test_why_psnr_differs_begins_with_the_record_of_standard() -> None:
+    rows = example("why_psnr_differs.py").splitlines()
+    from srbench.results import find_result
+
+    record = find_result("bicubic", "sample", 4, "standard.v1", root=ROOT / "results")
+    assert record is not None
+    assert f"| {record.mean('psnr'):.2f} | – | {record.mean('ssim'):.4f} |" in rows[2]
+    assert len(rows) == 12
+
+
+@pytest.mark.slow
+@pytest.mark.data
+def test_the_page_shows_what_the_example_prints(data_root: Path) -> None:
+    page = (ROOT / "docs/faq.md").read_text(encoding="utf-8")
+    (shown,) = re.findall(r"<!-- why:start -->\n(.*?)<!-- why:end -->", page, flags=re.DOTALL)
+    assert data_root.is_dir()
+    assert example("why_psnr_differs.py", "set5") == shown
