@@ -1,4 +1,4 @@
-"""Images: files, 8-bit ↔ float, BT.601 luma, crops; ``resize.py``'s MATLAB-exact ``imresize`` is part of this module.
+"""Images: 8-bit ↔ float, BT.601 luma, crops. Files (``imagefile.py``) and MATLAB's ``imresize`` (``resize.py``) are part of it.
 
 In a file an image is a NumPy uint8 array, ``(H, W, 3)`` RGB or ``(H, W)`` gray. Inside networks and metrics it is a
 torch tensor ``(N, C, H, W)``. torch is imported by the functions that need it, so that reports run without it.
@@ -6,17 +6,13 @@ torch tensor ``(N, C, H, W)``. torch is imported by the functions that need it, 
 
 from __future__ import annotations
 
-import io
-import re
-import struct
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from srbench.errors import InputError
-from srbench.files import write_bytes
+from srbench.imagefile import SUFFIXES, U8, list_images, read_image, write_image
 from srbench.resize import imresize, resize_weights
 
 if TYPE_CHECKING:
@@ -24,14 +20,11 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 __all__ = [
-    "SUFFIXES", "as_rgb", "crop_to_multiple", "imresize", "list_images", "luma", "planar", "read_image", "resize_weights", "rgb",
-    "shave", "to_array", "to_tensor", "write_image", "ycbcr",
+    "SUFFIXES", "U8", "as_rgb", "crop_to_multiple", "imresize", "list_images", "luma", "planar", "read_image", "resize_weights",
+    "rgb", "shave", "to_array", "to_tensor", "write_image", "ycbcr",
 ]  # fmt: skip
 
-U8 = npt.NDArray[np.uint8]
 ImageArray = TypeVar("ImageArray", bound=Any)
-
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 
 # BT.601 studio range: rows give Y, Cb, Cr of RGB in [0, 1] on the 0–255 scale (Y 16–235). MATLAB's rgb2ycbcr.
 _YCBCR = (
@@ -40,104 +33,6 @@ _YCBCR = (
     (112.0, -93.786, -18.214),
 )
 _OFFSET = (16.0, 128.0, 128.0)
-
-
-def list_images(folder: Path | str) -> list[Path]:
-    """The images of a folder in natural order (img_2 before img_10); hidden files are skipped."""
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder")
-    try:
-        found = [p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith(".")]
-    except PermissionError:
-        raise InputError(f"{folder}: the folder cannot be read (permission denied)") from None
-    return sorted(found, key=lambda p: [int(t) if t.isdigit() else t for t in re.split(r"(\d+)", p.name.lower())])
-
-
-def read_image(path: Path | str) -> U8:
-    """An image file as uint8 ``(H, W, 3)`` RGB or ``(H, W)`` gray.
-
-    Palettes become RGB, 1-bit becomes gray 0/255, an alpha channel that is opaque everywhere is dropped, and EXIF orientation
-    is applied. 16-bit, CMYK, transparent and animated images are refused, since any conversion would change the numbers.
-
-    Raises:
-        InputError: the message names the file and what was expected.
-    """
-    from PIL import Image, ImageOps, UnidentifiedImageError
-
-    path = Path(path)
-    try:
-        with Image.open(path) as file:
-            _refuse(path, file)
-            image = ImageOps.exif_transpose(file)
-            image.load()
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except UnidentifiedImageError:
-        raise InputError(f"{path}: not an image (expected one of {', '.join(s[1:] for s in SUFFIXES)})") from None
-    except Image.DecompressionBombError as error:
-        raise InputError(f"{path}: too large to be a test image ({error})") from None
-    except (
-        OSError,
-        SyntaxError,
-        ValueError,
-        EOFError,
-        TypeError,
-        KeyError,
-        IndexError,
-        OverflowError,
-        struct.error,
-    ) as error:
-        raise InputError(f"{path}: cannot be decoded, the file is damaged or cut off ({error})") from None
-    if "transparency" in image.info:  # a transparent colour or palette entries: PNG's tRNS, GIF's index
-        image = image.convert("LA" if image.mode in ("1", "L") else "RGBA")
-    elif image.mode in ("P", "PA"):
-        image = image.convert("RGBA" if image.mode == "PA" else "RGB")
-    if image.mode in ("RGBA", "LA"):
-        if image.getchannel("A").getextrema() != (255, 255):
-            raise InputError(f"{path}: has transparent pixels; expected an opaque image (flatten it first)")
-        image = image.convert(image.mode[:-1])
-    if image.mode == "1":
-        image = image.convert("L")
-    return np.array(image, dtype=np.uint8)
-
-
-def _refuse(path: Path, file: Any) -> None:
-    """Raise InputError for images with no exact 8-bit form."""
-    head = path.open("rb").read(26)
-    png_depth = head[24] if head[:4] == b"\x89PNG" and len(head) > 24 else 8
-    bits = getattr(file, "tag_v2", {}).get(258, (png_depth,))
-    depth = max(bits) if isinstance(bits, tuple) else bits
-    if depth > 8 or file.mode not in ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK"):
-        found = f"{depth}-bit" if depth > 8 else f"of mode {file.mode}"
-        raise InputError(f"{path}: is {found}; expected 8 bits a channel (convert it first)")
-    if file.mode == "CMYK":
-        raise InputError(f"{path}: is CMYK; expected RGB or gray (convert it with a colour profile first)")
-    if getattr(file, "n_frames", 1) > 1:
-        raise InputError(f"{path}: has {file.n_frames} frames; expected one image")
-
-
-def write_image(path: Path | str, image: U8) -> None:
-    """Write uint8 ``(H, W, 3)`` or ``(H, W)``; the suffix gives the format (WebP lossless, JPEG at quality 95).
-
-    The file appears whole or not at all; an OSError such as of a full disk names it.
-    """
-    from PIL import Image
-
-    path = Path(path)
-    if path.suffix.lower() not in SUFFIXES:
-        raise InputError(
-            f"{path}: cannot write {path.suffix or 'a file without suffix'}; expected {', '.join(SUFFIXES)}"
-        )
-    options: dict[str, Any] = {}
-    if path.suffix.lower() in (".jpg", ".jpeg"):
-        options = {"quality": 95, "subsampling": 0}
-    elif path.suffix.lower() == ".webp":
-        options = {"lossless": True}
-    format_ = Image.registered_extensions()[path.suffix.lower()]
-    encoded = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(image)).save(encoded, format=format_, **options)
-    write_bytes(path, encoded.getvalue())
 
 
 def as_rgb(image: U8) -> U8:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from functools import cache
 from typing import Any
 
@@ -24,9 +25,11 @@ _SPINS = 1000  # about 10 µs, a short operation's time
 
 
 def set_up_process() -> None:
-    """Both; before torch is imported, which takes the second over from the environment."""
+    """Set up all of it; before torch is imported, which takes the second over from the environment."""
     sleep_soon()
     keep_freed_memory()
+    # Pillow warns of large images on its own; here a limit of our own refuses them in one line.
+    warnings.filterwarnings("ignore", message=r"Image size \(\d+ pixels\) exceeds limit")
 
 
 def sleep_soon() -> None:

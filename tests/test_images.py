@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import os
+import tracemalloc
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -129,6 +131,100 @@ def test_images_that_are_refused(tmp_path: Path, name: str, make: object, words:
         read_image(tmp_path / name)
     assert name in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def _postscript(path: Path) -> None:
+    """Pillow would start Ghostscript for it, whatever it is called."""
+    path.write_text("%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EndComments\nshowpage\n%%EOF\n")
+
+
+def _gif(path: Path) -> None:
+    Image.fromarray(noise(8, 8)[..., 0]).save(path, format="GIF")
+
+
+def _pixels_changed(path: Path) -> None:
+    """A stored pixel changed and the decoder's own checksum put right, the chunk's not: Pillow decodes it."""
+    raw = b"".join(b"\0" + bytes(row) for row in noise(8, 8).reshape(8, 24))
+    Image.fromarray(noise(8, 8)).save(path, compress_level=0)
+    content = path.read_bytes()
+    changed = bytearray(raw)
+    changed[5] ^= 1
+    at = content.index(b"IDAT")
+    length = int.from_bytes(content[at - 4 : at], "big")
+    packed = zlib.compress(bytes(changed), 0)
+    assert len(packed) == length
+    path.write_bytes(content[: at + 4] + packed + content[at + 4 + length :])
+
+
+def _without_end(path: Path) -> None:
+    write_image(path, noise(8, 8))
+    path.write_bytes(path.read_bytes()[:-12])
+
+
+def _empty(path: Path) -> None:
+    write_image(path, noise(8, 8))
+    content = bytearray(path.read_bytes())
+    content[18:22] = bytes(4)  # BMP's width
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("name", "make", "words"),
+    [
+        ("postscript.png", _postscript, "not an image"),
+        ("gif.png", _gif, "not an image"),
+        ("changed.png", _pixels_changed, "checksum of its PNG chunk IDAT"),
+        ("without_end.png", _without_end, "cut off"),
+        ("nothing.bmp", _empty, "nothing.bmp"),
+        ("pipe.png", os.mkfifo, "not a regular file"),
+        ("folder.png", Path.mkdir, "not a regular file"),
+        ("device.png", lambda p: p.symlink_to("/dev/zero"), "not a regular file"),
+    ],
+)
+def test_files_from_strangers_are_refused_in_one_line(tmp_path: Path, name: str, make: object, words: str) -> None:
+    test_images_that_are_refused(tmp_path, name, make, words)
+
+
+def test_a_file_that_may_not_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_image(tmp_path / "a.png", noise(4, 4))
+
+    def denied(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", denied)
+    with pytest.raises(InputError, match=r"a\.png: the file cannot be read"):
+        read_image(tmp_path / "a.png")
+
+
+def test_a_bomb_is_refused_before_it_is_decoded(tmp_path: Path) -> None:
+    path = tmp_path / "bomb.png"
+    Image.new("1", (9000, 9000)).save(path)
+    assert path.stat().st_size < 20_000
+    tracemalloc.start()
+    with pytest.raises(InputError, match=r"9000×9000 pixels; expected at most 50,000,000"):
+        read_image(path)
+    assert tracemalloc.get_traced_memory()[1] < 2**20
+    tracemalloc.stop()
+
+
+def test_the_limit_of_pixels_can_be_chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_image(tmp_path / "a.png", noise(4, 5))
+    monkeypatch.setenv("SRBENCH_MAX_PIXELS", "20")
+    assert read_image(tmp_path / "a.png").shape == (4, 5, 3)
+    monkeypatch.setenv("SRBENCH_MAX_PIXELS", "19")
+    with pytest.raises(InputError, match="5×4 pixels; expected at most 19"):
+        read_image(tmp_path / "a.png")
+    for bad in ("0", "-1", "many", "1e3", "٣"):
+        monkeypatch.setenv("SRBENCH_MAX_PIXELS", bad)
+        with pytest.raises(InputError, match="SRBENCH_MAX_PIXELS"):
+            read_image(tmp_path / "a.png")
+
+
+def test_more_pixels_than_pillow_allows_can_be_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 9)
+    write_image(tmp_path / "a.png", noise(5, 5))
+    monkeypatch.setenv("SRBENCH_MAX_PIXELS", "25")
+    assert read_image(tmp_path / "a.png").shape == (5, 5, 3)
 
 
 def test_a_transparent_colour_that_no_pixel_has_is_dropped(tmp_path: Path) -> None:

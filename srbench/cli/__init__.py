@@ -6,6 +6,7 @@ SrbenchError becomes one line on standard error and exit code 1 here and nowhere
 from __future__ import annotations
 
 import importlib
+import os
 import pkgutil
 import sys
 from typing import Any
@@ -69,8 +70,14 @@ class Commands(click.Group):
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="srbench")
 @click.option("--debug", is_flag=True, help="Show the whole traceback of an error.")
+@click.option(
+    "--max-pixels",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Refuse images of more pixels (SRBENCH_MAX_PIXELS; 50000000 without it).",
+)
 @click.pass_context
-def main(ctx: click.Context, debug: bool) -> None:
+def main(ctx: click.Context, debug: bool, max_pixels: int | None) -> None:
     """Single-image super-resolution models, trained, measured and compared under one protocol.
 
     \b
@@ -82,4 +89,6 @@ def main(ctx: click.Context, debug: bool) -> None:
     from srbench.process import set_up_process
 
     ctx.obj = {"debug": debug}
+    if max_pixels is not None:  # in the environment, where processes that a command starts find it as well
+        os.environ["SRBENCH_MAX_PIXELS"] = str(max_pixels)
     set_up_process()

@@ -1,0 +1,183 @@
+"""Image files: listing, reading and writing them. Files come from strangers: a damaged or hostile one is one line with its name.
+
+Five formats are decoded and no other, whatever a file calls itself. How large an image is stands in its header and is looked
+at before anything is decoded; the checksums that a PNG carries are compared, as its decoder skips those of the pixels.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import stat
+import zlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+
+from srbench.errors import InputError
+from srbench.files import write_bytes
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+U8 = npt.NDArray[np.uint8]
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
+MAX_PIXELS = "SRBENCH_MAX_PIXELS"
+
+_FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP")  # Pillow knows fifty more, one of which starts another program
+_MOST_PIXELS = 50_000_000  # one and a half times 8K
+_PNG = b"\x89PNG\r\n\x1a\n"
+
+
+def list_images(folder: Path | str) -> list[Path]:
+    """The images of a folder in natural order (img_2 before img_10); hidden files are skipped."""
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder")
+    try:
+        found = [p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith(".")]
+    except PermissionError:
+        raise InputError(f"{folder}: the folder cannot be read (permission denied)") from None
+    return sorted(found, key=lambda p: [int(t) if t.isdecimal() else t for t in re.split(r"(\d+)", p.name.lower())])
+
+
+def max_pixels() -> int:
+    """The most pixels that an image may have: ``SRBENCH_MAX_PIXELS``, else 50 million; InputError where that is no number."""
+    named = os.environ.get(MAX_PIXELS, "")
+    if not named:
+        return _MOST_PIXELS
+    if not (named.isascii() and named.isdecimal() and len(named) < 16 and int(named)):
+        raise InputError(f"{MAX_PIXELS} = {named!r}; expected a whole number of at least 1")
+    return int(named)
+
+
+def read_image(path: Path | str) -> U8:
+    """An image file as uint8 ``(H, W, 3)`` RGB or ``(H, W)`` gray.
+
+    Palettes become RGB, 1-bit becomes gray 0/255, an alpha channel that is opaque everywhere is dropped, and EXIF orientation
+    is applied. 16-bit, CMYK, transparent and animated images are refused, since any conversion would change the numbers.
+
+    Raises:
+        InputError: the message names the file and what was expected.
+    """
+    from PIL import UnidentifiedImageError
+
+    path = Path(path)
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise InputError(f"{path}: not a regular file")
+        with path.open("rb") as file:
+            return _decode(path, file)
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except PermissionError:
+        raise InputError(f"{path}: the file cannot be read (permission denied)") from None
+    except UnidentifiedImageError:
+        raise InputError(f"{path}: not an image (expected one of {', '.join(s[1:] for s in SUFFIXES)})") from None
+    except (InputError, MemoryError):
+        raise
+    except Exception as error:  # whatever a decoder stumbles over: Pillow's raise some fifteen kinds
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise InputError(f"{path}: cannot be decoded, the file is damaged or cut off ({reason})") from None
+
+
+def _decode(path: Path, file: BinaryIO) -> U8:
+    from PIL import Image, ImageOps
+
+    most = max_pixels()
+    if Image.MAX_IMAGE_PIXELS is not None and most > Image.MAX_IMAGE_PIXELS:
+        Image.MAX_IMAGE_PIXELS = most  # Pillow's own limit, above which the caller has asked for more
+    depth = _check_png(path, file) if file.read(len(_PNG)) == _PNG else 8
+    file.seek(0)
+    try:
+        with Image.open(file, formats=_FORMATS) as opened:
+            _check_size(path, *opened.size, most)
+            _refuse(path, opened, depth)
+            image = ImageOps.exif_transpose(opened)
+            image.load()
+    except Image.DecompressionBombError:
+        raise InputError(f"{path}: has more than {most:,} pixels; --max-pixels or {MAX_PIXELS} allow more") from None
+    return _as_array(path, image)
+
+
+def _check_size(path: Path, width: int, height: int, most: int) -> None:
+    if width * height > most:
+        raise InputError(
+            f"{path}: has {width}×{height} pixels; expected at most {most:,} (--max-pixels or {MAX_PIXELS} allow more)"
+        )
+    if min(width, height) < 1:
+        raise InputError(f"{path}: has {width}×{height} pixels; expected at least one")
+
+
+def _check_png(path: Path, file: BinaryIO) -> int:
+    """Compare every chunk's checksum, from behind the signature to the end; the bits of a channel."""
+    depth = 8
+    while True:
+        head = file.read(8)
+        length, kind = int.from_bytes(head[:4]), head[4:]
+        # What comes next stands in the file: a length that lies about it does not make us reserve its memory.
+        content = file.read(length) if length < 2**31 else b""
+        if len(head) < 8 or len(content) < length:
+            raise InputError(f"{path}: cannot be decoded, the file is damaged or cut off (it ends within a PNG chunk)")
+        if zlib.crc32(content, zlib.crc32(kind)) != int.from_bytes(file.read(4)):
+            name = kind.decode("latin-1") if kind.isalpha() else kind.hex()
+            raise InputError(f"{path}: the file is damaged: the checksum of its PNG chunk {name} is another")
+        if kind == b"IHDR" and length > 8:
+            depth = content[8]
+        if kind == b"IEND":
+            return depth
+
+
+def _refuse(path: Path, file: Image.Image, png_depth: int) -> None:
+    """Raise InputError for images with no exact 8-bit form."""
+    bits = getattr(file, "tag_v2", {}).get(258, (png_depth,))
+    depth = max(bits) if isinstance(bits, tuple) else bits
+    if depth > 8 or file.mode not in ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK"):
+        found = f"{depth}-bit" if depth > 8 else f"of mode {file.mode}"
+        raise InputError(f"{path}: is {found}; expected 8 bits a channel (convert it first)")
+    if file.mode == "CMYK":
+        raise InputError(f"{path}: is CMYK; expected RGB or gray (convert it with a colour profile first)")
+    if (frames := getattr(file, "n_frames", 1)) > 1:
+        raise InputError(f"{path}: has {frames} frames; expected one image")
+
+
+def _as_array(path: Path, image: Image.Image) -> U8:
+    """The decoded image without palette and alpha."""
+    if "transparency" in image.info:  # a transparent colour or palette entries: PNG's tRNS
+        image = image.convert("LA" if image.mode in ("1", "L") else "RGBA")
+    elif image.mode in ("P", "PA"):
+        image = image.convert("RGBA" if image.mode == "PA" else "RGB")
+    if image.mode in ("RGBA", "LA"):
+        if image.getchannel("A").getextrema() != (255, 255):
+            raise InputError(f"{path}: has transparent pixels; expected an opaque image (flatten it first)")
+        image = image.convert(image.mode[:-1])
+    if image.mode == "1":
+        image = image.convert("L")
+    return np.array(image, dtype=np.uint8)
+
+
+def write_image(path: Path | str, image: U8) -> None:
+    """Write uint8 ``(H, W, 3)`` or ``(H, W)``; the suffix gives the format (WebP lossless, JPEG at quality 95).
+
+    The file appears whole or not at all; an OSError such as of a full disk names it.
+    """
+    from PIL import Image
+
+    path = Path(path)
+    if path.suffix.lower() not in SUFFIXES:
+        raise InputError(
+            f"{path}: cannot write {path.suffix or 'a file without suffix'}; expected {', '.join(SUFFIXES)}"
+        )
+    options: dict[str, Any] = {}
+    if path.suffix.lower() in (".jpg", ".jpeg"):
+        options = {"quality": 95, "subsampling": 0}
+    elif path.suffix.lower() == ".webp":
+        options = {"lossless": True}
+    format_ = Image.registered_extensions()[path.suffix.lower()]
+    encoded = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(image)).save(encoded, format=format_, **options)
+    write_bytes(path, encoded.getvalue())
