@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import csv
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from srbench.datasets.catalog import CATALOG, get_dataset
-from srbench.datasets.entry import Dataset
+from srbench.datasets.entry import Archive, Dataset, File
 from srbench.datasets.local import find_dataset, find_datasets
 from srbench.errors import InputError, UnavailableError, UnknownNameError
 
@@ -253,3 +254,17 @@ def test_sets_are_joined_by_plus(tmp_path: Path) -> None:
     assert [found.name for found in find_datasets(str(tmp_path / "a+b"))] == ["dir-a_b"]
     with pytest.raises(InputError, match="names no dataset"):
         find_datasets(" + ")
+
+
+@pytest.mark.parametrize(
+    "path", ["", "/etc/passwd", "../x.png", "HR/../../x.png", "HR\\..\\x.png", "C:x.png", "x\0.png"]
+)
+def test_a_path_of_an_entry_stays_in_its_folder(path: str) -> None:
+    with pytest.raises(InputError, match="no path inside"):
+        File(path, 1, "0" * 64)
+    with pytest.raises(InputError, match="no path inside"):
+        replace(get_dataset("set5"), folder=path)
+    with pytest.raises(InputError, match="no path inside"):
+        replace(get_dataset("set5"), aliases=("B", path))
+    with pytest.raises(InputError, match="no path inside"):
+        Archive("https://example.org/a.zip", 1, None, path)

@@ -6,23 +6,25 @@ import errno
 import hashlib
 import io
 import os
+import time
 import zipfile
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 
 import pytest
 from click.testing import CliRunner
 
+from srbench import download as downloads
 from srbench.cli import main
 from srbench.datasets import catalog
-from srbench.datasets import fetch as fetching
 from srbench.datasets.entry import Archive, Dataset, File
-from srbench.datasets.fetch import download, fetch
+from srbench.datasets.fetch import fetch
 from srbench.datasets.verify import verify
+from srbench.download import download
 from srbench.errors import InputError, UnavailableError
 
 IMAGES = {"HR/a.png": b"first" * 999, "HR/b.png": b"second" * 999, "LR_bicubic/X2/ax2.png": b"third" * 99}
@@ -60,7 +62,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
             """Silent."""
 
     monkeypatch.setenv("no_proxy", "127.0.0.1")
-    monkeypatch.setattr(fetching, "_PAUSE_S", 0.0)
+    monkeypatch.setattr(downloads, "_PAUSE_S", 0.0)
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
         state.url = f"http://127.0.0.1:{running.server_port}"
         thread = Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
@@ -206,8 +208,8 @@ def test_full_disk_stops_cleanly(server: Server, root: Path, monkeypatch: pytest
             raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr(fetching._Sink, "write", write)
-        patched.setattr(fetching._Sink, "check", lambda self, expected: expected)
+        patched.setattr(downloads._Sink, "write", write)
+        patched.setattr(downloads._Sink, "check", lambda self, expected: expected)
         with pytest.raises(InputError, match=r"no space left on the disk for tiny"):
             fetch(entry, root)
     assert list(root.iterdir()) == []
@@ -222,6 +224,44 @@ def test_real_write_to_a_full_device_is_not_retried(server: Server, tmp_path: Pa
     assert caught.value.errno == errno.ENOSPC
     assert len(server.asked) == 1
     assert not (tmp_path / "out").is_symlink()
+
+
+# Patience
+
+
+@pytest.mark.parametrize("limit", ["_STALL_S", "_TOTAL_S"])
+def test_a_server_that_sends_a_byte_now_and_then_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str
+) -> None:
+    """Each byte comes well within the time of an answer, so that only a limit of the whole ends it."""
+    stop = Event()
+
+    class Drip(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", "1000000")
+            self.end_headers()
+            with suppress(OSError):
+                while not stop.wait(0.05):
+                    self.wfile.write(b"x" * (1 << 12))
+
+        def log_message(self, *args: object) -> None:
+            """Silent."""
+
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    monkeypatch.setattr(downloads, limit, 0.5)
+    monkeypatch.setattr(downloads, "_SLOWEST", 1e9)
+    with ThreadingHTTPServer(("127.0.0.1", 0), Drip) as running:
+        thread = Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        begun = time.monotonic()
+        with pytest.raises(UnavailableError, match=r"is too slow: .* bytes came; given up"):
+            download(f"http://127.0.0.1:{running.server_port}/x", tmp_path / "x", 0, None)
+        assert time.monotonic() - begun < 10
+        stop.set()
+        running.shutdown()
+        thread.join()
+    assert list(tmp_path.iterdir()) == []
 
 
 # Archives

@@ -1,9 +1,10 @@
-"""The cache of sha256: remembered by size and time of change, never a reason to fail."""
+"""sha256 of images: few are read anew, many are remembered until anything about a file changes; never a reason to fail."""
 
 from __future__ import annotations
 
 import hashlib
 import os
+import time
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -12,12 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from srbench.datasets import hashes
-from srbench.datasets.local import ImageSet, find_dataset
+from srbench.datasets.local import find_dataset
 
 
 @pytest.fixture(autouse=True)
 def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SRBENCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(hashes, "_FEW", 0)  # any set is a large one
 
 
 def fill(folder: Path, *names: str) -> Path:
@@ -41,11 +43,10 @@ def test_digest_depends_on_names_and_bytes_and_not_on_order(contents: list[bytes
     assert hashes.digest_of(renamed) != hashes.digest_of(named)
 
 
-def settled(folder: Path) -> ImageSet:
-    """Images of another day: the cache does not trust files that were written this moment."""
-    for path in folder.iterdir():
-        os.utime(path, ns=(1_600_000_000_000_000_000, 1_600_000_000_000_000_000))
-    return find_dataset(folder)
+@pytest.fixture
+def tomorrow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The cache does not trust files that were written this moment."""
+    monkeypatch.setattr(hashes.time, "time_ns", lambda: time.clock_gettime_ns(time.CLOCK_REALTIME) + 10**13)
 
 
 def count_reads(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
@@ -55,8 +56,10 @@ def count_reads(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     return read
 
 
-def test_hashes_are_remembered_until_a_file_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    found = settled(fill(tmp_path / "mine", "a.png", "b.png"))
+def test_hashes_are_remembered_until_a_file_changes(
+    tmp_path: Path, tomorrow: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = find_dataset(fill(tmp_path / "mine", "a.png", "b.png"))
     read = count_reads(monkeypatch)
     assert found.hashes()["a.png"] == hashlib.sha256(b"a.png").hexdigest()
     assert len(read) == 2
@@ -64,12 +67,52 @@ def test_hashes_are_remembered_until_a_file_changes(tmp_path: Path, monkeypatch:
     assert len(read) == 2
     (tmp_path / "mine/a.png").write_bytes(b"other")
     assert found.hashes()["a.png"] == hashlib.sha256(b"other").hexdigest()
+    assert read[2:] == [tmp_path / "mine/a.png"]
+
+
+def test_files_written_this_moment_are_read_each_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = find_dataset(fill(tmp_path / "mine", "a.png"))
+    read = count_reads(monkeypatch)
     found.hashes()
-    assert read[2:] == [tmp_path / "mine/a.png"] * 2, "a file written this moment is read each time"
+    found.hashes()
+    assert len(read) == 2
 
 
-def test_broken_or_unwritable_cache_only_costs_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    found = settled(fill(tmp_path / "mine", "a.png"))
+@pytest.mark.parametrize("replaced", [False, True])
+def test_a_change_that_keeps_size_and_time_is_noticed(tmp_path: Path, tomorrow: None, replaced: bool) -> None:
+    path = fill(tmp_path / "mine", "a.png") / "a.png"
+    found = find_dataset(path.parent)
+    before, digest = path.stat(), found.hashes()["a.png"]
+    if replaced:
+        (tmp_path / "other").write_bytes(b"b.png")
+        (tmp_path / "other").replace(path)
+    else:
+        path.write_bytes(b"b.png")
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert (path.stat().st_size, path.stat().st_mtime_ns) == (before.st_size, before.st_mtime_ns)
+    assert found.hashes()["a.png"] == hashlib.sha256(b"b.png").hexdigest() != digest
+
+
+def test_a_small_set_is_read_anew_each_time_and_a_large_one_is_not(
+    tmp_path: Path, tomorrow: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = find_dataset(fill(tmp_path / "mine", "a.png", "b.png"))
+    read = count_reads(monkeypatch)
+    monkeypatch.setattr(hashes, "_FEW", 3)
+    found.hashes()
+    found.hashes()
+    assert len(read) == 4
+    assert not (tmp_path / "cache").exists()
+    monkeypatch.setattr(hashes, "_FEW_BYTES", 10)
+    found.hashes()
+    found.hashes()
+    assert len(read) == 6
+
+
+def test_broken_or_unwritable_cache_only_costs_time(
+    tmp_path: Path, tomorrow: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = find_dataset(fill(tmp_path / "mine", "a.png"))
     expected = {"a.png": hashlib.sha256(b"a.png").hexdigest()}
     assert found.hashes() == expected
     (memory,) = (tmp_path / "cache/hashes").iterdir()
@@ -85,17 +128,17 @@ def _hash_many(folder: str) -> str:
     return find_dataset(folder).digest
 
 
-def test_files_of_the_same_name_in_other_folders(tmp_path: Path) -> None:
+def test_files_of_the_same_name_in_other_folders(tmp_path: Path, tomorrow: None) -> None:
     one, other = fill(tmp_path / "one", "a.png"), fill(tmp_path / "other", "a.png")
     (other / "a.png").write_bytes(b"b.png")
-    found = [settled(one), settled(other)]
+    found = [find_dataset(one), find_dataset(other)]
     for _ in range(2):
         assert found[0].hashes() != found[1].hashes()
 
 
-def test_several_processes_share_the_cache(tmp_path: Path) -> None:
+def test_several_processes_share_the_cache(tmp_path: Path, tomorrow: None) -> None:
     folder = fill(tmp_path / "mine", *(f"{i}.png" for i in range(40)))
-    expected = settled(folder).digest
+    expected = find_dataset(folder).digest
     for memory in (tmp_path / "cache/hashes").iterdir():
         memory.unlink()
     with get_context("fork").Pool(4) as pool:

@@ -11,6 +11,16 @@ from pathlib import PurePosixPath
 from typing import Literal
 from urllib.parse import quote
 
+from srbench.errors import InputError
+
+
+def _check_inside(path: str) -> None:
+    """Raise InputError for a path that may lead out of the folder that it is joined to, on any system."""
+    parts = PurePosixPath(path).parts
+    if not parts or path.startswith("/") or ".." in parts or "\\" in path or ":" in path or "\0" in path:
+        raise InputError(f"{path!r} is no path inside a dataset's folder; expected one such as 'HR/baby.png'")
+
+
 Split = Literal["test", "val", "train"]
 
 
@@ -29,6 +39,9 @@ class File:
     size: int
     sha256: str
     url: str = ""
+
+    def __post_init__(self) -> None:
+        _check_inside(self.path)
 
     @property
     def name(self) -> str:
@@ -56,6 +69,9 @@ class Archive:
     size: int
     sha256: str | None
     inner: str
+
+    def __post_init__(self) -> None:
+        _check_inside(self.inner)
 
 
 @dataclass(frozen=True)
@@ -94,6 +110,10 @@ class Dataset:
     archive: Archive | None = None
     aliases: tuple[str, ...] = ()
     listing: tuple[File, ...] = ()
+
+    def __post_init__(self) -> None:
+        for folder in (self.folder, *self.aliases):
+            _check_inside(folder)
 
     @cached_property
     def files(self) -> tuple[File, ...]:

@@ -1,4 +1,6 @@
-"""sha256 of image files, remembered in the user cache by path, size and time of change.
+"""sha256 of image files; of large sets they are remembered in the user cache by path, size, inode and times of change.
+
+A set of a few files is read anew every time: that takes milliseconds, and bits that rot on a disk change no time.
 
 One small JSON a folder, replaced whole: several processes may write it at once, and the worst that can happen is that a
 hash is computed twice. Where the cache cannot be written, hashes are simply computed.
@@ -17,6 +19,8 @@ from pathlib import Path
 from srbench.files import write_text
 
 _CHUNK = 1 << 20
+_FEW = 500  # files, and bytes, of a folder whose hashes are not remembered
+_FEW_BYTES = 256 * 2**20
 # A file changed twice within one tick of the file system's clock keeps its time: so young a file is not remembered.
 _SETTLED_NS = 2_000_000_000
 
@@ -46,7 +50,7 @@ def digest_of(hashes: Mapping[str, str]) -> str:
 
 
 def sha256_of(paths: Iterable[Path]) -> dict[Path, str]:
-    """sha256 of each file, from the cache where size and time of change are as they were."""
+    """sha256 of each file; of many or large ones from the cache, where size, inode and times of change are as they were."""
     folders: dict[Path, list[Path]] = {}
     for path in paths:
         folders.setdefault(path.parent, []).append(path)
@@ -54,21 +58,25 @@ def sha256_of(paths: Iterable[Path]) -> dict[Path, str]:
 
 
 def _of_folder(folder: Path, files: list[Path]) -> dict[Path, str]:
+    facts = {path: path.stat() for path in files}
+    if len(files) < _FEW and sum(stat.st_size for stat in facts.values()) < _FEW_BYTES:
+        return {path: sha256(path) for path in files}
     # Resolved here, because a relative path names other files from another working folder.
     key = hashlib.sha256(os.fsencode(folder.resolve())).hexdigest()
     memory = cache_root() / "hashes" / f"{key}.json"
     known = _read(memory)
     found: dict[Path, str] = {}
     fresh: dict[str, list[int | str]] = {}
-    for path in files:
-        stat = path.stat()
+    for path, stat in facts.items():
+        # A tool that puts the time of change back changes the inode's own time (ctime) by that.
+        key_of_file = [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
         entry = known.get(path.name)
-        if isinstance(entry, list) and entry[:2] == [stat.st_size, stat.st_mtime_ns] and len(entry) == 3:
-            found[path] = str(entry[2])
+        if isinstance(entry, list) and entry[:-1] == key_of_file:
+            found[path] = str(entry[-1])
             continue
         found[path] = sha256(path)
-        if time.time_ns() - stat.st_mtime_ns > _SETTLED_NS:
-            fresh[path.name] = [stat.st_size, stat.st_mtime_ns, found[path]]
+        if time.time_ns() - max(stat.st_mtime_ns, stat.st_ctime_ns) > _SETTLED_NS:
+            fresh[path.name] = [*key_of_file, found[path]]
     if fresh:
         with suppress(OSError):
             write_text(memory, json.dumps(known | fresh))

@@ -18,7 +18,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from srbench.errors import UnavailableError, UnknownNameError
+from srbench.download import download, progress_bar
+from srbench.errors import SrbenchError, UnavailableError, UnknownNameError
 from srbench.files import replacing
 
 _TIMEOUT = 5.0  # seconds without an answer
@@ -130,16 +131,11 @@ def _sha256(path: Path, _changed: int) -> str:
 @cache
 def _download(url: str, target: Path, prefix: str) -> str:
     """Fetch a file to a temporary name, verify it, move it into place; the reason where that failed (asked once a process)."""
-    import pooch
-
     try:
-        with replacing(target) as staging:
-            pooch.HTTPDownloader(progressbar=True, timeout=_TIMEOUT)(url, str(staging), None)
-            found = _sha256(staging, staging.stat().st_mtime_ns)
-            if not found.startswith(prefix):
-                raise ValueError(f"it has sha256 {found[:16]}…, expected {prefix}…")
-    except ValueError as error:
-        return f"the download from {url} failed: {error}"
+        with replacing(target) as staging, progress_bar(target.name, 0, shown=True) as advance:
+            download(url, staging, 0, prefix, advance, _TIMEOUT)
+    except SrbenchError as error:
+        return f"the download failed: {error}"
     except OSError as error:
         return f"the download from {url} failed: {type(error).__name__}"
     return ""
