@@ -1,28 +1,19 @@
-"""Recipes: everything that decides what a training run learns, as one flat TOML file under zoo/recipes.
-
-``NAME.toml`` serves every model, ``MODEL.NAME.toml`` one model and goes before it. Besides the tables of a recipe's own
-keys there are two: ``[models.MODEL]``, values that one model needs otherwise, such as its peak learning rate, and
-``[cpu]``, the size that a CPU can bear: other patches, batches and steps, on images that hold such patches, and the loss
-that small crops need; ``[models.MODEL.cpu]`` has the last word on that size. What a run used is resolved to a flat recipe
-before training, and that is what its card stores.
-"""
+"""The keys of a recipe: everything that decides what a training run learns. A new key is written here and nowhere else."""
 
 from __future__ import annotations
 
-import tomllib
-from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from srbench.errors import InputError, UnknownNameError
-from srbench.home import home
-from srbench.training.tables import Adversarial, Perceptual
+from srbench.training.recipe.tables import Adversarial, Perceptual
 
 Size = Literal["full", "cpu"]
 CPU_KEYS = ("data", "val", "patch", "grow", "batch", "steps", "loss", "freeze_norm", "val_every", "log_every")
 """What ``[cpu]`` may change."""
+
+TABLES: dict[str, type[BaseModel]] = {"perceptual": Perceptual, "adversarial": Adversarial}
+"""The keys that are tables of keys of their own."""
 
 
 class Recipe(BaseModel):
@@ -150,7 +141,7 @@ class Recipe(BaseModel):
         for term in ("perceptual", "adversarial"):
             if term in self.loss and getattr(self, term) is None:
                 raise ValueError(f"the loss term {term!r} needs a table [{term}]")
-        if self.game and self.keep == "best":
+        if self.discriminator and self.keep == "best":
             raise ValueError("keep = 'best' by PSNR would keep an adversarial run's first weights; use keep = 'last'")
         return self
 
@@ -167,8 +158,8 @@ class Recipe(BaseModel):
         return self
 
     @property
-    def game(self) -> Adversarial | None:
-        """How generator and discriminator play, or None where the loss has no adversarial term."""
+    def discriminator(self) -> Adversarial | None:
+        """How the discriminator is built and trained, or None where the loss has no adversarial term."""
         return self.adversarial if "adversarial" in self.loss else None
 
     def stages(self) -> list[tuple[int, int, int]]:
@@ -176,125 +167,3 @@ class Recipe(BaseModel):
         patches = (self.patch, *self.grow)
         ends = [round(self.steps * (index + 1) / len(patches)) for index in range(len(patches))]
         return list(zip([0, *ends], ends, patches, strict=False))
-
-
-def recipe_folders() -> list[Path]:
-    """Where recipes are looked for: the working zoo first, then the source checkout's."""
-    checkout = Path(__file__).resolve().parents[2]
-    return list(dict.fromkeys([home() / "zoo" / "recipes", checkout / "zoo" / "recipes"]))
-
-
-def list_recipes(model: str) -> list[str]:
-    """Names of the recipes that serve a model, sorted."""
-    names = set()
-    for folder in recipe_folders():
-        for path in folder.glob("*.toml"):
-            owner, _, name = path.stem.rpartition(".")
-            if owner in ("", model):
-                names.add(name)
-    return sorted(names)
-
-
-def find_recipe(name: str, model: str) -> Path:
-    """The file of a recipe: a path to one, ``MODEL.NAME.toml`` or ``NAME.toml``.
-
-    Raises:
-        UnknownNameError: with the nearest recipe that serves the model.
-    """
-    if name.endswith(".toml"):
-        if not Path(name).is_file():
-            raise InputError(f"no recipe file {name}")
-        return Path(name)
-    for folder in recipe_folders():
-        for path in (folder / f"{model}.{name}.toml", folder / f"{name}.toml"):
-            if path.is_file():
-                return path
-    raise UnknownNameError("recipe", name, list_recipes(model), f"zoo/recipes for {model}")
-
-
-def load_recipe(name: str, model: str, changes: Iterable[str] = (), size: Size = "full") -> Recipe:
-    """The recipe called ``name``, resolved for one model.
-
-    Args:
-        name: a recipe of zoo/recipes or the path of a TOML file.
-        model: whose ``[models.MODEL]`` values apply.
-        changes: ``key=value``, read as TOML where that is possible and as text where not; ``loss.mse=0.1`` sets one
-            value of a table.
-        size: ``"cpu"`` puts the values of ``[cpu]`` in place before the changes; a recipe without that table has one size.
-
-    Raises:
-        InputError, UnknownNameError: no such recipe, not TOML, an unknown key (with the nearest) or a value that
-            cannot be used.
-    """
-    path = find_recipe(name, model)
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"recipe {path} is not TOML: {error}") from None
-    by_model, cpu = values.pop("models", {}), values.pop("cpu", {})
-    own = dict(by_model.get(model, {}))
-    own_cpu = own.pop("cpu", {})
-    for key in [*cpu, *own_cpu]:
-        if key not in CPU_KEYS:
-            raise UnknownNameError("key of [cpu]", key, CPU_KEYS, str(path))
-    values.setdefault("name", path.stem.rpartition(".")[2])
-    small = [cpu, own_cpu, {"size": "cpu"}] if size == "cpu" and (cpu or own_cpu) else []
-    for table in (own, *small):
-        values = merged(values, {key: _table(value) for key, value in table.items()})
-    return resolve(values, str(path), changes)
-
-
-def resolve(values: Mapping[str, Any], where: str, changes: Iterable[str] = ()) -> Recipe:
-    """Checked values with ``key=value`` changes applied; ``where`` names their source in an error."""
-    for change in changes:
-        values = merged(values, _read_change(change))
-    try:
-        return Recipe.model_validate(dict(values))
-    except ValidationError as error:
-        first = error.errors()[0]
-        table, entry = (*map(str, first["loc"][:2]), "", "")[:2]
-        entry = entry if table in _TABLES else ""
-        key = f"{table}.{entry}" if entry else table
-        if first["type"] == "extra_forbidden":
-            allowed = _TABLES[table].model_fields if entry else Recipe.model_fields
-            raise UnknownNameError(
-                "recipe key", entry or key, allowed, f"{table} of {where}" if entry else where
-            ) from None
-        held = values.get(table, {})
-        held = held.get(entry, {}) if entry and isinstance(held, dict) else held
-        given = f" = {held!r}" if table in values and not (isinstance(held, dict) and table in _TABLES) else ""
-        raise InputError(f"{where}: {key or 'recipe'}{given}: {first['msg'].removeprefix('Value error, ')}") from None
-
-
-def merged(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """``values`` with ``changes`` in place; a table is merged key by key unless the change gives a whole one."""
-    result = dict(values)
-    for key, value in changes.items():
-        result[key] = {**result.get(key, {}), **value[_PARTIAL]} if _is_partial(value) else value
-    return result
-
-
-_TABLES: dict[str, type[BaseModel]] = {"perceptual": Perceptual, "adversarial": Adversarial}
-_PARTIAL = "\0partial"
-
-
-def _table(value: Any) -> Any:
-    """A model's values of a table go into the recipe's table key by key."""
-    return {_PARTIAL: value} if isinstance(value, dict) else value
-
-
-def _is_partial(value: Any) -> bool:
-    return isinstance(value, dict) and _PARTIAL in value
-
-
-def _read_change(change: str) -> dict[str, Any]:
-    key, equals, text = change.partition("=")
-    key, text = key.strip(), text.strip()
-    if not equals or not key:
-        raise InputError(f"--set takes key=value, not {change!r}")
-    try:
-        value = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        value = text
-    table, _, entry = key.partition(".")
-    return {table: {_PARTIAL: {entry: value}}} if entry else {key: value}
