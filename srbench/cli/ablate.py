@@ -37,24 +37,24 @@ def command(
     """
     from srbench.inference import pick_device
     from srbench.stats import paired_test
-    from srbench.training.ablate import Outcome, ablate, cells, folder_of, outcomes, read_plan
-    from srbench.training.ablation_table import as_json as json_of
-    from srbench.training.ablation_table import make_table, markdown, write_table
-    from srbench.training.distributed import is_main
-    from srbench.training.settings import Settings
+    from srbench.training.after.ablate import AblationOutcome, ablate, cells, folder_of, outcomes, read_plan
+    from srbench.training.after.table import as_json as json_of
+    from srbench.training.after.table import make_table, markdown, write_table
+    from srbench.training.loop.distributed import is_main
+    from srbench.training.loop.options import RunOptions
 
     plan = read_plan(file)
     planned = cells(plan, "cpu" if pick_device(device).type == "cpu" else "full")
     folder = folder_of(plan)
 
-    def report(found: list[Outcome]) -> None:
+    def report(found: list[AblationOutcome]) -> None:
         write_table(folder, plan.name, found, paired_test)
 
     if only_table:
         found = outcomes(plan, planned)
     else:
-        settings = Settings(device=device, threads=threads, data_root=data_root, skip_bad=skip_bad)
-        found = ablate(plan, planned, settings, lambda text: click.echo(text, err=True), report)
+        options = RunOptions(device=device, threads=threads, data_root=data_root, skip_bad=skip_bad)
+        found = ablate(plan, planned, options, lambda text: click.echo(text, err=True), report)
     if not is_main():
         return
     if as_json:

@@ -17,11 +17,11 @@ from srbench.cli._common import data_root_option, print_table
 def command(checkpoints: tuple[str, ...], every: bool, zoo: Path | None, data_root: str | None) -> None:
     """Store CHECKPOINTS in half precision where PSNR changes by less than 0.002 dB.
 
-    Measured on the images that a checkpoint's training held back; the change is written to its card either way. Training
+    Measured on a checkpoint's validation images; the change is written to its card either way. Training
     does the same at its end, so this is for checkpoints of before. Results measured with the former file are made again by
     `srbench eval`.
     """
-    from srbench.training.half import halve
+    from srbench.training.after.half import halve
     from srbench.zoo import find_checkpoint, list_checkpoints
 
     if every == bool(checkpoints):

@@ -115,7 +115,7 @@ def _protocols(pattern: str) -> Rows:
 def _recipes(pattern: str) -> Rows:
     import tomllib
 
-    from srbench.training.recipe import recipe_folders
+    from srbench.training.recipe.load import recipe_folders
 
     rows: Rows = []
     for folder in recipe_folders():

@@ -14,7 +14,7 @@ from srbench.cli._common import json_option, print_json, print_table
 @json_option
 @click.pass_context
 def command(ctx: click.Context, as_json: bool) -> None:
-    """List the training runs in runs/: state, step, best PSNR on held-back images.
+    """List the training runs in runs/: state, step, best PSNR on validation images.
 
     \b
     srbench runs
@@ -22,7 +22,7 @@ def command(ctx: click.Context, as_json: bool) -> None:
     """
     if ctx.invoked_subcommand:
         return
-    from srbench.training.runs import list_runs
+    from srbench.training.after.runs import list_runs
 
     found = list_runs()
     if as_json:
@@ -44,8 +44,8 @@ def command(ctx: click.Context, as_json: bool) -> None:
 @json_option
 def show(run: str, out: Path | None, as_json: bool) -> None:
     """Draw RUN's curves and its sample images as a PNG file; works while it runs."""
-    from srbench.training.figures import draw_run
-    from srbench.training.runs import find_run
+    from srbench.training.after.figures import draw_run
+    from srbench.training.after.runs import find_run
 
     found = find_run(run)
     written = draw_run(found, out or found.folder / "curves.png")

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass, replace
+import tomllib
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from srbench.cli._common import data_root_option, device_option, print_json
+from srbench.errors import InputError
 
 if TYPE_CHECKING:
-    from srbench.models import Model
-    from srbench.training.recipe import Recipe
-    from srbench.training.settings import Settings
+    from srbench.training.loop.options import RunOptions
+    from srbench.training.zoo import RecipeRequest
     from srbench.zoo import Card
 
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     show_default="common",
     help="A recipe of zoo/recipes, or a file; with --all several, in turn.",
 )
-@click.option("--scale", type=int, help="The enlargement.")
+@click.option("--scale", type=int, help="The upscaling factor.")
 @click.option("--steps", type=int, help="Optimiser steps.")
 @click.option("--budget", metavar="TIME", help="Time a network, such as 20m or 2h, instead of a number of steps.")
 @click.option(
@@ -101,27 +101,23 @@ def command(
     what is in the zoo. It ends with the leaderboard on those of set5, set14 and sample that are here. Name the recipe of
     the parents before an adversarial one: --recipe common --recipe srgan --recipe esrgan.
     """
-    from srbench.training.settings import Settings
+    from srbench.training.loop.options import RunOptions
+    from srbench.training.zoo import RecipeRequest, train_model
 
-    if every == bool(model):
-        raise click.UsageError("name one MODEL, or give --all")
-    if model and len(recipes) > 1:
-        raise click.UsageError("one MODEL takes one --recipe; several go with --all")
-    if name and len(recipes) > 1:
-        raise click.UsageError("--name gives one recipe's checkpoints their name; several keep their own")
-    if every and overwrite:
-        raise click.UsageError("--all skips what is in the zoo: to train one network again, name it with --overwrite")
+    _refuse_contradictions(model, every, recipes, name, overwrite)
     if extend and (every or overwrite or budget or steps):
         raise click.UsageError(
             "--extend goes on with one run that is there: not with --all, --overwrite, --budget, --steps"
         )
-    asked = [Asked(recipe, scale, steps, data, seed, changes, size, device, name) for recipe in recipes]
-    settings = Settings(
+    given = {"scale": scale, "steps": steps, "data": data}
+    keys = {key: value for key, value in given.items() if value is not None} | read_changes(changes)
+    requests = [RecipeRequest(recipe, keys, size, device, seed, name or "") for recipe in recipes]
+    options = RunOptions(
         data_root=data_root,
         device=device,
         threads=threads,
         zoo=out,
-        resume=resume or every,
+        resume=resume,
         overwrite=overwrite,
         skip_bad=skip_bad,
         save_seconds=save_every,
@@ -131,119 +127,65 @@ def command(
         extend=_seconds(extend, "--extend"),
     )
     if model:
-        _report(_train_one(model, asked[0], settings), as_json)
+        _report(train_model(model, requests[0], options), as_json)
     else:
-        _train_all(asked, settings, as_json)
+        _train_all(requests, options, as_json)
 
 
-@dataclass(frozen=True)
-class Asked:
-    """What the options say of the recipe, which becomes another for each network."""
-
-    recipe: str
-    scale: int | None
-    steps: int | None
-    data: str | None
-    seed: int | None
-    changes: tuple[str, ...]
-    size: str
-    device: str
-    name: str | None
-
-    def resolve(self, model: str) -> tuple[Recipe, str]:
-        """The recipe of one network, and the recipe part of its checkpoint's name."""
-        from srbench.inference import pick_device
-        from srbench.training.perceptual import with_backbone
-        from srbench.training.recipe import Size, load_recipe
-
-        small: Size = (
-            "cpu" if self.size == "cpu" or (self.size == "auto" and pick_device(self.device).type == "cpu") else "full"
-        )
-        given = {"scale": self.scale, "steps": self.steps, "data": self.data, "seed": self.seed}
-        asked = [f"{key}={json.dumps(value)}" for key, value in given.items() if value is not None]
-        if self.data is not None and not isinstance(val := load_recipe(self.recipe, model, size=small).val, int):
-            asked.append(f"val={len(val)}")
-        recipe = with_backbone(load_recipe(self.recipe, model, [*asked, *self.changes], small))
-        return recipe, self.name or recipe.name + ("" if self.seed is None else f"-seed{self.seed}")
+def _refuse_contradictions(
+    model: str | None, every: bool, recipes: Sequence[str], name: str | None, overwrite: bool
+) -> None:
+    if every == bool(model):
+        raise click.UsageError("name one MODEL, or give --all")
+    if model and len(recipes) > 1:
+        raise click.UsageError("one MODEL takes one --recipe; several go with --all")
+    if name and len(recipes) > 1:
+        raise click.UsageError("--name gives one recipe's checkpoints their name; several keep their own")
+    if every and overwrite:
+        raise click.UsageError("--all skips what is in the zoo: to train one network again, name it with --overwrite")
 
 
-def _train_one(model: str, asked: Asked, settings: Settings) -> Card:
-    from srbench.models import get_model
-    from srbench.training.trainer import train
+def read_changes(changes: Iterable[str]) -> dict[str, Any]:
+    """``key=value`` texts as recipe keys and values, read as TOML where that is possible and as text where not.
 
-    get_model(model)
-    recipe, tag = asked.resolve(model)
-    return train(model, recipe, replace(settings, name=tag))
+    Args:
+        changes: such as ``"lr=1e-3"``, ``"skip=none"`` or, for one value of a table, ``"loss.mse=0.1"``; of two for the
+            same key the later one counts.
+
+    Raises:
+        InputError: a text without a key or without ``=``.
+    """
+    found: dict[str, Any] = {}
+    for change in changes:
+        key, equals, text = (part.strip() for part in change.partition("="))
+        if not equals or not key:
+            raise InputError(f"--set takes key=value, not {change!r}")
+        found.pop(key, None)  # the order of tables and their values matters
+        found[key] = _toml_or_text(text)
+    return found
 
 
-def _train_all(wanted: list[Asked], settings: Settings, as_json: bool) -> None:
-    from srbench.errors import SrbenchError, UnavailableError
-    from srbench.training.distributed import is_main
-    from srbench.training.settings import InterruptedRunError
-    from srbench.zoo import checkpoint_name, list_checkpoints
+def _toml_or_text(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
 
-    cards: list[Card] = []
-    failed: set[str] = set()
-    for asked, model in [(recipe, model) for recipe in wanted for model in _served(recipe)]:
-        resolved, tag = asked.resolve(model)
-        name = checkpoint_name(model, [resolved.scale], tag)
-        try:
-            if found := list_checkpoints(name, settings.zoo):
-                cards += found
-                _say(f"{name} is in the zoo")
-                continue
-            if resolved.init_from in failed:
-                raise UnavailableError("no_weights", f"its parent {resolved.init_from} failed")
-            cards.append(_train_one(model, asked, settings))
-        except InterruptedRunError as error:
-            raise InterruptedRunError(f"{str(error).partition(';')[0]}; the same command goes on") from None
-        except SrbenchError as error:
-            failed.add(name)
-            _say(f"{model} failed: {' '.join(str(error).split())}")
-            continue
-        _report(cards[-1], as_json=False, err=True)
+
+def _train_all(requests: list[RecipeRequest], options: RunOptions, as_json: bool) -> None:
+    from srbench.training.loop.distributed import is_main
+    from srbench.training.zoo import train_zoo
+
+    done = train_zoo(requests, options, _say, lambda card: _report(card, as_json=False, err=True))
     if as_json and is_main():
-        print_json([card.model_dump(mode="json") for card in cards])
-    elif settings.zoo is None and cards:
-        _leaderboard(cards, settings)
-    if failed:
+        print_json([card.model_dump(mode="json") for card in done.cards])
+    elif options.zoo is None and done.cards:
+        _leaderboard(done.cards, options)
+    if done.failed:
         click.get_current_context().exit(1)
 
 
-def _served(asked: Asked) -> list[str]:
-    """The networks that a recipe is for, smallest first.
-
-    Networks known for adversarial training are the generators of others: they wait for an adversarial recipe, which the
-    others do without, and for one whose parent has as many weights. A network of several scales at once has no run of one.
-    """
-    from srbench.errors import UnknownNameError
-    from srbench.models import MODELS
-    from srbench.training.recipe import list_recipes
-
-    fitting = []
-    for model in MODELS:
-        scale = asked.scale or 4
-        if model.interpolator or model.multi_scale or scale not in model.scales:
-            continue
-        if not asked.recipe.endswith(".toml") and asked.recipe not in list_recipes(model.name):
-            continue
-        recipe = asked.resolve(model.name)[0]
-        if ("gan" in model.name) == bool(recipe.game) and _has_parent(model, scale, recipe.init_from):
-            fitting.append((model.parameters[scale], model.name))
-    if not fitting:
-        raise UnknownNameError("recipe", asked.recipe, list_recipes("*"), "zoo/recipes for some network")
-    return [name for _, name in sorted(fitting)]
-
-
-def _has_parent(model: Model, scale: int, parent: str) -> bool:
-    """Whether the checkpoint ``parent``, if any, is of a network with as many weights; an unknown one fails when it is sought."""
-    from srbench.models import MODELS
-
-    found = MODELS.get(name) if (name := parent.rpartition("_x")[0]) in MODELS else None
-    return found is None or found.parameters.get(scale) == model.parameters[scale]
-
-
-def _leaderboard(cards: list[Card], settings: Settings) -> None:
+def _leaderboard(cards: Sequence[Card], options: RunOptions) -> None:
     """Measure the cards' checkpoints on the sets that are here, and print the leaderboard."""
     from srbench.cli.eval import command as evaluate
     from srbench.datasets.local import find_dataset
@@ -252,7 +194,7 @@ def _leaderboard(cards: list[Card], settings: Settings) -> None:
     here = []
     for name in ("set5", "set14", "sample"):
         try:
-            find_dataset(name, settings.data_root)
+            find_dataset(name, options.data_root)
             here.append(name)
         except UnavailableError as error:
             _say(f"not measured on {name}: {error}")
@@ -260,37 +202,36 @@ def _leaderboard(cards: list[Card], settings: Settings) -> None:
         evaluate,
         targets=tuple(card.name for card in cards),
         datasets=",".join(here),
-        data_root=settings.data_root,
-        device=settings.device,
+        data_root=options.data_root,
+        device=options.device,
     )
 
 
 def _report(card: Card, as_json: bool, err: bool = False) -> None:
-    from srbench.training.distributed import is_main
+    from srbench.training.loop.distributed import is_main
 
     if not is_main():
         return
     if as_json:
         print_json(card.model_dump(mode="json"))
         return
-    last = card.config["keep"] == "last"
-    kept = card.curve[-1] if last else max(card.curve, key=lambda point: point["val_psnr"])
+    kept = card.curve[-1] if card.config["keep"] == "last" else max(card.curve, key=lambda point: point["val_psnr"])
     lpips = f", LPIPS {kept['val_lpips']:.4f}" if "val_lpips" in kept else ""
     click.echo(
-        f"{card.name}: {kept['val_psnr']:.2f} dB{lpips} on held-back images "
+        f"{card.name}: {kept['val_psnr']:.2f} dB{lpips} on validation images "
         f"after {card.wall_time_s / 60:.1f} minutes; written to the zoo",
         err=err,
     )
 
 
 def _say(text: str) -> None:
-    from srbench.training.distributed import is_main
+    from srbench.training.loop.distributed import is_main
 
     if is_main():
         click.echo(text, err=True)
 
 
 def _seconds(time: str | None, option: str) -> float:
-    from srbench.training.budget import parse_budget
+    from srbench.training.loop.budget import parse_budget
 
     return parse_budget(time, option) if time else 0.0

@@ -134,11 +134,11 @@ def get_model(name: str) -> Model:
     return MODELS.get(name)
 
 
-def create_model(name: str, scale: int, **options: Any) -> nn.Module:
+def create_model(name: str | Model, scale: int, **options: Any) -> nn.Module:
     """A freshly initialised network.
 
     Args:
-        name: a registered model.
+        name: a registered model, or the description of any.
         scale: one of the model's scales.
         options: the model's own options; ``channels="y"`` or ``"rgb"``; and ``skip="bicubic"``, which adds the network's
             output to its bicubically upscaled input.
@@ -150,20 +150,20 @@ def create_model(name: str, scale: int, **options: Any) -> nn.Module:
     """
     from srbench.models._skip import BicubicSkip
 
-    model = get_model(name)
+    model = get_model(name) if isinstance(name, str) else name
     if scale not in model.scales:
         scales = ", ".join(f"x{s}" for s in model.scales)
-        raise UnavailableError("unsupported_scale", f"{name} cannot be built at x{scale}; it has {scales}")
+        raise UnavailableError("unsupported_scale", f"{model.name} cannot be built at x{scale}; it has {scales}")
     skip = options.pop("skip", None)
     allowed = {"channels", *model.options}
     for option in options:
         if option not in allowed:
-            raise InputError(f"{name} has no option {option!r}; it has {', '.join(sorted(allowed | {'skip'}))}")
+            raise InputError(f"{model.name} has no option {option!r}; it has {', '.join(sorted(allowed | {'skip'}))}")
     network = model.build(scale, **options)
     if skip in (None, "none"):
         return network
     if skip != "bicubic":
         raise InputError(f"skip must be 'bicubic' or 'none', not {skip!r}")
     if model.has_skip or model.interpolator:
-        raise InputError(f"{name} already adds its output to the upscaled input: leave out skip={skip!r}")
+        raise InputError(f"{model.name} already adds its output to the upscaled input: leave out skip={skip!r}")
     return BicubicSkip(network, 1 if model.pre_upsampled else scale)

@@ -35,26 +35,29 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
-from srbench.errors import InputError, SrbenchError, UnknownNameError
+from srbench.errors import InputError, SrbenchError, UnknownNameError, first_problem
 from srbench.home import home
 from srbench.models import get_model
-from srbench.training.budget import parse_budget
-from srbench.training.distributed import is_main
-from srbench.training.recipe import Recipe, Size, load_recipe
-from srbench.training.settings import InterruptedRunError, Settings
+from srbench.names import check_name, slug
+from srbench.training.loop.budget import parse_budget
+from srbench.training.loop.distributed import is_main
+from srbench.training.loop.options import InterruptedRunError, RunOptions
+from srbench.training.loop.trainer import train
+from srbench.training.recipe.load import load_recipe
+from srbench.training.recipe.schema import Recipe, Size
 from srbench.zoo import Card, checkpoint_name, find_checkpoint
 
 Axis = Any  # one value or a list of values
 
 
-class Plan(BaseModel):
+class AblationPlan(BaseModel):
     """An ablation as its file gives it; the attributes are the file's keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str = Field("", pattern=r"^[A-Za-z0-9._-]*$")
+    name: str = ""
     recipe: str | list[str] = "common"
     model: str | list[str]
     data: str | list[str] | None = None
@@ -68,7 +71,7 @@ class Plan(BaseModel):
 
 
 @dataclass(frozen=True)
-class Cell:
+class AblationCell:
     """One run of an ablation.
 
     Attributes:
@@ -90,40 +93,45 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class AblationOutcome:
     """What became of a cell: its card, or why it has none (``missing`` before it ran)."""
 
-    cell: Cell
+    cell: AblationCell
     card: Card | None = None
     reason: str = "missing"
 
     @property
     def psnr(self) -> float:
-        """Held-back PSNR in dB of the weights that were kept."""
+        """Validation PSNR in dB of the weights that were kept."""
         assert self.card is not None
         scores = [point["val_psnr"] for point in self.card.curve]
         return float(scores[-1] if self.cell.recipe.keep == "last" else max(scores))
 
 
-def read_plan(path: Path) -> Plan:
-    """The plan in a TOML file, named after the file unless it says otherwise; InputError, UnknownNameError."""
+def read_plan(path: Path) -> AblationPlan:
+    """The plan in a TOML file, named after the file unless it says otherwise.
+
+    Raises:
+        UnknownNameError: an unknown key, with the nearest.
+        InputError: a file that is not TOML, values that cannot be used or contradict each other.
+    """
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"no plan {path}; expected a TOML file") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"plan {path} is not TOML: {error}") from None
-    values.setdefault("name", re.sub(r"[^A-Za-z0-9._-]", "-", path.stem))
+    values.setdefault("name", slug(path.stem))
     try:
-        plan = Plan.model_validate(values)
+        plan = AblationPlan.model_validate(values)
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        if first["type"] == "extra_forbidden":
-            raise UnknownNameError(
-                "key", key, Plan.model_fields, f"{path}; recipe keys stand in [set] and [grid]"
-            ) from None
-        raise InputError(f"{path}: {key}: {first['msg']}") from None
+        raise first_problem(error, f"{path}; recipe keys stand in [set] and [grid]", AblationPlan) from None
+    _check_plan(plan, path)
+    return plan
+
+
+def _check_plan(plan: AblationPlan, path: Path) -> None:
+    check_name("ablation", plan.name)
     if plan.budget and (plan.steps is not None or "steps" in plan.grid):
         raise InputError(f"{path} gives a budget and steps; expected one of them")
     for key, axis in plan.grid.items():
@@ -132,77 +140,149 @@ def read_plan(path: Path) -> Plan:
     for name, changes in plan.variants.items():
         for key in sorted(set(changes) & ({"steps"} if plan.budget else set()) | set(changes) & set(plan.grid)):
             raise InputError(f"{path}: [variants] {name} changes {key}, which the plan gives; expected one of them")
-    return plan
 
 
-def cells(plan: Plan, size: Size) -> list[Cell]:
+def cells(plan: AblationPlan, size: Size) -> list[AblationCell]:
     """Every cell, its recipe checked; raises as ``load_recipe`` does. ``size`` stands for the plan's ``auto``."""
     chosen: Size = size if plan.size == "auto" else plan.size
+    axes = _axes(plan)
+    for model in axes["model"]:
+        get_model(model)
+    combinations = (dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values()))
+    varied = [key for key, axis in axes.items() if len(axis) > 1]
+    return [_cell(plan, values, varied, chosen) for values in combinations]
+
+
+def _axes(plan: AblationPlan) -> dict[str, list[Any]]:
+    """What is varied and how: the names of the axes, each with its values."""
     axes: dict[str, list[Any]] = {"recipe": _list(plan.recipe), "model": _list(plan.model)}
     axes |= {key: _list(axis) for key, axis in (("data", plan.data), ("steps", plan.steps)) if axis is not None}
     axes |= plan.grid
     axes |= {"variant": list(plan.variants)} if plan.variants else {}
-    axes |= {"seed": _list(plan.seed)} if plan.seed is not None else {}
+    return axes | ({"seed": _list(plan.seed)} if plan.seed is not None else {})
+
+
+def _cell(plan: AblationPlan, values: dict[str, Any], varied: list[str], size: Size) -> AblationCell:
+    shown = {key: _show(value) for key, value in values.items() if key in {"recipe", "model", "seed", *varied}}
+    name, model = values.pop("recipe"), values.pop("model")
+    own = plan.variants[values.pop("variant")] if plan.variants else {}
+    recipe = load_recipe(name, model, {**plan.set, **values, **own}, size)
+    shown.setdefault("seed", str(recipe.seed))
     budget = parse_budget(plan.budget) if plan.budget else 0.0
-    varied = [key for key, axis in axes.items() if len(axis) > 1]
-    for model in axes["model"]:
-        get_model(model)
-    found = []
-    for combination in itertools.product(*axes.values()):
-        values = dict(zip(axes, combination, strict=True))
-        shown = {key: _show(value) for key, value in values.items() if key in {"recipe", "model", "seed", *varied}}
-        name, model = values.pop("recipe"), values.pop("model")
-        own = plan.variants[values.pop("variant")] if plan.variants else {}
-        changes = [f"{key}={_toml(value)}" for key, value in {**plan.set, **values, **own}.items()]
-        recipe = load_recipe(name, model, changes, chosen)
-        shown.setdefault("seed", str(recipe.seed))
-        facts = json.dumps([_identity(recipe), budget], sort_keys=True)
-        slug = [recipe.name, *(f"{key}-{shown[key]}" for key in varied if key not in ("recipe", "model"))]
-        readable = re.sub(r"[^A-Za-z0-9.]+", "-", "-".join(slug))[:80].strip("-.")
-        tag = f"{readable}-{hashlib.sha256(facts.encode()).hexdigest()[:6]}"
-        found.append(Cell(model, recipe, tag, shown, budget))
+    facts = json.dumps([_identity(recipe), budget], sort_keys=True)
+    words = [recipe.name, *(f"{key}-{shown[key]}" for key in varied if key not in ("recipe", "model"))]
+    readable = re.sub(r"[^A-Za-z0-9.]+", "-", "-".join(words))[:80].strip("-.")
+    tag = f"{readable}-{hashlib.sha256(facts.encode()).hexdigest()[:6]}"
+    return AblationCell(model, recipe, tag, shown, budget)
+
+
+def _identity(keys: BaseModel, table: str = "") -> dict[str, Any]:
+    """The values of a recipe, or of one of its tables, that tell one cell from another.
+
+    Keys that came to the schema after the first ablations count only where they differ from their defaults, which is how the
+    cells of before were trained: so these keep their names, whatever keys are added.
+    """
+    dumped = keys.model_dump(mode="json")
+    found = {}
+    for key, field in type(keys).model_fields.items():
+        value = getattr(keys, key)
+        if f"{table}{key}" in _FIRST_KEYS or value != field.default:
+            found[key] = _identity(value, f"{key}.") if isinstance(value, BaseModel) else dumped[key]
     return found
 
 
-def _identity(recipe: Recipe) -> dict[str, Any]:
-    """The recipe's values without unused keys that earlier versions lacked, so that cells keep their names."""
-    values = recipe.model_dump(mode="json")
-    return {key: value for key, value in values.items() if _LATER.get(key, _UNSET) != value}
+# Keys of the recipe, and of its tables, when the first ablations were made. It is history: new keys do not belong here.
+_FIRST_KEYS = frozenset(
+    [
+        "name",
+        "size",
+        "data",
+        "val",
+        "val_data",
+        "scale",
+        "channels",
+        "skip",
+        "options",
+        "init_from",
+        "patch",
+        "grow",
+        "batch",
+        "steps",
+        "rescale",
+        "augment",
+        "loss",
+        "perceptual",
+        "adversarial",
+        "optimiser",
+        "lr",
+        "betas",
+        "weight_decay",
+        "grad_clip",
+        "schedule",
+        "warmup",
+        "lr_end",
+        "milestones",
+        "gamma",
+        "ema",
+        "precision",
+        "channels_last",
+        "compile",
+        "keep",
+        "seed",
+        "val_every",
+        "log_every",
+        "perceptual.backbone",
+        "perceptual.layer",
+        "perceptual.activation",
+        "perceptual.distance",
+        "adversarial.kind",
+        "adversarial.discriminator",
+        "adversarial.norm",
+        "adversarial.reference",
+        "adversarial.optimiser",
+        "adversarial.lr",
+        "adversarial.betas",
+        "adversarial.weight_decay",
+        "adversarial.grad_clip",
+        "adversarial.real_label",
+        "adversarial.fake_label",
+        "adversarial.label_noise",
+        "adversarial.n_critic",
+        "adversarial.clip",
+        "adversarial.penalty",
+    ]
+)
 
 
-_LATER: dict[str, Any] = {"warm_from": "", "freeze_norm": 1.0, "init": "model"}
-_UNSET = object()
-
-
-def folder_of(plan: Plan) -> Path:
+def folder_of(plan: AblationPlan) -> Path:
     """Where the cells' runs and checkpoints and the table lie."""
     return home() / "runs" / f"ablate-{plan.name}"
 
 
-def outcomes(plan: Plan, planned: list[Cell]) -> list[Outcome]:
+def outcomes(plan: AblationPlan, planned: list[AblationCell]) -> list[AblationOutcome]:
     """What the folder holds of each cell."""
     return [_stored(folder_of(plan), cell) for cell in planned]
 
 
 def ablate(
-    plan: Plan,
-    planned: list[Cell],
-    settings: Settings,
+    plan: AblationPlan,
+    planned: list[AblationCell],
+    options: RunOptions,
     say: Callable[[str], None],
-    report: Callable[[list[Outcome]], None],
-) -> list[Outcome]:
+    report: Callable[[list[AblationOutcome]], None],
+) -> list[AblationOutcome]:
     """Train the cells that are missing, in order.
 
     Args:
-        plan: names the folder. planned: from :func:`cells`.
-        settings: device, threads, data root and the like of every cell; names and folders are set here.
-        say: told what is trained next. report: given all outcomes after each cell.
+        plan: names the folder.
+        planned: from :func:`cells`.
+        options: device, threads, data root and the like of every cell; names and folders are set here.
+        say: told what is trained next.
+        report: given all outcomes after each cell.
 
     Raises:
         InterruptedRunError: the user stopped a cell; the same call goes on.
     """
-    from srbench.training.trainer import train
-
     folder = folder_of(plan)
     found = outcomes(plan, planned)
     for index, outcome in enumerate(found):
@@ -210,34 +290,32 @@ def ablate(
             continue
         cell = outcome.cell
         say(f"cell {index + 1} of {len(found)}: {', '.join(f'{key} {value}' for key, value in cell.values.items())}")
-        own = replace(settings, name=cell.tag, zoo=folder / "zoo", runs=folder, resume=True, budget=cell.budget)
-        try:
-            found[index] = Outcome(cell, train(cell.model, cell.recipe, own), "")
-        except InterruptedRunError as error:
-            raise InterruptedRunError(f"{error}; the same `srbench ablate` does so") from None
-        except SrbenchError as error:
-            found[index] = Outcome(cell, None, str(error))
-            say(f"failed: {error}")
+        own = replace(options, name=cell.tag, zoo=folder / "zoo", runs=folder, resume=True, budget=cell.budget)
+        found[index] = _trained(cell, own, say)
         if is_main():
             report(found)
     return found
 
 
-def _stored(folder: Path, cell: Cell) -> Outcome:
+def _trained(cell: AblationCell, options: RunOptions, say: Callable[[str], None]) -> AblationOutcome:
     try:
-        return Outcome(cell, find_checkpoint(cell.checkpoint, folder / "zoo"), "")
+        return AblationOutcome(cell, train(cell.model, cell.recipe, options), "")
+    except InterruptedRunError as error:
+        raise InterruptedRunError(f"{error}; the same `srbench ablate` does so") from None
+    except SrbenchError as error:
+        say(f"failed: {error}")
+        return AblationOutcome(cell, None, str(error))
+
+
+def _stored(folder: Path, cell: AblationCell) -> AblationOutcome:
+    try:
+        return AblationOutcome(cell, find_checkpoint(cell.checkpoint, folder / "zoo"), "")
     except UnknownNameError:
-        return Outcome(cell)
+        return AblationOutcome(cell)
 
 
 def _list(axis: Axis) -> list[Any]:
     return axis if isinstance(axis, list) else [axis]
-
-
-def _toml(value: Any) -> str:
-    if isinstance(value, dict):
-        return "{ " + ", ".join(f"{json.dumps(key)} = {_toml(entry)}" for key, entry in value.items()) + " }"
-    return json.dumps(value)
 
 
 def _show(value: Any) -> str:

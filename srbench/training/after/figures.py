@@ -13,7 +13,7 @@ import numpy as np
 
 from srbench.errors import InputError, UnknownNameError
 from srbench.images import as_rgb, read_image
-from srbench.training.runs import Run, read_log, sample_files
+from srbench.training.after.runs import Run, read_log, sample_files
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from srbench.errors import InputError, UnknownNameError
 from srbench.home import home
-from srbench.training.run import LOCK, LOG, RECIPE, SAMPLES, lock
+from srbench.training.loop.folder import LOCK, LOG, RECIPE, SAMPLES, lock
 
 Status = Literal["running", "stopped", "done"]
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from srbench.training.ablate import Outcome
+from srbench.training.after.ablate import AblationOutcome
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 Test = Callable[[Sequence[float], Sequence[float]], float]
 
 
-def make_table(found: list[Outcome], test: Test | None = None) -> pd.DataFrame:
+def make_table(found: list[AblationOutcome], test: Test | None = None) -> pd.DataFrame:
     """One row a combination, best mean first, those without a number last.
 
-    Columns: what the combinations differ in (at least recipe and model); ``val_psnr``, the mean over seeds of the held-back
+    Columns: what the combinations differ in (at least recipe and model); ``val_psnr``, the mean over seeds of the validation
     PSNR (dB) of the weights that were kept; ``spread``, largest minus smallest (NaN for one seed); ``seeds``, how many are
     trained; ``of``, how many are planned; ``behind``, how much lower than the first row, the mean of the differences image
     by image; ``p``, the paired test of these (both NaN where cards do not tell the images apart, or without ``test``);
@@ -32,7 +32,7 @@ def make_table(found: list[Outcome], test: Test | None = None) -> pd.DataFrame:
     """
     import pandas as pd
 
-    rows: dict[tuple[tuple[str, str], ...], list[Outcome]] = {}
+    rows: dict[tuple[tuple[str, str], ...], list[AblationOutcome]] = {}
     for outcome in found:
         key = tuple((name, value) for name, value in outcome.cell.values.items() if name != "seed")
         rows.setdefault(key, []).append(outcome)
@@ -94,7 +94,7 @@ def markdown(table: pd.DataFrame) -> str:
     return "\n".join(lines) + "\n"
 
 
-def as_json(found: list[Outcome], test: Test | None = None) -> dict[str, Any]:
+def as_json(found: list[AblationOutcome], test: Test | None = None) -> dict[str, Any]:
     """Rows of the table, and each cell with its values, full precision; what has no number is null."""
     rows = make_table(found, test)
     cells = [
@@ -113,10 +113,10 @@ def as_json(found: list[Outcome], test: Test | None = None) -> dict[str, Any]:
     return {"rows": rows.astype(object).where(rows.notna(), None).to_dict("records"), "cells": cells}
 
 
-def write_table(folder: Path, title: str, found: list[Outcome], test: Test | None = None) -> Path:
+def write_table(folder: Path, title: str, found: list[AblationOutcome], test: Test | None = None) -> Path:
     """``table.md`` and ``table.json`` in the ablation's folder, each replaced whole; the path of the first."""
     text = (
-        f"# {title}\n\nMean PSNR (dB, Y) on images held back from training, of the weights that were kept; spread: largest "
+        f"# {title}\n\nMean PSNR (dB, Y) on validation images, of the weights that were kept; spread: largest "
         f"minus smallest over seeds; behind: mean difference (dB) from the first row on the same images; p: paired Wilcoxon "
         f"test of it.\n\n{markdown(make_table(found, test))}"
     )

@@ -22,7 +22,7 @@ import numpy as np
 
 from srbench.datasets.hashes import cache_root, sha256_of
 from srbench.errors import InputError
-from srbench.training.decode import U8, Copy, Decoded, Wanted, decode_all
+from srbench.training.data.decode import U8, Copy, Decoded, Wanted, decode_all
 
 _VERSION = 1  # of the file's layout and of how its pixels are made
 

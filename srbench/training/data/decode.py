@@ -47,7 +47,7 @@ class Wanted:
     """What is made of every file.
 
     Attributes:
-        scale: the enlargement. rescale: factors of additional copies. margin: LR pixels to mirror around each LR image.
+        scale: the scale. rescale: factors of additional copies. margin: LR pixels to mirror around each LR image.
     """
 
     scale: int

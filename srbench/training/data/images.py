@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from srbench.errors import InputError
-from srbench.training.cache import cached, estimate
-from srbench.training.decode import U8, Decoded, Wanted, decode_all
+from srbench.training.data.cache import cached, estimate
+from srbench.training.data.decode import U8, Decoded, Wanted, decode_all
 
-MARGIN = 3  # LR pixels around a crop that its bicubic enlargement reads: 2, and one to spare
+MARGIN = 3  # LR pixels around a crop that its bicubic upscaling reads: 2, and one to spare
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class TrainingImages:
     Attributes:
         hr: uint8 ``(H, W, 3)``, H and W multiples of the scale.
         lr: uint8 ``(H/scale + 2·margin, W/scale + 2·margin, 3)``, MATLAB bicubic, mirrored into the margin.
-        scale: the enlargement.
+        scale: the scale.
         margin: LR pixels around each LR image.
         too_small: files that are smaller than a crop and were left out.
         bad: files that cannot be read and were left out.
@@ -52,7 +52,7 @@ def load_images(
 
     Args:
         paths: the HR files.
-        scale: the enlargement.
+        scale: the scale.
         patch: side of an LR crop.
         rescale: factors below 1.
         margin: LR pixels to mirror around each LR image.
@@ -66,7 +66,7 @@ def load_images(
     crop = patch * scale
     size = estimate(paths, scale, rescale) if memory < math.inf else 0
     if size > memory:
-        margin = MARGIN  # one cache for networks with and without an enlargement before them
+        margin = MARGIN  # one cache for networks with and without an upscaled input before them
         found: Iterable[Decoded] = cached(paths, Wanted(scale, tuple(rescale), margin), size, skip_bad, advance)
     else:
         found = decode_all(paths, Wanted(scale, tuple(rescale), margin), crop, advance)
@@ -92,6 +92,6 @@ def load_images(
     return TrainingImages(hrs, lrs, scale, margin, tuple(small), tuple(bad))
 
 
-def enlarge_margin(pre_upsampled: bool) -> int:
+def upscaling_margin(pre_upsampled: bool) -> int:
     """The margin that :func:`load_images` must leave for a network's sampler."""
     return MARGIN if pre_upsampled else 0

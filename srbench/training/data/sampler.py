@@ -18,8 +18,8 @@ from torch import Tensor
 
 from srbench.errors import InputError
 from srbench.images import imresize, luma
-from srbench.training.decode import U8
-from srbench.training.images import MARGIN, TrainingImages
+from srbench.training.data.decode import U8
+from srbench.training.data.images import MARGIN, TrainingImages
 
 _PIXEL = np.dtype("V3")
 
@@ -30,13 +30,13 @@ class Crops:
 
     Attributes:
         image, top, left: ``(N,)`` index of the image and the crop's corner in LR pixels.
-        turn: ``(N,)`` 0–7: bit 0 flips columns, bit 1 flips rows, bit 2 swaps rows and columns.
+        orientation: ``(N,)`` 0–7: bit 0 flips columns, bit 1 flips rows, bit 2 swaps rows and columns.
     """
 
     image: npt.NDArray[np.int64]
     top: npt.NDArray[np.int64]
     left: npt.NDArray[np.int64]
-    turn: npt.NDArray[np.int64]
+    orientation: npt.NDArray[np.int64]
 
 
 class Sampler:
@@ -46,12 +46,15 @@ class Sampler:
 
     Args:
         images: what to crop; with a margin where ``pre_upsampled``.
-        patch: side of an LR crop. batch: crops of the global batch. seed: of every draw.
+        patch: side of an LR crop.
+        batch: crops of the global batch.
+        seed: of every draw.
         augment: draw one of the 8 orientations for each crop.
         channels: ``"y"`` gives studio-range luma / 255, ``"rgb"`` the image on [0, 1].
-        pre_upsampled: LR crops come enlarged (bicubic, not rounded) to the size of the HR crop, with the values that
-            the enlargement of the whole LR image has there.
-        rank, world: which slice of the global batch this process gets.
+        pre_upsampled: LR crops come upscaled (bicubic, not rounded) to the size of the HR crop, with the values that
+            the upscaling of the whole LR image has there.
+        rank: which slice of the global batch this process gets.
+        world: into how many it is cut.
 
     Raises:
         InputError: fewer images than a batch, or a batch that the processes cannot share equally.
@@ -77,7 +80,7 @@ class Sampler:
         if batch % world:
             raise InputError(f"a batch of {batch} cannot be shared equally by {world} processes")
         if pre_upsampled and images.margin < MARGIN:
-            raise InputError(f"an enlarged crop needs a margin of {MARGIN} LR pixels, not {images.margin}")
+            raise InputError(f"an upscaled crop needs a margin of {MARGIN} LR pixels, not {images.margin}")
         self.images, self.patch, self.batch, self.seed = images, patch, batch, seed
         self.augment, self.channels, self.pre_upsampled = augment, channels, pre_upsampled
         self._slice = slice(rank * batch // world, (rank + 1) * batch // world)
@@ -90,11 +93,11 @@ class Sampler:
         random = np.random.default_rng((self.seed, step))
         image = random.integers(len(self.images.hr), size=self.batch)
         corner = (random.random((self.batch, 2)) * self._room[image]).astype(np.int64)
-        turn = random.integers(8, size=self.batch)
-        return Crops(image, corner[:, 0], corner[:, 1], turn if self.augment else np.zeros_like(turn))
+        orientation = random.integers(8, size=self.batch)
+        return Crops(image, corner[:, 0], corner[:, 1], orientation if self.augment else np.zeros_like(orientation))
 
     def gather(self, step: int) -> tuple[U8, U8]:
-        """The own slice of ``step``'s crops: LR ``(n, p, p, 3)``, with its margin where enlarged, and HR, both uint8."""
+        """The own slice of ``step``'s crops: LR ``(n, p, p, 3)``, with its margin where upscaled, and HR, both uint8."""
         crops = self.draw(step)
         scale, side = self.images.scale, self.patch
         around = MARGIN if self.pre_upsampled else 0
@@ -104,9 +107,9 @@ class Sampler:
         hr = np.empty((len(chosen), side * scale, side * scale, 3), np.uint8)
         for row, index in enumerate(chosen):
             image, top, left = crops.image[index], crops.top[index], crops.left[index]
-            turn = int(crops.turn[index])
-            _copy(lr[row], self.images.lr[image], top + inset, left + inset, turn)
-            _copy(hr[row], self.images.hr[image], top * scale, left * scale, turn)
+            orientation = int(crops.orientation[index])
+            _copy(lr[row], self.images.lr[image], top + inset, left + inset, orientation)
+            _copy(hr[row], self.images.hr[image], top * scale, left * scale, orientation)
         return lr, hr
 
     def tensors(self, lr: U8, hr: U8, device: torch.device) -> tuple[Tensor, Tensor]:
@@ -117,19 +120,29 @@ class Sampler:
             small = imresize(small, float(self.images.scale))[..., border:-border, border:-border]
         return small, large
 
+    def tensors_at(self, step: int, device: torch.device) -> tuple[Tensor, Tensor]:
+        """LR and HR tensors of one step, as :meth:`batches` gives them."""
+        return self.tensors(*self.gather(step), device)
+
+    def of_batch(self, batch: int) -> Sampler:
+        """A sampler of the same images and crops with another batch, all of which this process gets; LR is not upscaled."""
+        return Sampler(self.images, self.patch, batch, self.seed, self.augment, self.channels)
+
     def batches(
         self, start: int, stop: int, device: torch.device, ahead: bool | None = None
     ) -> Iterator[tuple[Tensor, Tensor]]:
         """LR and HR tensors of steps ``start`` to ``stop`` (not included).
 
         Args:
-            start, stop: the steps. device: where the tensors shall lie.
+            start: the first step.
+            stop: the step after the last.
+            device: where the tensors shall lie.
             ahead: gather the next batch in a thread meanwhile; by default for a GPU. On a CPU the network has every core
                 already: the thread would take turns with it, and hold Python's lock while it waits for its own.
         """
         if not (device.type == "cuda" if ahead is None else ahead):
             for step in range(start, stop):
-                yield self.tensors(*self.gather(step), device)
+                yield self.tensors_at(step, device)
             return
         with ThreadPoolExecutor(1, "sampler") as thread:
             coming = thread.submit(self.gather, start)
@@ -144,13 +157,13 @@ class Sampler:
         return (luma(planar) if self.channels == "y" else planar).div_(255)
 
 
-def _copy(out: U8, image: U8, top: int, left: int, turn: int) -> None:
-    """Write one square crop into ``out``, flipped and turned; both are seen as pixels of 3 bytes, moved as one."""
+def _copy(out: U8, image: U8, top: int, left: int, orientation: int) -> None:
+    """Write one square crop into ``out``, flipped and rotated; both are seen as pixels of 3 bytes, moved as one."""
     crop = image[top : top + out.shape[0], left : left + out.shape[1]].view(_PIXEL)
-    if turn & 1:
+    if orientation & 1:
         crop = crop[:, ::-1]
-    if turn & 2:
+    if orientation & 2:
         crop = crop[::-1]
-    if turn & 4:
+    if orientation & 4:
         crop = crop.transpose(1, 0, 2)
     np.copyto(out.view(_PIXEL), crop)

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from srbench.errors import InputError
-from srbench.training.images import TrainingImages
-from srbench.training.recipe import Recipe
-from srbench.training.sampler import Sampler
+from srbench.training.data.images import TrainingImages
+from srbench.training.data.sampler import Sampler
+from srbench.training.recipe.schema import Recipe
 
 
 class Stages:

@@ -9,12 +9,15 @@ import statistics
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from srbench.errors import InputError
-from srbench.training.checkpoint import load_state
-from srbench.training.recipe import Recipe
-from srbench.training.run import LOG
+from srbench.training.loop.distributed import Processes
+from srbench.training.loop.folder import LOG
+from srbench.training.loop.options import RunOptions
+from srbench.training.loop.state import load_state
+from srbench.training.recipe.schema import Recipe
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,49 @@ class Length:
             *([f"steps follow from a budget of {self.budget:g} s"] if self.budget else []),
             *([f"made longer after its end by {longer}"] if longer else []),
         ]
+
+
+def decide_length(
+    recipe: Recipe,
+    options: RunOptions,
+    folder: Path,
+    processes: Processes,
+    trial: Callable[[Recipe, Path], tuple[Path, float]],
+) -> Length:
+    """The length of a run, which all processes agree on.
+
+    Args:
+        recipe: whose steps count where no time is given.
+        options: the budget or the extension, and whether the run goes on.
+        folder: the run's.
+        processes: of the run.
+        trial: runs a recipe of few steps in a temporary folder and gives its own folder and the seconds it took.
+
+    Raises:
+        InputError: a run that cannot be made longer.
+    """
+    return processes.agree(_decided(recipe, options, folder, processes, trial))
+
+
+def _decided(
+    recipe: Recipe,
+    options: RunOptions,
+    folder: Path,
+    processes: Processes,
+    trial: Callable[[Recipe, Path], tuple[Path, float]],
+) -> Length:
+    if options.extend:
+        return longer(recipe, folder, options.extend)
+    kept = planned(recipe, folder) if options.resume and not options.overwrite else None
+    if kept and (options.budget or kept.timed):
+        return kept
+    if not options.budget:
+        return Length(recipe)
+    with TemporaryDirectory() as temporary:
+        place = Path(processes.agree(temporary))  # the first process writes the log that all read
+        found = Length(steps_within(recipe, options.budget, lambda short: trial(short, place)), options.budget)
+        processes.wait()
+        return found
 
 
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
@@ -113,7 +159,7 @@ def steps_within(recipe: Recipe, seconds: float, trial: Callable[[Recipe], tuple
         seconds: of training and validation together; reading images is not counted.
         trial: runs a recipe of few steps and gives its folder and the seconds it took.
     """
-    every = recipe.game.n_critic if recipe.game else 1
+    every = recipe.discriminator.n_critic if recipe.discriminator else 1
     count = math.ceil(_TRIAL_STEPS / every) * every * (1 + len(recipe.grow))
     found, total = trial(recipe.model_copy(update={"steps": count, "val_every": count, "log_every": every}))
     lines = [json.loads(line) for line in (found / LOG).read_text(encoding="utf-8").splitlines()]

@@ -1,46 +1,80 @@
-"""What a card says of how its weights came to be: source, hardware, images left out."""
+"""What is written of a run when it has ended: the card of its checkpoint."""
 
 from __future__ import annotations
 
-import os
-import platform
-import subprocess
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import torch
+from torch import nn
 
-
-def source_commit() -> str:
-    """The source's commit, marked where files differ from it; empty outside a checkout."""
-    try:
-        found = subprocess.run(
-            ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"],
-            cwd=Path(__file__).parent,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return ""
-    return found.stdout.strip()
+from srbench.provenance import hardware, source_commit
+from srbench.training.loop.budget import Length
+from srbench.training.loop.distributed import Processes
+from srbench.training.loop.start import Build, Origin
+from srbench.zoo import Card, checkpoint_name
 
 
-def hardware(device: torch.device, processes: int = 1) -> str:
-    """Such as ``AMD EPYC, 2 threads of 2 cores`` or a GPU's name; ``× 4 processes`` where there are several."""
-    several = f" × {processes} processes" if processes > 1 else ""
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device) + several
-    cpu = platform.processor() or platform.machine()
-    info = Path("/proc/cpuinfo")
-    if info.is_file():
-        names = [line.partition(":")[2].strip() for line in info.read_text().splitlines() if "model name" in line]
-        cpu = names[0] if names else cpu
-    return f"{cpu}, {torch.get_num_threads()} threads of {os.cpu_count()} cores{several}"
+@dataclass(frozen=True)
+class RunRecord:
+    """What a run was.
+
+    Attributes:
+        build: the network. tag: the recipe part of its name.
+        length: its recipe and where the steps come from.
+        origin: of its first weights.
+        data: training set → digest.
+        curve: of its validations.
+        seconds: of training.
+        remarks: what else the card's notes say, in order.
+    """
+
+    build: Build
+    tag: str
+    length: Length
+    origin: Origin
+    data: dict[str, str]
+    curve: list[dict[str, Any]]
+    seconds: float
+    remarks: tuple[str, ...]
 
 
-def notes(val: list[Path], too_small: tuple[str, ...], bad: tuple[str, ...]) -> str:
+def make_card(record: RunRecord, network: nn.Module, processes: Processes) -> Card:
+    """The card of a run's checkpoint.
+
+    Args:
+        record: what the run was.
+        network: that it trained.
+        processes: that it ran in.
+    """
+    recipe, build, origin = record.length.recipe, record.build, record.origin
+    return Card(
+        name=checkpoint_name(build.model.name, [recipe.scale], record.tag),
+        model=build.model.name,
+        scales=[recipe.scale],
+        channels=build.channels,
+        recipe=record.tag,
+        options=build.options,
+        parameters=sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad),
+        data=record.data,
+        steps=recipe.steps,
+        samples_seen=recipe.steps * recipe.batch,
+        seed=recipe.seed,
+        commit=source_commit(),
+        hardware=hardware(processes.device, processes.world),
+        wall_time_s=round(record.seconds, 1),
+        precision=recipe.precision,
+        init_from=recipe.init_from or None,
+        init_sha256=origin.init_sha256 or None,
+        config=recipe.model_dump(mode="json"),
+        curve=record.curve,
+        notes="; ".join([*record.remarks, *record.length.notes(), *filter(None, [origin.warm])]),
+    )
+
+
+def left_out(val: list[Path], too_small: tuple[str, ...], bad: tuple[str, ...]) -> str:
     """Which images were not trained on, and why."""
-    lines = [f"held back: {', '.join(path.stem for path in val)}"]
+    lines = [f"validation images: {', '.join(path.stem for path in val)}"]
     if too_small:
         lines.append(f"smaller than a crop and left out: {', '.join(too_small)}")
     if bad:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from srbench.errors import InputError
-from srbench.training.recipe import Recipe
+from srbench.training.recipe.schema import Recipe
 
 
 def compiled(network: nn.Module, recipe: Recipe, shape: tuple[int, int, int, int]) -> Callable[[Tensor], Tensor]:

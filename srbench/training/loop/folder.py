@@ -8,6 +8,7 @@ import os
 import platform
 import shutil
 import signal
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -21,8 +22,8 @@ import tomli_w
 from srbench.errors import InputError
 
 if TYPE_CHECKING:
-    from srbench.training.checkpoint import RunState
-    from srbench.training.recipe import Recipe
+    from srbench.training.loop.state import RunState
+    from srbench.training.recipe.schema import Recipe
 
 LOG = "log.jsonl"
 RECIPE = "recipe.toml"
@@ -36,13 +37,19 @@ def start_or_resume(
 ) -> RunState | None:
     """Prepare the folder of a run; the state to go on from, or None for a fresh start.
 
-    With ``extend``, the run that is there may have had fewer steps.
+    Args:
+        folder: the run's.
+        recipe: that the run follows; one that goes on was started with the same.
+        resume: go on from a state that is there.
+        overwrite: start again whatever is there.
+        extend: go on although the run that is there had fewer steps.
 
     Raises:
         InputError: the folder holds a run and neither ``resume`` nor ``overwrite`` was asked for, or the run to resume
             has another recipe.
     """
-    from srbench.training.checkpoint import STATE, load_state
+    from srbench.training.loop.state import STATE, load_state
+    from srbench.training.recipe.load import resolve
 
     state = load_state(folder) if not overwrite else None
     if state is not None and not (resume or extend):
@@ -51,9 +58,10 @@ def start_or_resume(
         )
     if state is not None:
         wanted = recipe.model_dump(mode="json")
-        for key, stored in state.facts["recipe"].items():
-            if wanted.get(key) != stored and not (extend and key == "steps"):
-                raise InputError(f"{folder} was started with {key} = {stored!r}, not {wanted.get(key)!r}")
+        # A state of before a key was there was made as the key's default says.
+        for key, stored in resolve(state.facts["recipe"], str(folder / STATE)).model_dump(mode="json").items():
+            if wanted[key] != stored and not (extend and key == "steps"):
+                raise InputError(f"{folder} was started with {key} = {stored!r}, not {wanted[key]!r}")
         _forget_after(folder / LOG, state.step)
         _write_recipe(folder, recipe)
         return state
@@ -64,6 +72,18 @@ def start_or_resume(
     (folder / LOG).write_text("", encoding="utf-8")
     _write_recipe(folder, recipe)
     return None
+
+
+def check_writable(folder: Path) -> None:
+    """Raise InputError where nothing can be written to ``folder``, which need not exist; nothing of the try stays."""
+    place = folder.absolute()
+    while not place.exists() and place != place.parent:
+        place = place.parent
+    try:
+        with tempfile.TemporaryFile(dir=place):
+            pass
+    except OSError as error:
+        raise InputError(f"cannot write to {folder}: {place}: {error.strerror or error}") from None
 
 
 def _write_recipe(folder: Path, recipe: Recipe) -> None:
@@ -162,22 +182,3 @@ def stop_on_signal() -> Iterator[Stop]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-class Clock:
-    """Seconds of training over all sittings, and samples a second since the last look."""
-
-    def __init__(self, seconds: float, step: int) -> None:
-        self._begun = time.perf_counter() - seconds
-        self._seen, self._step = time.perf_counter(), step
-
-    def seconds(self) -> float:
-        """Since the run's first start, without the pauses between sittings."""
-        return time.perf_counter() - self._begun
-
-    def rate(self, step: int, batch: int) -> float:
-        """Samples a second since the last call."""
-        now = time.perf_counter()
-        rate = (step - self._step) * batch / max(1e-9, now - self._seen)
-        self._seen, self._step = now, step
-        return rate

@@ -1,22 +1,19 @@
-"""Weights in half precision, where held-back images show that nothing is lost by it."""
+"""Weights in half precision, where validation images show that nothing is lost by it."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from pathlib import Path
 
-import torch
 from torch import Tensor, nn
 
 from srbench.inference import for_model
 from srbench.models import get_model
-from srbench.training.data import find_training_sets
-from srbench.training.validation import Validation, split
-from srbench.zoo import Card, load_checkpoint, save_checkpoint
+from srbench.training.loop.validation import Validation
+from srbench.zoo import Card
 
 LIMIT_DB = 0.002
-"""A smaller change of the mean PSNR on held-back images counts as none."""
+"""A smaller change of the mean PSNR on validation images counts as none."""
 
 
 def halved(
@@ -50,22 +47,3 @@ def halved(
         "val_each": [round(psnr, 4) for psnr in found[int(fits)]],
     }
     return small if fits else dict(weights), card.model_copy(update=update)
-
-
-def halve(card: Card, zoo: Path | None = None, data_root: str | None = None) -> Card:
-    """Measure a checkpoint of the zoo on the images that its training held back, and store it in half precision if it may.
-
-    Raises:
-        InputError: its recipe is not on the card, or its data are not here.
-    """
-    network = load_checkpoint(card.name, root=zoo)
-    weights = {key: value.clone() for key, value in network.state_dict().items()}
-    recipe = card.config
-    sets = find_training_sets(recipe["data"], data_root)
-    held_from = find_training_sets(recipe["val_data"], data_root) if recipe.get("val_data") else sets
-    val = recipe["val"] if isinstance(recipe["val"], int) else tuple(recipe["val"])
-    _, paths = split(sets, val, held_from)
-    with torch.inference_mode():
-        stored, card = halved(weights, network, card, Validation(paths, card.scales[0]))
-    save_checkpoint(stored, card, zoo)
-    return card

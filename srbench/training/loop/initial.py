@@ -6,7 +6,7 @@ from torch import nn
 
 from srbench.models import Model
 from srbench.models._skip import start_near_zero
-from srbench.training.recipe import Recipe
+from srbench.training.recipe.schema import Recipe
 
 
 def draw_weights(network: nn.Module, model: Model, recipe: Recipe) -> None:
@@ -15,7 +15,7 @@ def draw_weights(network: nn.Module, model: Model, recipe: Recipe) -> None:
     Args:
         network: a ``model`` with its own initial weights, which ``"model"`` keeps.
         recipe: ``"pytorch"`` lets every layer draw as PyTorch does for its kind; the last one starts near zero all the same
-            where its output is added to an enlargement.
+            where its output is added to an upscaled input.
     """
     if recipe.init == "model":
         return

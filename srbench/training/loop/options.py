@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from srbench.errors import SrbenchError
-from srbench.training.cache import default_memory
+from srbench.training.data.cache import default_memory
 
 
 @dataclass(frozen=True)
-class Settings:
+class RunOptions:
     """How a run is carried out; none of it changes what is learned, but ``threads`` changes the last bits.
 
     Attributes:

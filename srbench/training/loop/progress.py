@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import time
 from pathlib import Path
 from typing import Any
 
@@ -116,3 +117,27 @@ class Progress:
         self.curve.append({"step": step, "loss": loss, **{key: round(value, 4) for key, value in scores.items()}})
         if keep == "last" or scores["val_psnr"] > self.best_psnr:
             self.best_psnr, self.best = scores["val_psnr"], copy.deepcopy(weights)
+
+
+class RunTime:
+    """Seconds of training over all sittings, and samples a second since the last look.
+
+    Args:
+        seconds: of the sittings before this one.
+        step: that this one starts with.
+    """
+
+    def __init__(self, seconds: float, step: int) -> None:
+        self._begun = time.perf_counter() - seconds
+        self._seen, self._step = time.perf_counter(), step
+
+    def seconds(self) -> float:
+        """Since the run's first start, without the pauses between sittings."""
+        return time.perf_counter() - self._begun
+
+    def rate(self, step: int, batch: int) -> float:
+        """Samples a second since the last call."""
+        now = time.perf_counter()
+        rate = (step - self._step) * batch / max(1e-9, now - self._seen)
+        self._seen, self._step = now, step
+        return rate

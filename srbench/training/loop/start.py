@@ -1,4 +1,4 @@
-"""Two-stage runs: the weights of a trained checkpoint, all or those that fit, as the start of another run."""
+"""The network of a run with its first weights: drawn, or those of a trained checkpoint, all or those that fit."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import torch
 from torch import nn
 
 from srbench.errors import InputError, UnknownNameError
-from srbench.models import Model, get_model
-from srbench.training.initial import draw_weights
-from srbench.training.recipe import Recipe
+from srbench.models import Channels, Model, create_model, get_model
+from srbench.training.loop.initial import draw_weights
+from srbench.training.recipe.schema import Recipe
 from srbench.zoo import Card, find_checkpoint, load_weights, read_tensors, verify
 
 
@@ -35,55 +35,76 @@ class Origin:
         return {"origin": asdict(self)}
 
 
-def first_weights(
-    network: nn.Module,
-    model: Model,
-    recipe: Recipe,
-    channels: str,
-    options: Mapping[str, Any],
-    zoo: Path | None = None,
-) -> Origin:
+@dataclass(frozen=True)
+class Build:
+    """What a run builds of an architecture.
+
+    Attributes:
+        model: the architecture.
+        scale: what it is built for.
+        channels: ``y`` or ``rgb``.
+        options: what the card says it was built with.
+    """
+
+    model: Model
+    scale: int
+    channels: Channels
+    options: dict[str, Any]
+
+    @classmethod
+    def of(cls, model: Model, recipe: Recipe) -> Build:
+        """The recipe's choice, the model's own where the recipe leaves it to that."""
+        channels = model.channels if recipe.channels == "model" else recipe.channels
+        options: dict[str, Any] = dict(recipe.options)
+        if recipe.skip == "bicubic" and not model.has_skip:
+            options["skip"] = "bicubic"
+        return cls(model, recipe.scale, channels, options)
+
+    def network(self) -> nn.Module:
+        """Freshly initialised, its weights drawn from torch's random state."""
+        return create_model(self.model, self.scale, channels=self.channels, **self.options)
+
+
+def first_weights(network: nn.Module, build: Build, recipe: Recipe, zoo: Path | None = None) -> Origin:
     """Give a new network the weights that its recipe starts from: drawn, a parent's, or what fits of another scale's.
 
     Args:
-        network: a ``model`` at the recipe's scale with ``channels`` and ``options``, its own weights drawn.
+        network: what ``build`` made, its own weights drawn.
+        build: of the recipe.
+        recipe: says where the weights come from.
         zoo: where a checkpoint is looked for first; then in zoo/.
 
     Raises:
-        UnknownNameError, InputError: as :func:`start_from` and :func:`warm_start`.
+        UnknownNameError: no such checkpoint.
+        InputError: as :func:`start_from` and :func:`warm_start`.
     """
-    draw_weights(network, model, recipe)
+    draw_weights(network, build.model, recipe)
     if recipe.init_from:
-        return Origin(start_from(recipe.init_from, network, model, recipe.scale, channels, options, zoo).sha256)
+        return Origin(start_from(recipe.init_from, network, build, zoo).sha256)
     if recipe.warm_from:
-        return Origin(warm=warm_start(recipe.warm_from, network, model, zoo))
+        return Origin(warm=warm_start(recipe.warm_from, network, build.model, zoo))
     return Origin()
 
 
-def start_from(
-    name: str,
-    network: nn.Module,
-    model: Model,
-    scale: int,
-    channels: str,
-    options: Mapping[str, Any],
-    zoo: Path | None = None,
-) -> Card:
+def start_from(name: str, network: nn.Module, build: Build, zoo: Path | None = None) -> Card:
     """Put a parent's weights, verified against its card, into ``network``.
 
     Args:
         name: the parent, such as ``srresnet_x4.common``.
-        network: a ``model`` at ``scale`` with ``channels`` and ``options``.
+        network: what ``build`` made.
+        build: what must be like the parent's.
         zoo: where the parent is looked for first; then in zoo/.
 
     Returns:
         the parent's card.
 
     Raises:
-        UnknownNameError: no such checkpoint. InputError: another architecture, scale, colours or options.
+        UnknownNameError: no such checkpoint.
+        InputError: another architecture, scale, colours or options.
     """
     card, root = _find(name, zoo)
-    wanted = {"scale": f"x{scale}", "channels": channels, **_options(model, options)}
+    model = build.model
+    wanted = {"scale": f"x{build.scale}", "channels": build.channels, **_options(model, build.options)}
     parent = get_model(card.model)
     found = {
         "scale": "".join(f"x{s}" for s in card.scales),
@@ -115,14 +136,17 @@ def warm_start(name: str, network: nn.Module, model: Model, zoo: Path | None = N
     transposed convolutions, whose stride is the scale, stay as they were drawn.
 
     Args:
-        name: such as ``edsr_baseline_x2.common``; ``x2.common`` for the model's own. network: a ``model``.
+        name: such as ``edsr_baseline_x2.common``; ``x2.common`` for the model's own.
+        network: a ``model``.
+        model: its architecture.
         zoo: where the checkpoint is looked for first; then in zoo/.
 
     Returns:
         what was taken, for the card.
 
     Raises:
-        UnknownNameError: no such checkpoint. InputError: another architecture, or nothing fits.
+        UnknownNameError: no such checkpoint.
+        InputError: another architecture, or nothing fits.
     """
     if re.match(r"x\d", name):
         name = f"{model.name}_{name}"

@@ -78,33 +78,6 @@ def load_state(folder: Path) -> RunState | None:
         raise InputError(f"{path} is not the state of a run, or cut off ({error}); --overwrite starts again") from None
 
 
-def optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """The optimiser's state as ``<parameter index>.<entry>``; its settings come from the recipe."""
-    state = optimiser.state_dict()["state"]
-    return {
-        f"{index}.{entry}": torch.as_tensor(value)
-        for index, entries in state.items()
-        for entry, value in entries.items()
-        if value is not None
-    }
-
-
-def load_optimiser(optimiser: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
-    """Put the tensors of :func:`optimiser_tensors` back, in the memory layout of their parameters.
-
-    A fused optimiser walks a parameter and its moments side by side in memory and would mix them up otherwise.
-    """
-    full = optimiser.state_dict()
-    parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
-    state: dict[int, dict[str, Tensor]] = {}
-    for key, tensor in tensors.items():
-        index, _, entry = key.partition(".")
-        like = parameters[int(index)].detach()
-        moment = tensor.shape == like.shape
-        state.setdefault(int(index), {})[entry] = torch.empty_like(like).copy_(tensor) if moment else tensor
-    optimiser.load_state_dict({"state": state, "param_groups": full["param_groups"]})
-
-
 def random_tensors() -> dict[str, Tensor]:
     """The states of torch's random generators. Crops do not depend on them: they follow from seed and step."""
     states = {"cpu": torch.get_rng_state()}

@@ -1,4 +1,4 @@
-"""The training loop: one function that reads from top to bottom."""
+"""The trainer: one run from its options to its checkpoint, in the order in which things happen."""
 
 from __future__ import annotations
 
@@ -6,295 +6,348 @@ import time
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any, Literal
 
 import torch
-from torch import nn
+from torch import Tensor
 
 from srbench.errors import InputError
 from srbench.home import home
 from srbench.inference import for_model
-from srbench.models import Model, create_model, get_model
+from srbench.models import Model, get_model
 from srbench.models._training_form import training_form
-from srbench.training.budget import Length, longer, planned, steps_within
-from srbench.training.checkpoint import (
-    RunState,
-    load_optimiser,
-    load_random,
-    load_state,
-    optimiser_tensors,
-    random_tensors,
-    save_state,
-)
-from srbench.training.compiled import compiled
-from srbench.training.data import find_training_sets
-from srbench.training.distributed import Processes
-from srbench.training.gan import Game
-from srbench.training.half import halved
-from srbench.training.images import enlarge_margin, load_images
-from srbench.training.losses import Losses, check_terms
-from srbench.training.optimise import Average, clip_gradients, freeze_norms, learning_rate, make_optimiser
-from srbench.training.parent import Origin, first_weights
-from srbench.training.perceptual import PerceptualLoss, with_backbone
-from srbench.training.progress import Progress
-from srbench.training.provenance import hardware, notes, source_commit
-from srbench.training.recipe import Recipe
-from srbench.training.run import Clock, claim, start_or_resume, stop_on_signal
-from srbench.training.settings import InterruptedRunError, Settings
-from srbench.training.stages import Stages
-from srbench.training.validation import Validation, split
-from srbench.training.watch import Watch
-from srbench.zoo import Card, checkpoint_name, list_checkpoints, save_checkpoint
+from srbench.names import check_name
+from srbench.training.data.images import load_images, upscaling_margin
+from srbench.training.data.sets import find_training_sets
+from srbench.training.data.stages import Stages
+from srbench.training.loop.adversarial import AdversarialStep, Surroundings
+from srbench.training.loop.budget import decide_length
+from srbench.training.loop.card import RunRecord, left_out, make_card
+from srbench.training.loop.compiled import compiled
+from srbench.training.loop.distributed import Processes
+from srbench.training.loop.folder import Stop, check_writable, claim, start_or_resume, stop_on_signal
+from srbench.training.loop.half import halved
+from srbench.training.loop.options import InterruptedRunError, RunOptions
+from srbench.training.loop.progress import Progress, RunTime
+from srbench.training.loop.start import Build, Origin, first_weights
+from srbench.training.loop.state import RunState, load_random, load_state, random_tensors, save_state
+from srbench.training.loop.step import Generator, StepResult, SupervisedStep
+from srbench.training.loop.validation import Validation, split
+from srbench.training.loop.watch import Watch
+from srbench.training.losses.perceptual import PerceptualLoss, with_backbone
+from srbench.training.losses.pixel import Term, check_terms
+from srbench.training.optim.average import Average
+from srbench.training.optim.schedule import learning_rate
+from srbench.training.recipe.schema import Recipe
+from srbench.zoo import Card, checkpoint_name, list_checkpoints, save_checkpoint, zoo_root
 
 
-def train(model_name: str, recipe: Recipe, settings: Settings | None = None) -> Card:
+def train(model: str | Model, recipe: Recipe, options: RunOptions | None = None) -> Card:
     """Train a network and write it to the zoo.
 
     Args:
-        model_name: a registered model.
+        model: a registered model, or the description of any.
         recipe: what to learn from and how.
-        settings: how to carry it out.
+        options: how to carry it out.
 
     Returns:
         the card of the checkpoint, whose weights are the average with the best validation PSNR, or the last one.
 
     Raises:
-        SrbenchError: data, names or values that cannot be used; a loss that is no number; InterruptedRunError.
+        InputError: data, names or values that cannot be used.
+        InterruptedRunError: the user stopped the run; its state is saved.
+        SrbenchError: a loss that is no number.
     """
-    settings = settings or Settings()
-    model = get_model(model_name)
-    if model.interpolator:
-        raise InputError(f"{model_name} is an interpolator: it has no weights to train")
-    if settings.threads:
-        torch.set_num_threads(settings.threads)
-    processes = Processes(settings.device)
-    device = processes.device
-    torch.backends.cudnn.deterministic = True  # a resumed run ends in the same bits
-    recipe = with_backbone(recipe)
-    tag = settings.name or recipe.name
-    name = checkpoint_name(model.name, [recipe.scale], tag)
-    if not (settings.overwrite or settings.resume or settings.extend) and list_checkpoints(name, settings.zoo):
-        raise InputError(f"the zoo has a checkpoint {name}; --overwrite replaces it, --name keeps both")
-    folder = (settings.runs or home() / "runs") / name
-    length = processes.agree(_length(model_name, recipe, settings, folder, processes))
-    recipe = length.recipe
-    check_terms(recipe.loss)
-    channels: Literal["y", "rgb"] = model.channels if recipe.channels == "model" else recipe.channels
-    options: dict[str, Any] = dict(recipe.options)
-    if recipe.skip == "bicubic" and not model.has_skip:
-        options["skip"] = "bicubic"
+    return Trainer(model, recipe, options or RunOptions()).run()
 
-    torch.manual_seed(recipe.seed)
-    network = create_model(model.name, recipe.scale, channels=channels, **options)
-    origin = first_weights(network, model, recipe, channels, options, settings.zoo)
-    network = network.to(device)
-    if recipe.channels_last:
-        network = network.to(memory_format=torch.channels_last)
-    side = recipe.patch * (recipe.scale if model.pre_upsampled else 1)
-    shape = (recipe.batch // processes.world, 1 if channels == "y" else 3, side, side)
-    forward = compiled(network, recipe, shape) if recipe.compile else training_form(network)
-    average = Average(network, recipe.ema)
-    optimiser = make_optimiser(network.parameters(), recipe)
-    learned: dict[str, Any] = {}
-    if "perceptual" in recipe.loss and recipe.perceptual:
-        learned["perceptual"] = PerceptualLoss(recipe.perceptual, recipe.precision).to(device)
-    game: Game | None = None
-    if recipe.game:
-        game = Game(recipe, channels, device, processes.average, folder, processes.rank, processes.world)
-        learned["adversarial"] = game.fool
-    losses = Losses(recipe.loss, learned, recipe.scale)
-    measured = [*losses.names, *(["g_grad"] if game else [])]
 
-    sets = find_training_sets(recipe.data, settings.data_root)
-    digests = {images.name: images.digest for images in sets}
-    held_from = find_training_sets(recipe.val_data, settings.data_root) if recipe.val_data else sets
-    train_paths, val_paths = split(sets, recipe.val, held_from)
-    validation = Validation(val_paths, recipe.scale)
-    shown = for_model(model, average.network, recipe.scale, channels, device=device)
+class Trainer:
+    """One run.
 
-    with (
-        claim(folder, processes.main),
-        Watch(folder, name, recipe.steps, settings.progress, processes.main, settings.tensorboard) as watch,
-        ExitStack() as stack,
-    ):
-        goes_on, extend = settings.resume, bool(settings.extend)
-        state = start_or_resume(folder, recipe, goes_on, settings.overwrite, extend) if processes.main else None
+    :meth:`run` is the whole: :meth:`prepare`, then :meth:`step` for each batch with :meth:`validate` and :meth:`save` when
+    they are due, and :meth:`card` at the end.
+
+    Attributes:
+        model, recipe, options: as given; the recipe with its final number of steps.
+        name: of the checkpoint and of the run's folder.
+        folder: where the run's log and state lie.
+        network: that learns. average: of its weights, which is validated and kept.
+
+    Raises:
+        UnknownNameError: no such model or loss term.
+        InputError: names that cannot be used, a checkpoint or a run that would be lost, a folder that cannot be written to.
+    """
+
+    def __init__(self, model: str | Model, recipe: Recipe, options: RunOptions) -> None:
+        self.model = get_model(model) if isinstance(model, str) else model
+        if self.model.interpolator:
+            raise InputError(f"{self.model.name} is an interpolator: it has no weights to train")
+        if options.threads:
+            torch.set_num_threads(options.threads)
+        self.options, self.processes = options, Processes(options.device)
+        self.device = self.processes.device
+        torch.backends.cudnn.deterministic = True  # a resumed run ends in the same bits
+        recipe = with_backbone(recipe)
+        self.tag = check_name("recipe", options.name or recipe.name)
+        check_name("model", self.model.name)
+        self.name = checkpoint_name(self.model.name, [recipe.scale], self.tag)
+        self.folder = (options.runs or home() / "runs") / self.name
+        self._check_places()
+        check_terms(recipe.loss)
+        self.length = decide_length(recipe, options, self.folder, self.processes, self._trial)
+        self.recipe = self.length.recipe
+
+    def _check_places(self) -> None:
+        """What is written at the end must be known to be possible at the start."""
+        options = self.options
+        goes_on = options.overwrite or options.resume or options.extend
+        if not goes_on and list_checkpoints(self.name, options.zoo):
+            raise InputError(f"the zoo has a checkpoint {self.name}; --overwrite replaces it, --name keeps both")
+        if self.processes.main:
+            check_writable(self.folder)
+            check_writable((options.zoo or zoo_root()) / self.model.name)
+
+    def _trial(self, short: Recipe, place: Path) -> tuple[Path, float]:
+        """A run of few steps in a place of its own: its folder and its seconds."""
+        alone = replace(self.options, name="trial", zoo=place, runs=place, resume=False, progress=False, budget=0.0)
+        card = train(self.model, short.model_copy(update={"init_from": "", "warm_from": ""}), alone)
+        return place / card.name, card.wall_time_s
+
+    # Before the first step
+
+    def prepare(self) -> None:
+        """Make everything that needs neither the run's folder nor the training images: network, step, validation."""
+        recipe, options = self.recipe, self.options
+        self.build = Build.of(self.model, recipe)
+        torch.manual_seed(recipe.seed)
+        self.network = self.build.network()
+        self.origin: Origin = first_weights(self.network, self.build, recipe, options.zoo)
+        self.network = self.network.to(self.device)
+        if recipe.channels_last:
+            self.network = self.network.to(memory_format=torch.channels_last)
+        forward = compiled(self.network, recipe, self._batch_shape()) if recipe.compile else training_form(self.network)
+        self.average = Average(self.network, recipe.ema)
+        self.learning = self._make_step(Generator(self.network, forward, recipe, self.processes.average))
+
+        sets = find_training_sets(recipe.data, options.data_root)
+        self.digests = {images.name: images.digest for images in sets}
+        val_from = find_training_sets(recipe.val_data, options.data_root) if recipe.val_data else sets
+        self.train_paths, self.val_paths = split(sets, recipe.val, val_from)
+        self.validation = Validation(self.val_paths, recipe.scale)
+        self.upscaler = for_model(
+            self.model, self.average.network, recipe.scale, self.build.channels, device=self.device
+        )
+
+    def _batch_shape(self) -> tuple[int, int, int, int]:
+        recipe = self.recipe
+        side = recipe.patch * (recipe.scale if self.model.pre_upsampled else 1)
+        return (recipe.batch // self.processes.world, 1 if self.build.channels == "y" else 3, side, side)
+
+    def _make_step(self, generator: Generator) -> SupervisedStep:
+        recipe, processes = self.recipe, self.processes
+        learned: dict[str, Term] = {}
+        self._sources: list[str] = []
+        if "perceptual" in recipe.loss and recipe.perceptual:
+            perceptual = PerceptualLoss(recipe.perceptual, recipe.precision).to(self.device)
+            self._sources.append(perceptual.source)
+            learned["perceptual"] = perceptual
+        if not recipe.discriminator:
+            return SupervisedStep(generator, learned)
+        around = Surroundings(self.build.channels, self.device, self.folder, processes.rank, processes.world)
+        return AdversarialStep(generator, learned, around)
+
+    def restore(self) -> int:
+        """Take over the run's folder and what is saved there; the step to go on from, 0 for a new run."""
+        options, processes = self.options, self.processes
+        goes_on, extend = options.resume, bool(options.extend)
+        state = None
+        if processes.main:
+            state = start_or_resume(self.folder, self.recipe, goes_on, options.overwrite, extend)
         processes.wait()
         if not processes.main and (goes_on or extend):
-            state = load_state(folder)
-        start = state.step if state else 0
-        run = Progress({key: value.clone() for key, value in average.weights().items()}, measured)
-        if state:
-            network.load_state_dict(state.tensors["network"])
-            average.network.load_state_dict(state.tensors["average"])
-            load_optimiser(optimiser, state.tensors.get("optimiser", {}))
-            load_random(state.tensors["random"])
-            run = Progress(state.tensors["best"], measured, **state.facts["progress"])
-            origin = Origin(**state.facts["origin"]) if "origin" in state.facts else origin
-            if game:
-                game.load(state.tensors, state.facts["game"], device)
+            state = load_state(self.folder)
+        self.progress = Progress(
+            {key: value.clone() for key, value in self.average.weights().items()}, self.learning.names
+        )
+        if state is None:
+            return 0
+        self.network.load_state_dict(state.tensors["network"])
+        self.average.network.load_state_dict(state.tensors["average"])
+        load_random(state.tensors["random"])
+        self.progress = Progress(state.tensors["best"], self.learning.names, **state.facts["progress"])
+        self.origin = Origin(**state.facts["origin"]) if "origin" in state.facts else self.origin
+        self.learning.load(state.tensors, state.facts, self.device)
+        return state.step
 
-        if settings.budget != length.budget and not settings.extend:
-            plan = f"a budget of {length.budget:g} s" if length.budget else "another"
-            watch.warn(f"the run keeps the {recipe.steps} steps of {plan}; --overwrite plans anew")
-        watch.say(f"{name}: reading {len(train_paths)} images of {recipe.data}, {len(val_paths)} held back")
-        advance = watch.counting("reading", len(train_paths))
-        margin = enlarge_margin(model.pre_upsampled)
-        with processes.main_first():
+    def read_images(self) -> Stages:
+        """Decode the training images; what the batches of all stages are drawn from."""
+        recipe, options, watch = self.recipe, self.options, self.watch
+        watch.say(
+            f"{self.name}: reading {len(self.train_paths)} images of {recipe.data}, {len(self.val_paths)} for validation"
+        )
+        with self.processes.main_first():
             images = load_images(
-                train_paths,
+                self.train_paths,
                 recipe.scale,
                 recipe.patch,
                 recipe.rescale,
-                margin,
-                settings.skip_bad,
-                advance,
-                settings.memory,
+                upscaling_margin(self.model.pre_upsampled),
+                options.skip_bad,
+                watch.counting("reading", len(self.train_paths)),
+                options.memory,
             )
-        stages = Stages(images, recipe, channels, model.pre_upsampled, processes.rank, processes.world)
-        if game and not state:
-            game.draw_reference(stages.first, device)
-        if not start and processes.main:
-            watch.log(0, {"val_bicubic": validation.bicubic(), **validation.scores(shown, game is not None)})
+        self._left_out = left_out(self.val_paths, images.too_small, images.bad)
+        return Stages(
+            images,
+            recipe,
+            self.build.channels,
+            self.model.pre_upsampled,
+            self.processes.rank,
+            self.processes.world,
+        )
 
-        stop = stack.enter_context(stop_on_signal())  # not while images are read: there Ctrl-C ends the run at once
-        clock, saved = Clock(run.seconds, start), time.monotonic()
-        network.train()
-        for step, (lr, hr) in enumerate(stages.batches(start, device), start):
-            turn = game is None or game.generators_turn(step)
-            if recipe.freeze_norm < 1:
-                freeze_norms(network, recipe, step)
-            for group in optimiser.param_groups:
-                group["lr"] = learning_rate(recipe, step)
-            with (
-                torch.autocast(device.type, torch.bfloat16, enabled=recipe.precision == "bf16"),
-                torch.set_grad_enabled(turn),
-            ):
-                sr = forward(lr)
-            if game:
-                game.learn(step, sr, hr)
-            if turn:
-                loss, terms = losses(sr, hr)
-                optimiser.zero_grad()
-                loss.backward()  # type: ignore[no-untyped-call]
-                values = processes.average(network.parameters(), torch.cat([loss.detach()[None], terms]))
-                if recipe.grad_clip or game:
-                    norm = clip_gradients(network.parameters(), recipe.grad_clip)
-                    values = torch.cat([values, norm]) if game else values
-                optimiser.step()
-                average.update(step // (recipe.game.n_critic if recipe.game else 1))
-                run.steps.add(step, values)
+    # The run
 
-            done = step + 1
-            last, logged = done == recipe.steps, done % recipe.log_every == 0
-            if logged or last:
-                facts: dict[str, Any] = run.collect(folder, recipe.seed)
-                if game:
-                    facts = game.report(done, facts, sr, lr, hr)
-                    watch.warn(facts.get("collapse", ""))
-                rate = clock.rate(done, recipe.batch)
-                watch.log(done, {**facts, "lr": learning_rate(recipe, step), "samples_per_s": round(rate, 1)})
-            if done % recipe.val_every == 0 or last:
-                run.collect(folder, recipe.seed)
-                scores = validation.scores(shown, game is not None) if processes.main else {}
-                scores = processes.agree({**scores, "seconds": clock.seconds()})
-                run.validated(done, scores, average.weights(), recipe.keep)
-                watch.log(done, run.curve[-1])
-                if processes.main and watch.wants_images(done, recipe.val_every):
-                    watch.images(done, validation.samples(shown))
-            stopped = processes.any(stop.asked, logged or last)
-            due = done % recipe.val_every == 0 or last or stopped or time.monotonic() - saved > settings.save_seconds
-            if due and processes.main:
-                run.collect(folder, recipe.seed)
-                run.seconds = clock.seconds()
-                _save(
-                    folder, done, model, recipe, network, average, optimiser, run, game, length.facts() | origin.facts()
-                )
-                saved = time.monotonic()
-            if stopped and not last:
-                raise InterruptedRunError(f"{name} stopped at step {done} of {recipe.steps}; go on with --resume")
+    def run(self) -> Card:
+        """Train from the first or the saved step to the last, and write the checkpoint.
 
-    card = Card(
-        name=name,
-        model=model.name,
-        scales=[recipe.scale],
-        channels=channels,
-        recipe=tag,
-        options=options,
-        parameters=sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad),
-        data=digests,
-        steps=recipe.steps,
-        samples_seen=recipe.steps * recipe.batch,
-        seed=recipe.seed,
-        commit=source_commit(),
-        hardware=hardware(device, processes.world),
-        wall_time_s=round(run.seconds, 1),
-        precision=recipe.precision,
-        init_from=recipe.init_from or None,
-        init_sha256=origin.init_sha256 or None,
-        config=recipe.model_dump(mode="json"),
-        curve=run.curve,
-        notes="; ".join(
-            [
-                notes(val_paths, images.too_small, images.bad),
-                *([learned["perceptual"].source] if "perceptual" in learned else []),
-                *([f"step {step}: {reason}" for step, reason in game.health.events] if game else []),
-                *length.notes(),
-                *filter(None, [origin.warm]),
-            ]
-        ),
-    )
-    if processes.main:
-        weights, card = halved(run.best, average.network, card, validation)
-        save_checkpoint(weights, card, settings.zoo)
-    processes.wait()
-    return card
+        Raises:
+            InterruptedRunError: the user stopped the run; its state is saved.
+            SrbenchError: data that cannot be used, a folder that another run holds, a loss that is no number.
+        """
+        self.prepare()
+        recipe, options, main = self.recipe, self.options, self.processes.main
+        with (
+            claim(self.folder, main),
+            Watch(self.folder, self.name, recipe.steps, options.progress, main, options.tensorboard) as self.watch,
+            ExitStack() as stack,
+        ):
+            start = self.restore()
+            self._say_if_the_length_is_kept()
+            stages = self.read_images()
+            if start == 0:
+                self._begin(stages)
+            stop = stack.enter_context(stop_on_signal())  # not while images are read: there Ctrl-C ends the run at once
+            self.time, self._saved = RunTime(self.progress.seconds, start), time.monotonic()
+            self.network.train()
+            for step, (lr, hr) in enumerate(stages.batches(start, self.device), start):
+                made = self.step(step, lr, hr)
+                self._after(step + 1, made, lr, hr, stop)
+        return self._finish()
 
+    def _say_if_the_length_is_kept(self) -> None:
+        options, length = self.options, self.length
+        if options.budget != length.budget and not options.extend:
+            plan = f"a budget of {length.budget:g} s" if length.budget else "another"
+            self.watch.warn(f"the run keeps the {self.recipe.steps} steps of {plan}; --overwrite plans anew")
 
-def _save(
-    folder: Path,
-    step: int,
-    model: Model,
-    recipe: Recipe,
-    network: nn.Module,
-    average: Average,
-    optimiser: torch.optim.Optimizer,
-    run: Progress,
-    game: Game | None,
-    plan: dict[str, Any],
-) -> None:
-    tensors = {
-        "network": dict(network.state_dict()),
-        "average": average.weights(),
-        "best": run.best,
-        "optimiser": optimiser_tensors(optimiser),
-        "random": random_tensors(),
-    }
-    facts = {"model": model.name, "recipe": recipe.model_dump(mode="json"), "progress": run.facts(), **plan}
-    if game:
-        game.collect()  # nothing is saved after a loss that is no number
-        tensors.update(game.tensors())
-        facts["game"] = game.facts()
-    save_state(folder, RunState(step, tensors, facts))
+    def _begin(self, stages: Stages) -> None:
+        self.learning.begin(stages.first, self.device)
+        if self.processes.main:
+            self.watch.log(0, {"val_bicubic": self.validation.bicubic(), **self._scores()})
 
+    def step(self, step: int, lr: Tensor, hr: Tensor) -> StepResult:
+        """Learn from one batch.
 
-def _length(model_name: str, recipe: Recipe, settings: Settings, folder: Path, processes: Processes) -> Length:
-    if settings.extend:
-        return longer(recipe, folder, settings.extend)
-    kept = planned(recipe, folder) if settings.resume and not settings.overwrite else None
-    if kept and (settings.budget or kept.timed):
-        return kept
-    if not settings.budget:
-        return Length(recipe)
-    with TemporaryDirectory() as temporary:
-        place = Path(processes.agree(temporary))  # the first process writes the log that all read
+        Args:
+            step: its number, the first is 0.
+            lr: ``(n, C, h, w)`` on [0, 1]; upscaled already for a network that wants that.
+            hr: ``(n, C, H, W)``.
+        """
+        made = self.learning(step, lr, hr)
+        if made.values is not None:
+            self.average.update(self.learning.updates_before(step))
+            self.progress.steps.add(step, made.values)
+        return made
 
-        def trial(short: Recipe) -> tuple[Path, float]:
-            alone = replace(settings, name="trial", zoo=place, runs=place, resume=False, progress=False, budget=0.0)
-            card = train(model_name, short.model_copy(update={"init_from": "", "warm_from": ""}), alone)
-            return place / card.name, card.wall_time_s
+    def _after(self, done: int, made: StepResult, lr: Tensor, hr: Tensor, stop: Stop) -> None:
+        """Log, validate, save and stop after ``done`` steps, each when it is due."""
+        last = done == self.recipe.steps
+        logs = last or done % self.recipe.log_every == 0
+        validates = last or done % self.recipe.val_every == 0
+        if logs:
+            self._log(done, made.sr, lr, hr)
+        if validates:
+            self.validate(done)
+        stopped = self.processes.any(stop.asked, logs)
+        if validates or stopped or time.monotonic() - self._saved > self.options.save_seconds:
+            self.save(done)
+        if stopped and not last:
+            raise InterruptedRunError(f"{self.name} stopped at step {done} of {self.recipe.steps}; go on with --resume")
 
-        found = Length(steps_within(recipe, settings.budget, trial), settings.budget)
-        processes.wait()
-        return found
+    def _log(self, done: int, sr: Tensor, lr: Tensor, hr: Tensor) -> None:
+        values = self.progress.collect(self.folder, self.recipe.seed)
+        values = self.learning.report(done, values, sr, lr, hr)
+        self.watch.warn(str(values.get("collapse", "")))
+        rate = round(self.time.rate(done, self.recipe.batch), 1)
+        self.watch.log(done, {**values, "lr": learning_rate(self.recipe, done - 1), "samples_per_s": rate})
+
+    def validate(self, done: int) -> None:
+        """Measure the average on the validation images after ``done`` steps, and keep it if it is the best so far."""
+        main = self.processes.main
+        self.progress.collect(self.folder, self.recipe.seed)
+        scores = self._scores() if main else {}
+        scores = self.processes.agree({**scores, "seconds": self.time.seconds()})
+        self.progress.validated(done, scores, self.average.weights(), self.recipe.keep)
+        self.watch.log(done, self.progress.curve[-1])
+        if main and self.watch.wants_images(done, self.recipe.val_every):
+            self.watch.images(done, self.validation.samples(self.upscaler))
+
+    def _scores(self) -> dict[str, float]:
+        return self.validation.scores(self.upscaler, perceptual=self.recipe.discriminator is not None)
+
+    def save(self, done: int) -> None:
+        """Write the state after ``done`` steps; nothing is saved after a loss that is no number.
+
+        Raises:
+            SrbenchError: a loss that is no number.
+        """
+        if not self.processes.main:
+            return
+        self.progress.collect(self.folder, self.recipe.seed)
+        self.learning.check()
+        self.progress.seconds = self.time.seconds()
+        tensors = {
+            "network": dict(self.network.state_dict()),
+            "average": self.average.weights(),
+            "best": self.progress.best,
+            "random": random_tensors(),
+            **self.learning.tensors(),
+        }
+        facts = {
+            "model": self.model.name,
+            "recipe": self.recipe.model_dump(mode="json"),
+            "progress": self.progress.facts(),
+            **self.length.facts(),
+            **self.origin.facts(),
+            **self.learning.facts(),
+        }
+        save_state(self.folder, RunState(done, tensors, facts))
+        self._saved = time.monotonic()
+
+    # After the last step
+
+    def card(self) -> Card:
+        """The card of the checkpoint, without what storing the weights adds to it."""
+        record = RunRecord(
+            build=self.build,
+            tag=self.tag,
+            length=self.length,
+            origin=self.origin,
+            data=self.digests,
+            curve=self.progress.curve,
+            seconds=self.progress.seconds,
+            remarks=(
+                self._left_out,
+                *self._sources,
+                *(f"step {step}: {reason}" for step, reason in self.learning.events),
+            ),
+        )
+        return make_card(record, self.network, self.processes)
+
+    def _finish(self) -> Card:
+        card = self.card()
+        if self.processes.main:
+            weights, card = halved(self.progress.best, self.average.network, card, self.validation)
+            save_checkpoint(weights, card, self.options.zoo)
+        self.processes.wait()
+        return card

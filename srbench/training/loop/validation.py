@@ -1,4 +1,4 @@
-"""Images held back from training, and the PSNR that decides which weights are kept.
+"""Validation images, which are not trained on, and the PSNR that decides which weights are kept.
 
 Measured as the ``standard`` protocol measures test sets; a test set itself is never used for the choice.
 """
@@ -27,24 +27,24 @@ U8 = npt.NDArray[np.uint8]
 
 
 def split(
-    sets: Sequence[ImageSet], val: int | tuple[str, ...], held_from: Sequence[ImageSet] = ()
+    sets: Sequence[ImageSet], val: int | tuple[str, ...], val_from: Sequence[ImageSet] = ()
 ) -> tuple[list[Path], list[Path]]:
     """Training and validation images.
 
     Args:
         sets: the training sets.
-        val: names of the images to hold back (without suffix), or how many, spread evenly over all.
-        held_from: the sets that these are chosen from, ``sets`` by default; another training set is then judged on the same
+        val: names of the validation images (without suffix), or how many, spread evenly over all.
+        val_from: the sets that these are chosen from, ``sets`` by default; another training set is then judged on the same
             images.
 
     Raises:
         InputError: a name that no image has, or nothing left to train or to validate on.
     """
-    held_from = held_from or sets
-    paths = [path for images in held_from for path in images.paths]
+    val_from = val_from or sets
+    paths = [path for images in val_from for path in images.paths]
     everything = [path for images in sets for path in images.paths]
     if isinstance(val, int):
-        most = len(paths) - (held_from is sets)
+        most = len(paths) - (val_from is sets)
         if not 0 < val <= most:
             raise InputError(f"val = {val} of {len(paths)} images; expected 1 to {most}")
         held = {paths[int((index + 0.5) * len(paths) / val)] for index in range(val)}
@@ -53,18 +53,18 @@ def split(
         for name in val:
             if name not in stems:
                 guess = nearest(name, stems)
-                where = "+".join(images.name for images in held_from)
+                where = "+".join(images.name for images in val_from)
                 hint = f"; did you mean {guess!r}?" if guess else f"; give a number, as --set val={len(val)}"
                 raise InputError(f"val names {name!r}, which no image of {where} is called{hint}")
         held = {path for path in paths if path.stem in val}
     train = [path for path in everything if path not in held]
     if not train or not held:
-        raise InputError(f"val holds back {len(held)} images of {len(everything)}; both parts need at least one")
+        raise InputError(f"val takes {len(held)} images of {len(everything)}; both parts need at least one")
     return train, [path for path in paths if path in held]
 
 
 class Validation:
-    """Held-back images in memory, HR and LR as the ``standard`` protocol makes them.
+    """Validation images in memory, HR and LR as the ``standard`` protocol makes them.
 
     Raises:
         InputError: an image that cannot be read or is too small.

@@ -15,8 +15,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from srbench.errors import UnavailableError
 from srbench.images import write_image
-from srbench.training.decode import U8
-from srbench.training.run import BOARD, LOG, SAMPLES
+from srbench.training.data.decode import U8
+from srbench.training.loop.folder import BOARD, LOG, SAMPLES
 
 _STRIPS = 8  # sets of sample images over a run
 

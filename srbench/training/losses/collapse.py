@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from srbench.images import imresize
-from srbench.training.tables import Adversarial
+from srbench.training.recipe.tables import Adversarial
 
 _PATIENCE = 5  # log lines in a row
 _CERTAIN = 0.99  # of the distance between the labels of HR and SR
@@ -20,7 +20,7 @@ _BORDER = 2  # LR pixels of a crop whose downscaling would need what lies outsid
 
 
 @torch.no_grad()
-def consistency(sr: Tensor, lr: Tensor, hr: Tensor, scale: int) -> dict[str, float]:
+def crop_health(sr: Tensor, lr: Tensor, hr: Tensor, scale: int) -> dict[str, float]:
     """LR-PSNR (dB) and relative contrast of a batch of crops ``(N, C, H, W)`` on [0, 1].
 
     Returns:
@@ -37,19 +37,19 @@ def consistency(sr: Tensor, lr: Tensor, hr: Tensor, scale: int) -> dict[str, flo
     return {"lr_psnr": 10 * math.log10(1 / max(error, 1e-12)), "contrast": contrast}
 
 
-class Health:
-    """Watches log lines for a game that is lost.
+class CollapseWatch:
+    """Watches log lines for a run that can no longer succeed.
 
     Attributes:
         events: step and reason of each collapse, once while it lasts.
 
     Args:
-        game: its rules. facts: what :meth:`facts` gave, to go on from.
+        keys: the recipe's ``[adversarial]``. facts: what :meth:`facts` gave, to go on from.
     """
 
-    def __init__(self, game: Adversarial, facts: dict[str, Any] | None = None) -> None:
+    def __init__(self, keys: Adversarial, facts: dict[str, Any] | None = None) -> None:
         facts = facts or {}
-        self._game = game
+        self._keys = keys
         self._won = int(facts.get("won", 0))
         self._best = float(facts.get("best", -math.inf))
         self._recent: list[float] = [float(value) for value in facts.get("recent", [])]
@@ -82,8 +82,8 @@ class Health:
 
     def _one_sided(self, values: dict[str, float]) -> str:
         """Whether one side has won for several log lines in a row."""
-        wasserstein = self._game.kind.startswith("wgan")
-        gap = _CERTAIN * (self._game.real_label - self._game.fake_label)
+        wasserstein = self._keys.kind.startswith("wgan")
+        gap = _CERTAIN * (self._keys.real_label - self._keys.fake_label)
         lost = values["wasserstein"] < 0 if wasserstein else values["d_real"] - values["d_fake"] > gap
         self._won = self._won + 1 if lost else 0
         if self._won < _PATIENCE:

@@ -14,9 +14,9 @@ from torch import Tensor, nn
 
 from srbench.errors import InputError, UnavailableError, UnknownNameError
 from srbench.metrics._backbones import load_backbone
-from srbench.training.losses import l1, mse
-from srbench.training.recipe import Recipe
-from srbench.training.tables import Perceptual
+from srbench.training.losses.pixel import l1, mse
+from srbench.training.recipe.schema import Recipe
+from srbench.training.recipe.tables import Perceptual
 
 _SUFFIX = "-vgg16"
 _IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)

@@ -74,7 +74,7 @@ class Losses:
     Args:
         weights: weight of each term.
         learned: the terms of ``LEARNED`` that ``weights`` names.
-        scale: the enlargement.
+        scale: the scale.
 
     Raises:
         UnknownNameError: a term that does not exist. InputError: a learned term that was not given.

@@ -7,8 +7,7 @@ outputs by everything else (a transposed one, of its inputs), and layers of one 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor, nn
@@ -17,59 +16,34 @@ MOMENTUM = 0.95
 _COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 _ITERATIONS = 5
 _RMS = 0.2  # of a step's entries at a rate of 1: about what Adam's have
-_EPSILON = 1e-8
 
 
 class Muon(torch.optim.Optimizer):
-    """Nesterov momentum made orthogonal for weights of two axes or more, Adam for vectors (biases, slopes, norms).
+    """Nesterov momentum made orthogonal, for weights of two axes or more; steps do not depend on the gradients' scale.
 
     Args:
-        parameters: leaves; steps of matrices do not depend on the scale of their gradients.
+        parameters: leaves of two axes or more.
         lr: Adam's rates fit.
-        betas: of Adam, for the vectors.
         weight_decay: decoupled, as AdamW's.
     """
 
-    def __init__(
-        self,
-        parameters: Iterable[nn.Parameter],
-        lr: float,
-        betas: tuple[float, float] = (0.9, 0.999),
-        weight_decay: float = 0.0,
-    ) -> None:
-        super().__init__(list(parameters), {"lr": lr, "betas": betas, "weight_decay": weight_decay})
+    def __init__(self, parameters: Iterable[nn.Parameter], lr: float, weight_decay: float = 0.0) -> None:
+        super().__init__(list(parameters), {"lr": lr, "weight_decay": weight_decay})
 
     @torch.no_grad()
-    def step(self, closure: Any = None) -> None:  # type: ignore[override]
+    def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
         """One step along the gradients that are there; ``closure`` is not supported."""
         assert closure is None
         for group in self.param_groups:
             parameters = [p for p in group["params"] if p.grad is not None]
-            for parameter in parameters:
-                self._prepare(parameter)
-                if group["weight_decay"]:
-                    parameter.mul_(1 - group["lr"] * group["weight_decay"])
-            self._step_matrices([p for p in parameters if p.dim() > 1], group["lr"])
-            self._step_vectors([p for p in parameters if p.dim() < 2], group["lr"], group["betas"])
+            if parameters and group["weight_decay"]:
+                torch._foreach_mul_(parameters, 1 - group["lr"] * group["weight_decay"])
+            if parameters:
+                self._step(parameters, group["lr"])
 
-    def _prepare(self, parameter: Tensor) -> None:
-        state = self.state[parameter]
-        if not state:
-            state["step"] = torch.tensor(0.0)
-            state["exp_avg"] = torch.zeros_like(parameter)
-            if parameter.dim() < 2:
-                state["exp_avg_sq"] = torch.zeros_like(parameter)
-        state["step"] += 1
-
-    def _step_matrices(self, parameters: list[Tensor], lr: float) -> None:
-        if not parameters:
-            return
-        gradients = [p.grad for p in parameters if p.grad is not None]
-        means = [self.state[p]["exp_avg"] for p in parameters]
-        torch._foreach_lerp_(means, gradients, 1 - MOMENTUM)
-        ahead = torch._foreach_lerp(gradients, means, MOMENTUM)
+    def _step(self, parameters: list[Tensor], lr: float) -> None:
         alike: dict[tuple[int, int], list[tuple[Tensor, Tensor]]] = {}
-        for parameter, update in zip(parameters, ahead, strict=True):
+        for parameter, update in zip(parameters, self._momentum(parameters), strict=True):
             matrix = update.flatten(1)
             alike.setdefault((matrix.shape[0], matrix.shape[1]), []).append((parameter, matrix))
         for (rows, columns), pairs in alike.items():
@@ -77,15 +51,17 @@ class Muon(torch.optim.Optimizer):
             for (parameter, _), step in zip(pairs, steps, strict=True):
                 parameter.add_(step.view(parameter.shape), alpha=-lr * _RMS * max(rows, columns) ** 0.5)
 
-    def _step_vectors(self, parameters: list[Tensor], lr: float, betas: tuple[float, float]) -> None:
+    def _momentum(self, parameters: list[Tensor]) -> tuple[Tensor, ...]:
+        """Each gradient with its mean so far, which takes it in first (Nesterov)."""
+        gradients = [p.grad for p in parameters if p.grad is not None]
         for parameter in parameters:
-            gradient, state = parameter.grad, self.state[parameter]
-            assert gradient is not None
-            count = float(state["step"])
-            state["exp_avg"].lerp_(gradient, 1 - betas[0])
-            state["exp_avg_sq"].lerp_(gradient.square(), 1 - betas[1])
-            deviation = (state["exp_avg_sq"] / (1 - betas[1] ** count)).sqrt_().add_(_EPSILON)
-            parameter.addcdiv_(state["exp_avg"], deviation, value=-lr / (1 - betas[0] ** count))
+            state = self.state[parameter]
+            if not state:
+                state["step"], state["exp_avg"] = torch.tensor(0.0), torch.zeros_like(parameter)
+            state["step"] += 1
+        means = [self.state[p]["exp_avg"] for p in parameters]
+        torch._foreach_lerp_(means, gradients, 1 - MOMENTUM)
+        return torch._foreach_lerp(gradients, means, MOMENTUM)
 
 
 def orthogonal(matrices: Tensor) -> Tensor:

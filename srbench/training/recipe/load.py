@@ -16,9 +16,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from srbench.errors import InputError, UnknownNameError
+from srbench.errors import InputError, UnknownNameError, first_problem
 from srbench.home import home
-from srbench.training.recipe.schema import CPU_KEYS, TABLES, Recipe, Size
+from srbench.training.recipe.schema import CPU_KEYS, Recipe, Size
 
 NAME = r"[A-Za-z0-9][A-Za-z0-9._+-]*"
 """What a recipe may be called: its name becomes a part of file names."""
@@ -141,20 +141,4 @@ def resolve(values: Mapping[str, Any], where: str) -> Recipe:
     try:
         return Recipe.model_validate(dict(values))
     except ValidationError as error:
-        first = error.errors()[0]
-        table, entry = (*map(str, first["loc"][:2]), "", "")[:2]
-        entry = entry if table in TABLES else ""
-        key = f"{table}.{entry}" if entry else table
-        if first["type"] == "extra_forbidden":
-            allowed = TABLES[table].model_fields if entry else Recipe.model_fields
-            place = f"{table} of {where}" if entry else where
-            raise UnknownNameError("recipe key", entry or key, allowed, place) from None
-        given = _given(values, table, entry)
-        raise InputError(f"{where}: {key or 'recipe'}{given}: {first['msg'].removeprefix('Value error, ')}") from None
-
-
-def _given(values: Mapping[str, Any], table: str, entry: str) -> str:
-    """`` = value`` of what a message is about; nothing where that is a whole table or was not given."""
-    held = values.get(table, {})
-    held = held.get(entry, {}) if entry and isinstance(held, dict) else held
-    return f" = {held!r}" if table in values and not (isinstance(held, dict) and table in TABLES) else ""
+        raise first_problem(error, where, Recipe, "recipe key") from None

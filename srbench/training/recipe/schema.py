@@ -12,9 +12,6 @@ Size = Literal["full", "cpu"]
 CPU_KEYS = ("data", "val", "patch", "grow", "batch", "steps", "loss", "freeze_norm", "val_every", "log_every")
 """What ``[cpu]`` may change."""
 
-TABLES: dict[str, type[BaseModel]] = {"perceptual": Perceptual, "adversarial": Adversarial}
-"""The keys that are tables of keys of their own."""
-
 
 class Recipe(BaseModel):
     """A resolved recipe.
@@ -23,11 +20,11 @@ class Recipe(BaseModel):
         name: the file's name without model and suffix; part of the checkpoint's name.
         size: ``"full"``, or ``"cpu"`` where the values of ``[cpu]`` are in place.
         data: training sets of the catalog, ``div2k``, ``df2k``, or folders, joined with ``+``.
-        val: images held back for validation: their names, or how many, which are then spread evenly over the data.
+        val: validation images: their names, or how many, which are then spread evenly over the data.
         val_data: sets that those are chosen from; ``data`` by default. They are never trained on.
-        scale: the enlargement.
+        scale: the scale.
         channels: ``"y"``, ``"rgb"``, or ``"model"`` for what the network was published on.
-        skip: ``"bicubic"`` adds the network's output to the bicubic enlargement, where it has no such skip itself.
+        skip: ``"bicubic"`` adds the network's output to the bicubic upscaling, where it has no such skip itself.
         options: the model's build options.
         init: who draws the initial weights: the ``"model"``, as its file says, or ``"pytorch"`` (see ``initial.py``).
         init_from: a checkpoint of the same architecture, options and scale whose weights training starts from, or "".
@@ -38,7 +35,7 @@ class Recipe(BaseModel):
         batch: crops a step, over all processes.
         steps: optimiser steps.
         rescale: sizes of additional bicubic copies of every image.
-        augment: each crop is flipped and turned into one of its 8 orientations.
+        augment: each crop is flipped and rotated into one of its 8 orientations.
         loss: weight of each loss term.
         perceptual, adversarial: the tables that the terms of these names need.
         optimiser, lr, betas, weight_decay, grad_clip: the optimiser (muon: see ``muon.py``), its peak rate, and the largest

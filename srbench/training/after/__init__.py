@@ -1,0 +1,6 @@
+"""What is done with runs and checkpoints when they have ended, or while they go: it starts runs, looks at them, tabulates them.
+
+- ``ablate``, ``table``: a grid of runs and its table;
+- ``runs``, ``figures``: what lies under runs/, without torch, and its curves and images;
+- ``half``: checkpoints of the zoo in half precision.
+"""

@@ -1,0 +1,31 @@
+"""Checkpoints of the zoo in half precision, measured on the images that their training held out for validation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from srbench.training.data.sets import find_training_sets
+from srbench.training.loop.half import halved
+from srbench.training.loop.validation import Validation, split
+from srbench.zoo import Card, load_checkpoint, save_checkpoint
+
+
+def halve(card: Card, zoo: Path | None = None, data_root: str | None = None) -> Card:
+    """Measure a checkpoint of the zoo on the images that its training held out, and store it in half precision if it may.
+
+    Raises:
+        InputError: its recipe is not on the card, or its data are not here.
+    """
+    network = load_checkpoint(card.name, root=zoo)
+    weights = {key: value.clone() for key, value in network.state_dict().items()}
+    recipe = card.config
+    sets = find_training_sets(recipe["data"], data_root)
+    val_from = find_training_sets(recipe["val_data"], data_root) if recipe.get("val_data") else sets
+    val = recipe["val"] if isinstance(recipe["val"], int) else tuple(recipe["val"])
+    _, paths = split(sets, val, val_from)
+    with torch.inference_mode():
+        stored, card = halved(weights, network, card, Validation(paths, card.scales[0]))
+    save_checkpoint(stored, card, zoo)
+    return card

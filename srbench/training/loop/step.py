@@ -1,0 +1,120 @@
+"""One step of a network that is trained on the differences between SR and HR."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from srbench.training.data.sampler import Sampler
+from srbench.training.losses.pixel import Losses, Term
+from srbench.training.optim.descent import Descent, Exchange
+from srbench.training.optim.norms import freeze_norms
+from srbench.training.optim.schedule import learning_rate
+from srbench.training.recipe.schema import Recipe
+
+Groups = dict[str, dict[str, Tensor]]
+"""Tensors of a saved state, by group and name."""
+
+
+@dataclass(frozen=True)
+class Generator:
+    """A network that learns.
+
+    Attributes:
+        network: its parameters and its keys.
+        forward: the same function in the form that is quickest to train, ``(N, C, h, w)`` on [0, 1] → SR.
+        recipe: how it learns.
+        exchange: averages gradients and measured values over the processes of a run.
+    """
+
+    network: nn.Module
+    forward: Callable[[Tensor], Tensor]
+    recipe: Recipe
+    exchange: Exchange
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """What a step made.
+
+    Attributes:
+        sr: of the batch, with its graph where the generator learned.
+        values: measured, in the order of the step's ``names``; None where the generator did not learn from this batch.
+    """
+
+    sr: Tensor
+    values: Tensor | None
+
+
+class SupervisedStep:
+    """The generator's step without an adversary.
+
+    Attributes:
+        names: of what a step measures beside the loss: the terms, in the recipe's order.
+
+    Args:
+        generator: what learns. learned: the terms of the recipe that look through another network.
+    """
+
+    def __init__(self, generator: Generator, learned: Mapping[str, Term] | None = None) -> None:
+        self._generator, self._recipe = generator, generator.recipe
+        self._losses = Losses(self._recipe.loss, learned, self._recipe.scale)
+        self._descent = self._make_descent()
+        self.names = list(self._losses.names)
+
+    def _make_descent(self) -> Descent:
+        return Descent(self._generator.network, self._recipe, self._generator.exchange)
+
+    def __call__(self, step: int, lr: Tensor, hr: Tensor) -> StepResult:
+        """Learn from the batch ``(n, C, …)`` of ``step``."""
+        sr = self.upscale(step, lr)
+        return StepResult(sr, self.generator_step(step, sr, hr))
+
+    def upscale(self, step: int, lr: Tensor, learns: bool = True) -> Tensor:
+        """SR of a batch, with its graph where the generator ``learns`` from it."""
+        freeze_norms(self._generator.network, self._recipe, step)
+        with (
+            torch.autocast(lr.device.type, torch.bfloat16, enabled=self._recipe.precision == "bf16"),
+            torch.set_grad_enabled(learns),
+        ):
+            return self._generator.forward(lr)
+
+    def generator_step(self, step: int, sr: Tensor, hr: Tensor) -> Tensor:
+        """One step along the weighted sum of the terms; the loss and what else is measured."""
+        loss, terms = self._losses(sr, hr)
+        return self._descent(loss, torch.cat([loss.detach()[None], terms]), learning_rate(self._recipe, step))
+
+    def updates_before(self, step: int) -> int:
+        """How often the generator has learned before ``step``."""
+        return step
+
+    def begin(self, sampler: Sampler, device: torch.device) -> None:
+        """Called once before the first step of a run, with what its first crops are drawn from."""
+
+    def check(self) -> None:
+        """Raise SrbenchError where a step since the last look measured what is no number; nothing is saved after it."""
+
+    def report(self, done: int, values: dict[str, float], sr: Tensor, lr: Tensor, hr: Tensor) -> dict[str, Any]:
+        """``values`` of a log line after ``done`` steps, with what this kind of training adds to it."""
+        return values
+
+    @property
+    def events(self) -> list[tuple[int, str]]:
+        """Steps at which something happened that belongs on the card, and what."""
+        return []
+
+    def tensors(self) -> Groups:
+        """What a saved state keeps, by group."""
+        return {"optimiser": self._descent.tensors()}
+
+    def facts(self) -> dict[str, Any]:
+        """What a saved state keeps besides :meth:`tensors`; JSON values."""
+        return {}
+
+    def load(self, tensors: Groups, facts: dict[str, Any], device: torch.device) -> None:
+        """Put :meth:`tensors` and :meth:`facts` back."""
+        self._descent.load(tensors.get("optimiser", {}))

@@ -1,0 +1,149 @@
+"""Every network by every recipe that serves it: the zoo trained in one go, and again where it was stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from srbench.errors import SrbenchError, UnavailableError, UnknownNameError
+from srbench.inference import pick_device
+from srbench.models import MODELS, Model, get_model
+from srbench.training.loop.options import InterruptedRunError, RunOptions
+from srbench.training.loop.trainer import train
+from srbench.training.losses.perceptual import with_backbone
+from srbench.training.recipe.load import list_recipes, load_recipe
+from srbench.training.recipe.schema import Recipe, Size
+from srbench.zoo import Card, checkpoint_name, list_checkpoints
+
+
+@dataclass(frozen=True)
+class RecipeRequest:
+    """What a user says of a recipe, which becomes another for each network.
+
+    Attributes:
+        recipe: a recipe of zoo/recipes or the path of a TOML file.
+        changes: recipe keys and their values, which go before those of the file; see ``load_recipe``.
+        size: ``full``, ``cpu``, or ``auto``, which goes by the device.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+        seed: goes before the recipe's and becomes a part of the name; None leaves both as they are.
+        name: the recipe part of checkpoints' names; "" for the recipe's own name and the seed, where one is given.
+    """
+
+    recipe: str = "common"
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    size: str = "auto"
+    device: str = "auto"
+    seed: int | None = None
+    name: str = ""
+
+    def resolve(self, model: str) -> tuple[Recipe, str]:
+        """The recipe of one network, and the recipe part of its checkpoint's name.
+
+        Raises:
+            UnknownNameError: no such recipe or key.
+            InputError: a value that cannot be used.
+        """
+        on_cpu = self.size == "cpu" or (self.size == "auto" and pick_device(self.device).type == "cpu")
+        size: Size = "cpu" if on_cpu else "full"
+        changes = {**({} if self.seed is None else {"seed": self.seed}), **self.changes}
+        if "data" in changes and "val" not in changes:
+            val = load_recipe(self.recipe, model, size=size).val
+            if not isinstance(val, int):  # names of images that other data do not have
+                changes = {"val": len(val), **changes}
+        recipe = with_backbone(load_recipe(self.recipe, model, changes, size))
+        seed = "" if self.seed is None else f"-seed{self.seed}"
+        return recipe, self.name or recipe.name + seed
+
+
+def train_model(model: str | Model, request: RecipeRequest, options: RunOptions) -> Card:
+    """One network by one recipe; raises as ``train``."""
+    description = get_model(model) if isinstance(model, str) else model
+    recipe, tag = request.resolve(description.name)
+    return train(description, recipe, replace(options, name=tag))
+
+
+@dataclass(frozen=True)
+class ZooOutcome:
+    """What became of a zoo's training.
+
+    Attributes:
+        cards: of the checkpoints that are there now, in the order of training.
+        failed: names of those that are not.
+    """
+
+    cards: tuple[Card, ...]
+    failed: tuple[str, ...]
+
+
+def train_zoo(
+    requests: Sequence[RecipeRequest],
+    options: RunOptions,
+    say: Callable[[str], None] = lambda _: None,
+    trained: Callable[[Card], None] = lambda _: None,
+) -> ZooOutcome:
+    """Every network of every recipe, one after another; what is in the zoo is skipped, and a child of what failed fails.
+
+    Args:
+        requests: the recipes in turn; that of the parents before an adversarial one.
+        options: of every run, which goes on where it was stopped.
+        say: told what is skipped and what failed.
+        trained: given each new card.
+
+    Raises:
+        UnknownNameError: a recipe that serves no network.
+        InterruptedRunError: the user stopped a run; the same call goes on.
+    """
+    cards: list[Card] = []
+    failed: list[str] = []
+    for request, model in [(one, model) for one in requests for model in served(one)]:
+        recipe, tag = request.resolve(model)
+        name = checkpoint_name(model, [recipe.scale], tag)
+        if found := list_checkpoints(name, options.zoo):
+            cards += found
+            say(f"{name} is in the zoo")
+            continue
+        try:
+            if recipe.init_from in failed:
+                raise UnavailableError("no_weights", f"its parent {recipe.init_from} failed")
+            cards.append(train_model(model, request, replace(options, resume=True)))
+        except InterruptedRunError as error:
+            raise InterruptedRunError(f"{str(error).partition(';')[0]}; the same command goes on") from None
+        except SrbenchError as error:
+            failed.append(name)
+            say(f"{model} failed: {' '.join(str(error).split())}")
+        else:
+            trained(cards[-1])
+    return ZooOutcome(tuple(cards), tuple(failed))
+
+
+def served(request: RecipeRequest) -> list[str]:
+    """The networks that a recipe is for, smallest first.
+
+    Networks known for adversarial training are the generators of others: they wait for an adversarial recipe, which the
+    others do without, and for one whose parent has as many weights. A network of several scales at once has no run of one.
+
+    Raises:
+        UnknownNameError: a recipe that serves no network.
+    """
+    scale = request.changes.get("scale") or 4
+    fitting = []
+    for model in _buildable(scale):
+        if not request.recipe.endswith(".toml") and request.recipe not in list_recipes(model.name):
+            continue
+        recipe = request.resolve(model.name)[0]
+        if ("gan" in model.name) == bool(recipe.discriminator) and _has_parent(model, scale, recipe.init_from):
+            fitting.append((model.parameters[scale], model.name))
+    if not fitting:
+        raise UnknownNameError("recipe", request.recipe, list_recipes("*"), "zoo/recipes for some network")
+    return [name for _, name in sorted(fitting)]
+
+
+def _buildable(scale: int) -> Iterator[Model]:
+    return (model for model in MODELS if not (model.interpolator or model.multi_scale) and scale in model.scales)
+
+
+def _has_parent(model: Model, scale: int, parent: str) -> bool:
+    """Whether the checkpoint ``parent``, if any, is of a network with as many weights; an unknown one fails when it is sought."""
+    found = MODELS.get(name) if (name := parent.rpartition("_x")[0]) in MODELS else None
+    return found is None or found.parameters.get(scale) == model.parameters[scale]
