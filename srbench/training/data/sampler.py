@@ -39,6 +39,28 @@ class Crops:
     orientation: npt.NDArray[np.int64]
 
 
+@dataclass(frozen=True)
+class Share:
+    """Which slice of each global batch a process gets.
+
+    Attributes:
+        rank: number of the slice, from 0.
+        world: how many there are.
+    """
+
+    rank: int = 0
+    world: int = 1
+
+    def of(self, batch: int) -> slice:
+        """The slice's place in a batch; InputError where the batch cannot be cut into equal ones."""
+        if batch % self.world:
+            raise InputError(f"a batch of {batch} cannot be shared equally by {self.world} processes")
+        return slice(self.rank * batch // self.world, (self.rank + 1) * batch // self.world)
+
+
+WHOLE = Share()
+
+
 class Sampler:
     """Batches of augmented LR and HR crops.
 
@@ -53,8 +75,7 @@ class Sampler:
         channels: ``"y"`` gives studio-range luma / 255, ``"rgb"`` the image on [0, 1].
         pre_upsampled: LR crops come upscaled (bicubic, not rounded) to the size of the HR crop, with the values that
             the upscaling of the whole LR image has there.
-        rank: which slice of the global batch this process gets.
-        world: into how many it is cut.
+        share: which slice of the global batch this process gets.
 
     Raises:
         InputError: fewer images than a batch, or a batch that the processes cannot share equally.
@@ -69,21 +90,18 @@ class Sampler:
         augment: bool = True,
         channels: Literal["y", "rgb"] = "rgb",
         pre_upsampled: bool = False,
-        rank: int = 0,
-        world: int = 1,
+        share: Share = WHOLE,
     ) -> None:
         if len(images.hr) < batch:
             raise InputError(
                 f"{len(images.hr)} training images and copies are fewer than a batch of {batch}; "
                 f"expected more images or a smaller batch"
             )
-        if batch % world:
-            raise InputError(f"a batch of {batch} cannot be shared equally by {world} processes")
+        self._slice = share.of(batch)
         if pre_upsampled and images.margin < MARGIN:
             raise InputError(f"an upscaled crop needs a margin of {MARGIN} LR pixels, not {images.margin}")
         self.images, self.patch, self.batch, self.seed = images, patch, batch, seed
         self.augment, self.channels, self.pre_upsampled = augment, channels, pre_upsampled
-        self._slice = slice(rank * batch // world, (rank + 1) * batch // world)
         self._room = np.array([hr.shape[:2] for hr in images.hr]) // images.scale - patch + 1
         if self._room.min() < 1:
             raise InputError(f"a patch of {patch} LR pixels is larger than an image that was loaded for smaller ones")

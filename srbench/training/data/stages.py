@@ -11,7 +11,7 @@ from torch import Tensor
 
 from srbench.errors import InputError
 from srbench.training.data.images import TrainingImages
-from srbench.training.data.sampler import Sampler
+from srbench.training.data.sampler import WHOLE, Sampler, Share
 from srbench.training.recipe.schema import Recipe
 
 
@@ -24,7 +24,9 @@ class Stages:
     Args:
         images: loaded for the smallest patch.
         recipe: its patch, grow, batch, steps and seed.
-        channels, pre_upsampled, rank, world: as for ``Sampler``.
+        channels: as for ``Sampler``.
+        pre_upsampled: as for ``Sampler``.
+        share: as for ``Sampler``.
 
     Raises:
         InputError: images of some stage that are too small or fewer than a batch.
@@ -36,15 +38,12 @@ class Stages:
         recipe: Recipe,
         channels: Literal["y", "rgb"],
         pre_upsampled: bool = False,
-        rank: int = 0,
-        world: int = 1,
+        share: Share = WHOLE,
     ) -> None:
         self._samplers: list[tuple[int, int, Sampler]] = []
         for start, stop, patch in recipe.stages():
             large = holding(images, patch) if recipe.grow else images
-            sampler = Sampler(
-                large, patch, recipe.batch, recipe.seed, recipe.augment, channels, pre_upsampled, rank, world
-            )
+            sampler = Sampler(large, patch, recipe.batch, recipe.seed, recipe.augment, channels, pre_upsampled, share)
             self._samplers.append((start, stop, sampler))
         self.first = self._samplers[0][2]
 

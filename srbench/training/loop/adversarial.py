@@ -16,9 +16,9 @@ from torch import Tensor, nn
 from srbench.errors import InputError
 from srbench.models import Channels
 from srbench.models._discriminators import Discriminator, convolutional_discriminator, dense_discriminator
-from srbench.training.data.sampler import Sampler
+from srbench.training.data.sampler import WHOLE, Sampler, Share
 from srbench.training.loop.progress import Window
-from srbench.training.loop.step import Generator, Groups, StepResult, SupervisedStep
+from srbench.training.loop.step import Batch, Generator, Groups, SupervisedStep
 from srbench.training.losses.adversarial import OBJECTIVES, Noise, gradient_penalty, make_targets
 from srbench.training.losses.collapse import CollapseWatch, crop_health
 from srbench.training.losses.pixel import Term
@@ -39,14 +39,13 @@ class Surroundings:
         channels: ``y`` or ``rgb``.
         device: where the discriminator computes.
         folder: the run's, which an error names.
-        rank, world: which slice of the global batch this process has.
+        share: which slice of the global batch this process has.
     """
 
     channels: Channels
     device: torch.device
     folder: Path
-    rank: int = 0
-    world: int = 1
+    share: Share = WHOLE
 
 
 class AdversarialStep(SupervisedStep):
@@ -72,7 +71,7 @@ class AdversarialStep(SupervisedStep):
         recipe = generator.recipe
         self._keys, self._around = keys_of(recipe), around
         self._objective = OBJECTIVES[self._keys.kind]()
-        self._noise = Noise(recipe.seed, around.rank, around.world)
+        self._noise = Noise(recipe.seed, around.share.rank, around.share.world)
         self.discriminator = make_discriminator(recipe, around.channels).to(around.device)
         if recipe.channels_last:
             self.discriminator = self.discriminator.to(memory_format=torch.channels_last)
@@ -88,12 +87,13 @@ class AdversarialStep(SupervisedStep):
 
     # The step
 
-    def __call__(self, step: int, lr: Tensor, hr: Tensor) -> StepResult:
+    def __call__(self, step: int, lr: Tensor, hr: Tensor) -> Batch:
         """Learn from the batch ``(n, C, …)`` of ``step``: the discriminator, then the generator if it is its turn."""
         generator_learns = (step + 1) % self._keys.n_critic == 0
         sr = self.upscale(step, lr, generator_learns)
         self.discriminator_step(step, sr.detach().float(), hr)
-        return StepResult(sr, self.generator_step(step, sr, hr) if generator_learns else None)
+        values = self.generator_step(step, sr, hr) if generator_learns else None
+        return Batch(lr, hr, sr, values)
 
     def discriminator_step(self, step: int, sr: Tensor, hr: Tensor) -> None:
         """Tell HR from SR ``(n, C, H, W)`` better; no gradient reaches the generator."""
@@ -154,13 +154,13 @@ class AdversarialStep(SupervisedStep):
         self._latest = self._window.means(self._around.folder, self._recipe.seed) or self._latest
         return self._latest
 
-    def report(self, done: int, values: dict[str, float], sr: Tensor, lr: Tensor, hr: Tensor) -> dict[str, Any]:
+    def report(self, done: int, values: dict[str, float], batch: Batch) -> dict[str, Any]:
         """``values`` of a log line and the health of both sides; raises as :meth:`collect`.
 
         Added are ``d_loss``, ``d_real``, ``d_fake``, ``wasserstein`` and ``penalty`` where the kind has them, ``d_grad``,
         ``lr_psnr``, ``contrast``, and ``collapse``, its reason, where there is one.
         """
-        found = {**values, **self.collect(), **crop_health(sr, lr, hr, self._recipe.scale)}
+        found = {**values, **self.collect(), **crop_health(batch.sr, batch.lr, batch.hr, self._recipe.scale)}
         reason = self.collapse.look(done, found)
         return {**found, **({"collapse": reason} if reason else {})}
 

@@ -38,14 +38,18 @@ class Generator:
 
 
 @dataclass(frozen=True)
-class StepResult:
-    """What a step made.
+class Batch:
+    """What a step learned from and made.
 
     Attributes:
-        sr: of the batch, with its graph where the generator learned.
+        lr: ``(n, C, h, w)`` on [0, 1]; upscaled already for a network that wants that.
+        hr: ``(n, C, H, W)`` on [0, 1].
+        sr: of the same shape, with its graph where the generator learned.
         values: measured, in the order of the step's ``names``; None where the generator did not learn from this batch.
     """
 
+    lr: Tensor
+    hr: Tensor
     sr: Tensor
     values: Tensor | None
 
@@ -57,7 +61,8 @@ class SupervisedStep:
         names: of what a step measures beside the loss: the terms, in the recipe's order.
 
     Args:
-        generator: what learns. learned: the terms of the recipe that look through another network.
+        generator: what learns.
+        learned: the terms of the recipe that look through another network.
     """
 
     def __init__(self, generator: Generator, learned: Mapping[str, Term] | None = None) -> None:
@@ -69,10 +74,10 @@ class SupervisedStep:
     def _make_descent(self) -> Descent:
         return Descent(self._generator.network, self._recipe, self._generator.exchange)
 
-    def __call__(self, step: int, lr: Tensor, hr: Tensor) -> StepResult:
+    def __call__(self, step: int, lr: Tensor, hr: Tensor) -> Batch:
         """Learn from the batch ``(n, C, …)`` of ``step``."""
         sr = self.upscale(step, lr)
-        return StepResult(sr, self.generator_step(step, sr, hr))
+        return Batch(lr, hr, sr, self.generator_step(step, sr, hr))
 
     def upscale(self, step: int, lr: Tensor, learns: bool = True) -> Tensor:
         """SR of a batch, with its graph where the generator ``learns`` from it."""
@@ -98,7 +103,7 @@ class SupervisedStep:
     def check(self) -> None:
         """Raise SrbenchError where a step since the last look measured what is no number; nothing is saved after it."""
 
-    def report(self, done: int, values: dict[str, float], sr: Tensor, lr: Tensor, hr: Tensor) -> dict[str, Any]:
+    def report(self, done: int, values: dict[str, float], batch: Batch) -> dict[str, Any]:  # noqa: ARG002
         """``values`` of a log line after ``done`` steps, with what this kind of training adds to it."""
         return values
 
@@ -115,6 +120,6 @@ class SupervisedStep:
         """What a saved state keeps besides :meth:`tensors`; JSON values."""
         return {}
 
-    def load(self, tensors: Groups, facts: dict[str, Any], device: torch.device) -> None:
+    def load(self, tensors: Groups, facts: dict[str, Any], device: torch.device) -> None:  # noqa: ARG002
         """Put :meth:`tensors` and :meth:`facts` back."""
         self._descent.load(tensors.get("optimiser", {}))

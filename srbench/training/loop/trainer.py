@@ -17,6 +17,7 @@ from srbench.models import Model, get_model
 from srbench.models._training_form import training_form
 from srbench.names import check_name
 from srbench.training.data.images import load_images, upscaling_margin
+from srbench.training.data.sampler import Share
 from srbench.training.data.sets import find_training_sets
 from srbench.training.data.stages import Stages
 from srbench.training.loop.adversarial import AdversarialStep, Surroundings
@@ -30,7 +31,7 @@ from srbench.training.loop.options import InterruptedRunError, RunOptions
 from srbench.training.loop.progress import Progress, RunTime
 from srbench.training.loop.start import Build, Origin, first_weights
 from srbench.training.loop.state import RunState, load_random, load_state, random_tensors, save_state
-from srbench.training.loop.step import Generator, StepResult, SupervisedStep
+from srbench.training.loop.step import Batch, Generator, SupervisedStep
 from srbench.training.loop.validation import Validation, split
 from srbench.training.loop.watch import Watch
 from srbench.training.losses.perceptual import PerceptualLoss, with_backbone
@@ -67,10 +68,13 @@ class Trainer:
     they are due, and :meth:`card` at the end.
 
     Attributes:
-        model, recipe, options: as given; the recipe with its final number of steps.
+        model: what is trained.
+        recipe: as given, with its final number of steps.
+        options: as given.
         name: of the checkpoint and of the run's folder.
         folder: where the run's log and state lie.
-        network: that learns. average: of its weights, which is validated and kept.
+        network: that learns.
+        average: of its weights, which is validated and kept.
 
     Raises:
         UnknownNameError: no such model or loss term.
@@ -152,7 +156,7 @@ class Trainer:
             learned["perceptual"] = perceptual
         if not recipe.discriminator:
             return SupervisedStep(generator, learned)
-        around = Surroundings(self.build.channels, self.device, self.folder, processes.rank, processes.world)
+        around = Surroundings(self.build.channels, self.device, self.folder, Share(processes.rank, processes.world))
         return AdversarialStep(generator, learned, around)
 
     def restore(self) -> int:
@@ -201,8 +205,7 @@ class Trainer:
             recipe,
             self.build.channels,
             self.model.pre_upsampled,
-            self.processes.rank,
-            self.processes.world,
+            Share(self.processes.rank, self.processes.world),
         )
 
     # The run
@@ -230,8 +233,7 @@ class Trainer:
             self.time, self._saved = RunTime(self.progress.seconds, start), time.monotonic()
             self.network.train()
             for step, (lr, hr) in enumerate(stages.batches(start, self.device), start):
-                made = self.step(step, lr, hr)
-                self._after(step + 1, made, lr, hr, stop)
+                self._after(step + 1, self.step(step, lr, hr), stop)
         return self._finish()
 
     def _say_if_the_length_is_kept(self) -> None:
@@ -245,7 +247,7 @@ class Trainer:
         if self.processes.main:
             self.watch.log(0, {"val_bicubic": self.validation.bicubic(), **self._scores()})
 
-    def step(self, step: int, lr: Tensor, hr: Tensor) -> StepResult:
+    def step(self, step: int, lr: Tensor, hr: Tensor) -> Batch:
         """Learn from one batch.
 
         Args:
@@ -253,19 +255,19 @@ class Trainer:
             lr: ``(n, C, h, w)`` on [0, 1]; upscaled already for a network that wants that.
             hr: ``(n, C, H, W)``.
         """
-        made = self.learning(step, lr, hr)
-        if made.values is not None:
+        batch = self.learning(step, lr, hr)
+        if batch.values is not None:
             self.average.update(self.learning.updates_before(step))
-            self.progress.steps.add(step, made.values)
-        return made
+            self.progress.steps.add(step, batch.values)
+        return batch
 
-    def _after(self, done: int, made: StepResult, lr: Tensor, hr: Tensor, stop: Stop) -> None:
+    def _after(self, done: int, batch: Batch, stop: Stop) -> None:
         """Log, validate, save and stop after ``done`` steps, each when it is due."""
         last = done == self.recipe.steps
         logs = last or done % self.recipe.log_every == 0
         validates = last or done % self.recipe.val_every == 0
         if logs:
-            self._log(done, made.sr, lr, hr)
+            self._log(done, batch)
         if validates:
             self.validate(done)
         stopped = self.processes.any(stop.asked, logs)
@@ -274,9 +276,9 @@ class Trainer:
         if stopped and not last:
             raise InterruptedRunError(f"{self.name} stopped at step {done} of {self.recipe.steps}; go on with --resume")
 
-    def _log(self, done: int, sr: Tensor, lr: Tensor, hr: Tensor) -> None:
+    def _log(self, done: int, batch: Batch) -> None:
         values = self.progress.collect(self.folder, self.recipe.seed)
-        values = self.learning.report(done, values, sr, lr, hr)
+        values = self.learning.report(done, values, batch)
         self.watch.warn(str(values.get("collapse", "")))
         rate = round(self.time.rate(done, self.recipe.batch), 1)
         self.watch.log(done, {**values, "lr": learning_rate(self.recipe, done - 1), "samples_per_s": rate})

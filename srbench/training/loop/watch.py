@@ -25,8 +25,12 @@ class Watch:
     """Log lines to the run's JSONL file, and a progress bar (a line per validation where there is no terminal).
 
     Args:
-        folder: the run's. title: shown before the bar. steps: how many the run has. show: draw anything at all.
-        main: this process writes and draws; the others of a run do neither. tensorboard: write for TensorBoard too.
+        folder: the run's.
+        title: shown before the bar.
+        steps: how many the run has.
+        show: draw anything at all.
+        main: this process writes and draws; the others of a run do neither.
+        tensorboard: write for TensorBoard too.
 
     Raises:
         UnavailableError: TensorBoard is not installed.
@@ -72,6 +76,15 @@ class Watch:
         """Write one line, and show it."""
         if not self._main:
             return
+        self._write(step, facts)
+        if "val_psnr" in facts:
+            self._val = f"val {facts['val_psnr']:.2f} dB  "
+            if not self._console.is_terminal:
+                self.say(f"step {step}: " + ", ".join(f"{key} {value:.5g}" for key, value in facts.items()))
+        if "samples_per_s" in facts:
+            self._advance(step, f"loss {facts['loss']:.5f}  {self._val}{facts['samples_per_s']:.0f} samples/s")
+
+    def _write(self, step: int, facts: Mapping[str, Any]) -> None:
         if self._file is None:  # not before the first line: a start rewrites or removes what an earlier run left
             self._file = (self._folder / LOG).open("a", encoding="utf-8")
             self._board = _open_board(self._folder / BOARD, step) if self._wants_board else None
@@ -81,17 +94,13 @@ class Watch:
             for key, value in facts.items():
                 if isinstance(value, int | float):
                     self._board.add_scalar(key, value, step)
-        if "val_psnr" in facts:
-            self._val = f"val {facts['val_psnr']:.2f} dB  "
-            if not self._console.is_terminal:
-                self.say(f"step {step}: " + ", ".join(f"{key} {value:.5g}" for key, value in facts.items()))
-        if "samples_per_s" in facts:
-            shown = f"loss {facts['loss']:.5f}  {self._val}{facts['samples_per_s']:.0f} samples/s"
-            if self._seen:
-                self._bar.update(self._task, completed=step, facts=shown)
-            else:  # a resumed run has not done its first steps in no time
-                self._bar.reset(self._task, completed=step, facts=shown)
-            self._seen = True
+
+    def _advance(self, step: int, shown: str) -> None:
+        if self._seen:
+            self._bar.update(self._task, completed=step, facts=shown)
+        else:  # a resumed run has not done its first steps in no time
+            self._bar.reset(self._task, completed=step, facts=shown)
+        self._seen = True
 
     def wants_images(self, step: int, val_every: int) -> bool:
         """Whether the validation of this step is one of the few of a run whose images are kept."""

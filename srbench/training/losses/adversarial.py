@@ -34,7 +34,8 @@ class Objective(Protocol):
         """The discriminator's loss, and what is logged of it.
 
         Args:
-            real, fake: its scores ``(N, 1)`` of HR and of SR.
+            real: its scores ``(N, 1)`` of HR.
+            fake: its scores ``(N, 1)`` of SR.
             targets: what cross-entropy wants of either, ``(N, 1)`` each.
         """
 
@@ -70,7 +71,7 @@ class Relativistic(Standard):
         return super().discriminator(real - fake.mean(), fake - real.mean(), targets)
 
     def generator(self, fake: Tensor, real: Callable[[], Tensor]) -> Tensor:
-        """As :class:`Objective`. The published loss sums both halves; the real half has a gradient through the mean of ``fake``."""
+        """As :class:`Objective`. The published loss sums both halves; HR's half has a gradient through the mean of ``fake``."""
         scores = real()
         return _entropy(fake - scores.mean(), torch.ones_like(fake)) + _entropy(
             scores - fake.mean(), torch.zeros_like(scores)
@@ -82,7 +83,12 @@ class Wasserstein:
 
     measured = ("d_real", "d_fake", "wasserstein")
 
-    def discriminator(self, real: Tensor, fake: Tensor, targets: tuple[Tensor, Tensor]) -> tuple[Tensor, list[Tensor]]:
+    def discriminator(
+        self,
+        real: Tensor,
+        fake: Tensor,
+        targets: tuple[Tensor, Tensor],  # noqa: ARG002 (a critic's scores have no targets)
+    ) -> tuple[Tensor, list[Tensor]]:
         """As :class:`Objective`; measured are the mean scores and their difference."""
         distance = real.mean() - fake.mean()
         return -distance, [real.mean(), fake.mean(), distance]
@@ -107,7 +113,8 @@ class Noise:
 
     Attributes:
         seed: the recipe's.
-        rank, world: which slice of the global batch this process has.
+        rank: which slice of the global batch this process has.
+        world: into how many it is cut.
     """
 
     seed: int
@@ -115,7 +122,7 @@ class Noise:
     world: int = 1
 
     def draw(self, step: int, stream: int, like: Tensor) -> Tensor:
-        """Numbers in [0, 1), one an image of ``like``, of its type and on its device; ``stream`` tells several draws of a step apart."""
+        """Numbers in [0, 1), one an image of ``like``, of its type and on its device; ``stream`` tells draws of a step apart."""
         count = like.shape[0]
         drawn = np.random.default_rng((self.seed, step, _NOISE, stream)).random(count * self.world)
         return torch.from_numpy(drawn[self.rank * count : (self.rank + 1) * count]).to(like)
@@ -125,7 +132,10 @@ def make_targets(keys: Adversarial, step: int, scores: Tensor, noise: Noise) -> 
     """What the discriminator's scores of HR and of SR should become: labels, smoothed and noisy as the recipe says.
 
     Args:
-        keys: of the recipe. step: of the run. scores: ``(N, 1)``, whose form the targets have. noise: of the labels.
+        keys: of the recipe.
+        step: of the run.
+        scores: ``(N, 1)``, whose form the targets have.
+        noise: of the labels.
     """
     found = []
     for stream, label in enumerate((keys.real_label, keys.fake_label)):
@@ -142,7 +152,8 @@ def gradient_penalty(critic: nn.Module, sr: Tensor, hr: Tensor, share: Tensor) -
 
     Args:
         critic: scores images.
-        sr, hr: ``(N, C, H, W)``, without gradient.
+        sr: ``(N, C, H, W)``, without gradient.
+        hr: of the same shape.
         share: ``(N,)`` of HR in each point, in [0, 1).
     """
     share = share.view(-1, 1, 1, 1)
