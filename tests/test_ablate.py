@@ -17,13 +17,13 @@ from srbench.datasets.local import find_datasets
 from srbench.errors import InputError, SrbenchError, UnknownNameError
 from srbench.images import write_image
 from srbench.stats import paired_test
-from srbench.training import trainer
-from srbench.training.ablate import Cell, Outcome, ablate, cells, folder_of, outcomes, read_plan
-from srbench.training.ablation_table import as_json, make_table, markdown, write_table
-from srbench.training.recipe import Recipe
-from srbench.training.settings import InterruptedRunError, Settings
-from srbench.training.validation import split
+from srbench.training.after.ablate import AblationCell, AblationOutcome, ablate, cells, folder_of, outcomes, read_plan
+from srbench.training.after.table import as_json, make_table, markdown, write_table
+from srbench.training.loop.options import InterruptedRunError, RunOptions
+from srbench.training.loop.validation import split
+from srbench.training.recipe.schema import Recipe
 from srbench.zoo import Card
+from tests.training_images import make_card, write_card
 
 
 def write_plan(folder: Path, text: str, name: str = "plan.toml") -> Path:
@@ -32,12 +32,9 @@ def write_plan(folder: Path, text: str, name: str = "plan.toml") -> Path:
     return path
 
 
-def card_of(cell: Cell, psnr: float = 30.0) -> Card:
-    return Card(
-        name=cell.checkpoint, model=cell.model, scales=[4], channels="y", recipe=cell.tag, parameters=1, data={}, steps=100,
-        samples_seen=1, seed=cell.recipe.seed, commit="", hardware="", wall_time_s=90.0, precision="fp32",
-        curve=[{"step": 50, "val_psnr": psnr}, {"step": 100, "val_psnr": psnr - 1}],
-    )  # fmt: skip
+def card_of(cell: AblationCell, psnr: float = 30.0) -> Card:
+    curve = [{"step": 50, "val_psnr": psnr}, {"step": 100, "val_psnr": psnr - 1}]
+    return make_card(cell.model, cell.tag, steps=100, seed=cell.recipe.seed, wall_time_s=90.0, curve=curve)
 
 
 def test_a_grid_is_the_product_of_its_lists(srbench_home: Path) -> None:
@@ -98,27 +95,23 @@ def test_a_bad_plan_is_told_in_one_line(text: str, message: str, srbench_home: P
         read_plan(srbench_home / "none.toml")
 
 
-Trained = Callable[[str, Recipe, Settings], Card]
+Trained = Callable[[str, Recipe, RunOptions], Card]
 
 
 def pretend(trained: list[str], fail: str = "", stop: str = "") -> Trained:
     """A ``train`` that makes a card at once, fails for one learning rate or is stopped at one."""
 
-    def train(model: str, recipe: Recipe, settings: Settings) -> Card:
+    def train(model: str, recipe: Recipe, settings: RunOptions) -> Card:
         trained.append(settings.name)
         assert settings.resume
         if fail and f"{recipe.lr:g}" == fail:
             raise SrbenchError("loss is nan in step 3")
         if stop and f"{recipe.lr:g}" == stop:
             raise InterruptedRunError("x stopped at step 3 of 9; go on with --resume")
-        cell = Cell(model, recipe, settings.name, {})
+        cell = AblationCell(model, recipe, settings.name, {})
         assert settings.zoo is not None
-        path = settings.zoo / model / f"x4.{settings.name}.toml"
-        path.parent.mkdir(parents=True, exist_ok=True)
         card = card_of(cell, 30 + recipe.lr + recipe.seed / 10)
-        import tomli_w
-
-        path.write_text(tomli_w.dumps(card.model_dump(mode="json", exclude_none=True)))
+        write_card(card, settings.zoo)
         return card
 
     return train
@@ -133,23 +126,23 @@ def test_cells_are_trained_once_and_a_failed_one_again(srbench_home: Path, monke
     trained: list[str] = []
     reports: list[int] = []
 
-    def run() -> list[Outcome]:
+    def run() -> list[AblationOutcome]:
         trained.clear()
         return ablate(
-            plan, planned, Settings(), lambda _: None, lambda found: reports.append(sum(bool(o.card) for o in found))
+            plan, planned, RunOptions(), lambda _: None, lambda found: reports.append(sum(bool(o.card) for o in found))
         )
 
-    monkeypatch.setattr(trainer, "train", pretend(trained, stop="2"))
+    monkeypatch.setattr("srbench.training.after.ablate.train", pretend(trained, stop="2"))
     with pytest.raises(InterruptedRunError, match="the same `srbench ablate` does so"):
         run()
     assert len(trained) == 3
-    monkeypatch.setattr(trainer, "train", pretend(trained, fail="3"))
+    monkeypatch.setattr("srbench.training.after.ablate.train", pretend(trained, fail="3"))
     found = run()
     assert len(trained) == 4
     assert [bool(outcome.card) for outcome in found] == [True] * 4 + [False] * 2
     assert found[-1].reason == "loss is nan in step 3"
     assert reports == [1, 2, 3, 4, 4, 4]
-    monkeypatch.setattr(trainer, "train", pretend(trained))
+    monkeypatch.setattr("srbench.training.after.ablate.train", pretend(trained))
     run()
     assert len(trained) == 2
     assert all(outcome.card for outcome in outcomes(plan, planned))
@@ -159,11 +152,11 @@ def test_cells_are_trained_once_and_a_failed_one_again(srbench_home: Path, monke
 
 def test_seeds_are_one_row_with_mean_and_spread(srbench_home: Path) -> None:
     planned = cells(read_plan(write_plan(srbench_home, PLAN)), "cpu")
-    found = [Outcome(cell) for cell in planned]
-    found[0] = Outcome(planned[0], card_of(planned[0], 30.0), "")
-    found[1] = Outcome(planned[1], card_of(planned[1], 30.5), "")
-    found[2] = Outcome(planned[2], card_of(planned[2], 31.0), "")
-    found[4] = Outcome(planned[4], None, "loss is nan | step 3")
+    found = [AblationOutcome(cell) for cell in planned]
+    found[0] = AblationOutcome(planned[0], card_of(planned[0], 30.0), "")
+    found[1] = AblationOutcome(planned[1], card_of(planned[1], 30.5), "")
+    found[2] = AblationOutcome(planned[2], card_of(planned[2], 31.0), "")
+    found[4] = AblationOutcome(planned[4], None, "loss is nan | step 3")
     table = make_table(found)
     assert list(table["lr"]) == ["2", "1", "3"]
     assert list(table["seeds"]) == [1, 2, 0]
@@ -185,7 +178,7 @@ def test_seeds_are_one_row_with_mean_and_spread(srbench_home: Path) -> None:
 
 def test_weights_kept_last_count_by_their_last_score(srbench_home: Path) -> None:
     plan = read_plan(write_plan(srbench_home, 'model = "fsrcnn"\n[grid]\nkeep = ["best", "last"]\n'))
-    scores = [Outcome(cell, card_of(cell, 30.0), "").psnr for cell in cells(plan, "cpu")]
+    scores = [AblationOutcome(cell, card_of(cell, 30.0), "").psnr for cell in cells(plan, "cpu")]
     assert scores == [30.0, 29.0]
 
 
@@ -199,7 +192,7 @@ def folders(tmp_path: Path) -> tuple[Path, Path]:
     return tmp_path / "few", tmp_path / "other"
 
 
-def test_images_may_be_held_back_from_another_set(folders: tuple[Path, Path]) -> None:
+def test_validation_images_may_come_from_another_set(folders: tuple[Path, Path]) -> None:
     few, other = (find_datasets(str(folder)) for folder in folders)
     train, val = split(few, ("other1", "other3"), other)
     assert [path.stem for path in val] == ["other1", "other3"]
@@ -262,7 +255,7 @@ def test_rows_are_compared_with_the_best_image_by_image(srbench_home: Path) -> N
     planned = cells(plan, "cpu")
     each = {"1": [30.0, 31, 32, 33, 34], "2": [30.1, 31.2, 32.3, 33.4, 34.5], "3": []}
     found = [
-        Outcome(
+        AblationOutcome(
             cell,
             card_of(cell, 32.0 + cell.recipe.lr / 10 - (3 if cell.recipe.lr == 3 else 0)).model_copy(
                 update={"val_each": [value + cell.recipe.seed for value in each[f"{cell.recipe.lr:g}"]]}

@@ -16,10 +16,10 @@ import pytest
 
 from srbench.errors import InputError
 from srbench.images import write_image
-from srbench.training import cache
-from srbench.training.decode import Decoded, Wanted, decode_all
-from srbench.training.images import TrainingImages, load_images
-from srbench.training.sampler import Sampler
+from srbench.training.data import cache
+from srbench.training.data.decode import Decoded, Wanted, decode_all
+from srbench.training.data.images import TrainingImages, load_images
+from srbench.training.data.sampler import Sampler
 
 
 @pytest.fixture
@@ -160,14 +160,14 @@ def test_files_come_in_order_however_long_each_takes(paths: list[Path], monkeypa
         time.sleep(0.05 if path.name == "p0.png" else 0)
         return Decoded(path.name)
 
-    monkeypatch.setattr("srbench.training.decode.decode", slow)
+    monkeypatch.setattr("srbench.training.data.decode.decode", slow)
     assert [file.name for file in decode_all(paths, Wanted(4), 24)] == [path.name for path in paths]
 
 
 @pytest.mark.slow
 def test_processes_that_build_one_cache_at_once_agree(paths: list[Path], tmp_path: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from srbench.training.images import load_images;"
+        "import sys; from pathlib import Path; from srbench.training.data.images import load_images;"
         f"p = load_images(sorted(Path({str(tmp_path)!r}).glob('*.png')), 4, 6, (0.7, 0.5), memory=0);"
         "print(sum(int(hr.sum()) for hr in p.hr))"
     )

@@ -17,9 +17,9 @@ from torch import nn
 
 from srbench.errors import InputError
 from srbench.images import imresize, write_image
-from srbench.training.distributed import Processes, is_main
-from srbench.training.provenance import hardware
-from srbench.training.watch import Watch
+from srbench.provenance import hardware
+from srbench.training.loop.distributed import Processes, is_main
+from srbench.training.loop.watch import Watch
 from srbench.zoo import find_checkpoint
 
 TORCHRUN = [
@@ -37,7 +37,7 @@ EXCHANGE = """
 import json, sys, torch
 from pathlib import Path
 from torch import nn
-from srbench.training.distributed import Processes, is_main
+from srbench.training.loop.distributed import Processes, is_main
 p = Processes("cpu")
 layer = nn.Conv2d(1, 2, 3).to(memory_format=torch.channels_last)
 unused = nn.Parameter(torch.zeros(3))
@@ -170,7 +170,7 @@ def test_two_processes_give_the_loss_curve_of_one_and_resume_to_the_same_bits(sr
     stop = srbench_home / "stop.py"
     stop.write_text(
         "import os, runpy, signal, sys\n"
-        "from srbench.training.watch import Watch\n"
+        "from srbench.training.loop.watch import Watch\n"
         "log = Watch.log\n"
         "def stop(self, step, facts):\n"
         "    log(self, step, facts)\n"

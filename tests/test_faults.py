@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -20,13 +19,14 @@ from torch import Tensor
 from srbench.cli import main
 from srbench.errors import InputError
 from srbench.images import write_image
-from srbench.training import checkpoint
-from srbench.training.checkpoint import load_state
-from srbench.training.recipe import Recipe, load_recipe
-from srbench.training.run import claim
-from srbench.training.settings import Settings
-from srbench.training.trainer import train
+from srbench.training.loop import state as saving
+from srbench.training.loop.folder import claim
+from srbench.training.loop.options import RunOptions
+from srbench.training.loop.state import load_state
+from srbench.training.loop.trainer import train
+from srbench.training.recipe.schema import Recipe
 from srbench.zoo import find_checkpoint
+from tests.training_images import small_recipe
 
 
 @pytest.fixture
@@ -45,16 +45,14 @@ def arguments(folder: Path, steps: int = 12) -> list[str]:
 
 
 def recipe(folder: Path, steps: int = 12) -> Recipe:
-    changes = [f"data={json.dumps(str(folder))}", f"steps={steps}"]
-    changes += ["val=1", "patch=8", "batch=4", "val_every=6", "log_every=3", "rescale=[]"]
-    return load_recipe("common", "fsrcnn_s", changes)
+    return small_recipe(folder, steps=steps, val=1, rescale=[])
 
 
 def test_a_disk_that_fills_leaves_the_last_state_whole_and_the_run_goes_on(
     folder: Path, srbench_home: Path, one_thread: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = Settings(progress=False, threads=1, save_seconds=0.0)
-    train("fsrcnn_s", recipe(folder), Settings(name="whole", progress=False, threads=1))
+    settings = RunOptions(progress=False, threads=1, save_seconds=0.0)
+    train("fsrcnn_s", recipe(folder), RunOptions(name="whole", progress=False, threads=1))
     calls = 0
 
     def full(tensors: dict[str, Tensor], path: Path, metadata: dict[str, str]) -> None:
@@ -67,14 +65,14 @@ def test_a_disk_that_fills_leaves_the_last_state_whole_and_the_run_goes_on(
 
     run = srbench_home / "runs" / "fsrcnn_s_x4.common"
     with monkeypatch.context() as patch:
-        patch.setattr(checkpoint, "save_file", full)
+        patch.setattr(saving, "save_file", full)
         with pytest.raises(InputError, match=r"the disk that holds .* is full; the last saved state is whole"):
             train("fsrcnn_s", recipe(folder), settings)
     state = load_state(run)
     assert state is not None
     assert state.step == 7
     assert not list(run.glob("*.writing"))
-    train("fsrcnn_s", recipe(folder), Settings(progress=False, threads=1, resume=True))
+    train("fsrcnn_s", recipe(folder), RunOptions(progress=False, threads=1, resume=True))
     runs = srbench_home / "runs"
     whole, resumed = (load_file(runs / f"fsrcnn_s_x4.{n}" / "state.safetensors") for n in ("whole", "common"))
     assert all((whole[key] == resumed[key]).all() for key in whole)
@@ -97,7 +95,7 @@ def test_a_real_disk_that_fills_ends_the_run_in_one_line(folder: Path, tmp_path:
         "--out",
         str(tmp_path / "zoo"),
     ]
-    look = "import sys; from pathlib import Path; from srbench.training.checkpoint import load_state;"
+    look = "import sys; from pathlib import Path; from srbench.training.loop.state import load_state;"
     look += f"print('step', load_state(Path({str(disk)!r}) / 'runs' / 'fsrcnn_s_x4.common').step)"
     # What the run fills besides its state: room for one state and not for the next one beside it.
     script = f'{mount} && head -c 120k /dev/zero > {disk}/other && "$@"; {sys.executable} -c "$LOOK"'
@@ -116,7 +114,7 @@ def test_a_real_disk_that_fills_ends_the_run_in_one_line(folder: Path, tmp_path:
 def test_a_state_that_was_cut_off_is_told_and_can_be_replaced(
     folder: Path, srbench_home: Path, one_thread: None
 ) -> None:
-    train("fsrcnn_s", recipe(folder, 6), Settings(progress=False, threads=1))
+    train("fsrcnn_s", recipe(folder, 6), RunOptions(progress=False, threads=1))
     path = srbench_home / "runs" / "fsrcnn_s_x4.common" / "state.safetensors"
     for size in (0, 5, path.stat().st_size // 2):
         path.write_bytes(path.read_bytes()[:size])
@@ -124,7 +122,7 @@ def test_a_state_that_was_cut_off_is_told_and_can_be_replaced(
         assert result.exit_code == 1
         assert "is not the state of a run, or cut off" in result.stderr
         assert "--overwrite starts again" in result.stderr
-    train("fsrcnn_s", recipe(folder, 6), Settings(progress=False, threads=1, overwrite=True))
+    train("fsrcnn_s", recipe(folder, 6), RunOptions(progress=False, threads=1, overwrite=True))
     assert load_state(path.parent) is not None
 
 
@@ -144,11 +142,11 @@ def test_a_corrupt_training_image_is_named_or_skipped_and_counted(folder: Path, 
 def test_ctrl_c_while_images_are_read_ends_at_once(
     folder: Path, srbench_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("srbench.training.trainer.load_images", lambda *_: os.kill(os.getpid(), signal.SIGINT))
+    monkeypatch.setattr("srbench.training.loop.trainer.load_images", lambda *_: os.kill(os.getpid(), signal.SIGINT))
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
     try:
         with pytest.raises(KeyboardInterrupt):
-            train("fsrcnn_s", recipe(folder), Settings(progress=False))
+            train("fsrcnn_s", recipe(folder), RunOptions(progress=False))
     finally:
         signal.signal(signal.SIGINT, before)
     with claim(srbench_home / "runs" / "fsrcnn_s_x4.common"):

@@ -13,13 +13,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from srbench.cli.train import read_changes
 from srbench.errors import InputError, SrbenchError, UnknownNameError
-from srbench.training.gan import Game, make_discriminator
-from srbench.training.health import Health, consistency
-from srbench.training.recipe import Recipe, load_recipe
-from srbench.training.settings import Settings
-from srbench.training.tables import Adversarial
-from srbench.training.trainer import train
+from srbench.training.data.sampler import WHOLE, Share
+from srbench.training.loop.adversarial import AdversarialStep, Surroundings, make_discriminator
+from srbench.training.loop.options import RunOptions
+from srbench.training.loop.step import Generator
+from srbench.training.loop.trainer import train
+from srbench.training.losses.adversarial import Noise, gradient_penalty, make_targets
+from srbench.training.losses.collapse import CollapseWatch, crop_health
+from srbench.training.recipe.load import load_recipe
+from srbench.training.recipe.schema import Recipe
+from srbench.training.recipe.tables import Adversarial
 from srbench.zoo import find_checkpoint, load_checkpoint
 from tests.training_images import narrow_vgg, store_parent, write_images
 
@@ -44,9 +49,12 @@ def alone(parameters: Iterable[nn.Parameter], values: Tensor) -> Tensor:
     return values
 
 
-def game_of(recipe: Recipe, rank: int = 0, world: int = 1) -> Game:
+def step_of(recipe: Recipe, share: Share = WHOLE) -> AdversarialStep:
     torch.manual_seed(0)
-    return Game(recipe, "rgb", CPU, alone, Path("runs/x"), rank, world)
+    network = nn.Conv2d(3, 3, 1)
+    return AdversarialStep(
+        Generator(network, network, recipe, alone), {}, Surroundings("rgb", CPU, Path("runs/x"), share)
+    )
 
 
 def batch(count: int = 2) -> tuple[Tensor, Tensor]:
@@ -56,9 +64,9 @@ def batch(count: int = 2) -> tuple[Tensor, Tensor]:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_both_losses_are_the_published_formulas(kind: str) -> None:
-    game = game_of(recipe_of(kind, real_label=0.9))
+    both = step_of(recipe_of(kind, real_label=0.9))
     sr, hr = batch()
-    real, fake = game.discriminator(hr).detach(), game.discriminator(sr).detach()
+    real, fake = both.discriminator(hr).detach(), both.discriminator(sr).detach()
     smooth = torch.full_like(real, 0.9)
     if kind == "standard":
         wanted = -(smooth * real.sigmoid().log() + 0.1 * (1 - real.sigmoid()).log()).mean()
@@ -69,9 +77,9 @@ def test_both_losses_are_the_published_formulas(kind: str) -> None:
         fooled = -below.sigmoid().log().mean() - (1 - above.sigmoid()).log().mean()
     else:
         wanted, fooled = fake.mean() - real.mean(), -fake.mean()
-    assert float(game.fool(sr, hr).detach()) == pytest.approx(float(fooled), rel=1e-4)
-    game.learn(0, sr, hr)
-    found = game.collect()
+    assert float(both.adversarial_loss(sr, hr).detach()) == pytest.approx(float(fooled), rel=1e-4)
+    both.discriminator_step(0, sr, hr)
+    found = both.collect()
     penalty = 10 * found["penalty"] if kind == "wgan-gp" else 0.0
     assert found["d_loss"] - penalty == pytest.approx(float(wanted), rel=1e-4, abs=1e-5)
     assert found["d_grad"] > 0
@@ -92,40 +100,40 @@ class Slope(nn.Module):
 
 @pytest.mark.parametrize("norm", [1.0, 3.0])
 def test_the_penalty_measures_the_slope(norm: float) -> None:
-    game = game_of(recipe_of("wgan-gp"))
-    game.discriminator = Slope(norm)  # type: ignore[assignment]
     sr, hr = batch()
-    assert float(game._penalty(0, sr, hr).detach()) == pytest.approx((norm - 1) ** 2, abs=1e-5)
+    assert float(gradient_penalty(Slope(norm), sr, hr, torch.rand(2)).detach()) == pytest.approx(
+        (norm - 1) ** 2, abs=1e-5
+    )
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_each_side_changes_itself_alone_and_learns(kind: str) -> None:
     # Without a norm, weights of 0.01 in eight layers let nothing through.
     own = {"optimiser": "rmsprop", "betas": [0.0, 0.99], "clip": 0.1} if kind == "wgan-clip" else {}
-    game = game_of(recipe_of(kind, **own))
+    both = step_of(recipe_of(kind, **own))
     hr = torch.full((2, 3, 16, 16), 0.8)
     sr = nn.Parameter(torch.full((2, 3, 16, 16), 0.2) + 0.1 * torch.rand(2, 3, 16, 16))
     for step in range(8):
-        game.learn(step, sr, hr)
+        both.discriminator_step(step, sr, hr)
     assert sr.grad is None
-    found = [game._judge(x).mean() for x in (hr, sr.detach())]
+    found = [both.judge(x).mean() for x in (hr, sr.detach())]
     assert found[0] > found[1]
-    before = [p.detach().clone() for p in game.discriminator.parameters()]
-    start = game.fool(sr, hr)
+    before = [p.detach().clone() for p in both.discriminator.parameters()]
+    start = both.adversarial_loss(sr, hr)
     for _ in range(2):
-        (slope,) = torch.autograd.grad(game.fool(sr, hr), sr)
+        (slope,) = torch.autograd.grad(both.adversarial_loss(sr, hr), sr)
         with torch.no_grad():
             sr -= 0.1 * slope / slope.norm()
-    assert game.fool(sr, hr) < start
-    assert all(torch.equal(a, b) for a, b in zip(before, game.discriminator.parameters(), strict=True))
-    assert all(p.requires_grad for p in game.discriminator.parameters())
+    assert both.adversarial_loss(sr, hr) < start
+    assert all(torch.equal(a, b) for a, b in zip(before, both.discriminator.parameters(), strict=True))
+    assert all(p.requires_grad for p in both.discriminator.parameters())
 
 
 def test_clipping_bounds_convolutions_and_dense_layers_but_no_gain() -> None:
-    game = game_of(recipe_of("wgan-clip", norm="batch", discriminator="dense", clip=0.02))
+    both = step_of(recipe_of("wgan-clip", norm="batch", discriminator="dense", clip=0.02))
     sr, hr = batch()
-    game.learn(0, sr, hr)
-    for layer in game.discriminator.modules():
+    both.discriminator_step(0, sr, hr)
+    for layer in both.discriminator.modules():
         if isinstance(layer, nn.Conv2d | nn.Linear):
             assert layer.weight.abs().max() <= 0.02
         elif isinstance(layer, nn.BatchNorm2d):
@@ -134,11 +142,13 @@ def test_clipping_bounds_convolutions_and_dense_layers_but_no_gain() -> None:
 
 def test_noise_is_a_function_of_seed_and_step_and_shared_by_rank() -> None:
     recipe = recipe_of("standard", label_noise=0.2, real_label=0.9)
-    whole = game_of(recipe)._targets(5, 0.9, torch.zeros(4, 1), 0)
+    keys = recipe.discriminator
+    assert keys
+    whole = make_targets(keys, 5, torch.zeros(4, 1), Noise(recipe.seed))[0]
     assert 0.7 <= float(whole.min()) < float(whole.max()) <= 1.0
-    parts = [game_of(recipe, rank, 2)._targets(5, 0.9, torch.zeros(2, 1), 0) for rank in (0, 1)]
+    parts = [make_targets(keys, 5, torch.zeros(2, 1), Noise(recipe.seed, rank, 2))[0] for rank in (0, 1)]
     assert torch.equal(torch.cat(parts), whole)
-    assert not torch.equal(game_of(recipe)._targets(6, 0.9, torch.zeros(4, 1), 0), whole)
+    assert not torch.equal(make_targets(keys, 6, torch.zeros(4, 1), Noise(recipe.seed))[0], whole)
 
 
 @pytest.mark.parametrize(
@@ -150,7 +160,7 @@ def test_noise_is_a_function_of_seed_and_step_and_shared_by_rank() -> None:
     ],
 )
 def test_a_patch_that_the_discriminator_cannot_take(changes: dict[str, object], message: str) -> None:
-    recipe = load_recipe("srgan", "srgan", [f"{key}={json.dumps(value)}" for key, value in changes.items()])
+    recipe = load_recipe("srgan", "srgan", changes)
     with pytest.raises(InputError, match=message):
         make_discriminator(recipe, "rgb")
 
@@ -169,29 +179,29 @@ def test_a_patch_that_the_discriminator_cannot_take(changes: dict[str, object], 
 )
 def test_a_wrong_value_of_a_table_is_named(change: str, message: str) -> None:
     with pytest.raises((InputError, UnknownNameError), match=message):
-        load_recipe("srgan", "srgan", [change])
+        load_recipe("srgan", "srgan", read_changes([change]))
 
 
 def test_collapse_is_named_once_and_survives_a_pause() -> None:
     fine = {"d_real": 0.7, "d_fake": 0.4, "contrast": 0.9, "lr_psnr": 40.0, "g_grad": 0.1}
-    health = Health(Adversarial())
-    assert health.look(1, fine) == ""
+    watch = CollapseWatch(Adversarial())
+    assert watch.look(1, fine) == ""
     won = {**fine, "d_real": 0.9999, "d_fake": 0.0001}
-    assert [bool(health.look(step, won)) for step in range(2, 6)] == [False] * 4
-    health = Health(Adversarial(), json.loads(json.dumps(health.facts())))
-    assert health.look(6, won).startswith("the discriminator has won: it tells HR (1.000) from SR (0.000)")
-    assert health.look(7, won)
-    assert [step for step, _ in health.events] == [6]
-    assert "one colour" in health.look(8, {**fine, "contrast": 0.001})
-    assert "no gradient" in health.look(9, {**fine, "g_grad": 0.0})
-    dark = [health.look(9, {**fine, "lr_psnr": 25.0}) for _ in range(5)]
+    assert [bool(watch.look(step, won)) for step in range(2, 6)] == [False] * 4
+    watch = CollapseWatch(Adversarial(), json.loads(json.dumps(watch.facts())))
+    assert watch.look(6, won).startswith("the discriminator has won: it tells HR (1.000) from SR (0.000)")
+    assert watch.look(7, won)
+    assert [step for step, _ in watch.events] == [6]
+    assert "one colour" in watch.look(8, {**fine, "contrast": 0.001})
+    assert "no gradient" in watch.look(9, {**fine, "g_grad": 0.0})
+    dark = [watch.look(9, {**fine, "lr_psnr": 25.0}) for _ in range(5)]
     assert dark[:3] == ["", "", ""]
     assert "fell from 40.0 to 28.0 dB" in dark[3]
-    assert len(health.events) == 4
-    critic = Health(Adversarial(kind="wgan-clip", norm="batch"))
+    assert len(watch.events) == 4
+    critic = CollapseWatch(Adversarial(kind="wgan-clip", norm="batch"))
     reasons = [critic.look(step, {**fine, "wasserstein": -0.1}) for step in range(5)]
     assert "rates SR above HR" in reasons[-1]
-    smooth = Health(Adversarial(real_label=0.9, fake_label=0.1))
+    smooth = CollapseWatch(Adversarial(real_label=0.9, fake_label=0.1))
     sure = {**fine, "d_real": 0.9, "d_fake": 0.1}
     assert "has won" in [smooth.look(step, sure) for step in range(5)][-1]
 
@@ -201,10 +211,10 @@ def test_consistency_knows_a_good_and_a_flat_image() -> None:
 
     hr = imresize(torch.rand(2, 3, 8, 8), 4.0).clamp(0, 1)
     lr = imresize(hr, 0.25)
-    good, flat = consistency(hr, lr, hr, 4), consistency(torch.full_like(hr, 0.5), lr, hr, 4)
+    good, flat = crop_health(hr, lr, hr, 4), crop_health(torch.full_like(hr, 0.5), lr, hr, 4)
     assert good["lr_psnr"] > 60 > 30 > flat["lr_psnr"]
     assert (good["contrast"], flat["contrast"]) == (pytest.approx(1.0), 0.0)
-    assert consistency(hr, imresize(lr, 4.0), hr, 4)["lr_psnr"] > 60
+    assert crop_health(hr, imresize(lr, 4.0), hr, 4)["lr_psnr"] > 60
 
 
 # Whole runs
@@ -221,7 +231,7 @@ def _narrow(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def playground(srbench_home: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """Images, parents, and a narrow VGG."""
-    monkeypatch.setattr("srbench.training.perceptual.load_backbone", narrow_vgg(tmp_path))
+    monkeypatch.setattr("srbench.training.losses.perceptual.load_backbone", narrow_vgg(tmp_path))
     store_parent("srresnet_s", skip="bicubic", **TINY)
     store_parent("rrdb_s", skip="bicubic", **TINY)
     return write_images(tmp_path / "images")
@@ -241,23 +251,23 @@ def small(name: str, data: Path, **changes: object) -> tuple[str, Recipe]:
         **{f"options.{key}": value for key, value in TINY.items()},
         **changes,
     }
-    return model, load_recipe(name, model, [f"{key}={json.dumps(value)}" for key, value in changes.items()])
+    return model, load_recipe(name, model, changes)
 
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_run_stopped_in_the_middle_ends_in_the_same_bits(name: str, playground: Path, srbench_home: Path) -> None:
     model, recipe = small(name, playground)
-    whole = train(model, recipe, Settings(name="whole", progress=False))
+    whole = train(model, recipe, RunOptions(name="whole", progress=False))
 
     def stop(self: object, step: int, facts: dict[str, object]) -> None:
         if step == 5:
             os.kill(os.getpid(), signal.SIGINT)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("srbench.training.watch.Watch.log", stop)
+        patch.setattr("srbench.training.loop.watch.Watch.log", stop)
         with pytest.raises(SrbenchError, match="stopped at step 5 of 7"):
-            train(model, recipe, Settings(name="parts", progress=False))
-    parts = train(model, recipe, Settings(name="parts", progress=False, resume=True))
+            train(model, recipe, RunOptions(name="parts", progress=False))
+    parts = train(model, recipe, RunOptions(name="parts", progress=False, resume=True))
     states = [load_checkpoint(card.name).state_dict() for card in (whole, parts)]
     assert all(torch.equal(states[0][key], states[1][key]) for key in states[0])
     lines = [json.loads(line) for line in (srbench_home / "runs" / whole.name / "log.jsonl").read_text().splitlines()]
@@ -265,7 +275,7 @@ def test_a_run_stopped_in_the_middle_ends_in_the_same_bits(name: str, playground
     assert len(steps) == 7
     health = {"d_loss", "d_real", "d_fake", "d_grad", "g_grad", "lr_psnr", *recipe.loss}
     health |= {"wasserstein"} if "wgan" in name else set()
-    first = recipe.game.n_critic if recipe.game else 1  # before it the generator has not learned
+    first = recipe.discriminator.n_critic if recipe.discriminator else 1  # before it the generator has not learned
     assert all(health <= set(line) for line in steps[first - 1 :])
     card = find_checkpoint(whole.name)
     assert card.init_from == recipe.init_from
@@ -280,13 +290,13 @@ def test_the_generator_waits_for_the_critic_and_the_last_weights_are_kept(playgr
         key: value.half().float() for key, value in stored.items()
     }  # as a checkpoint of half precision holds them
     model, recipe = small("srgan-wgan-clip", playground, steps=4, ema=0.0)
-    assert recipe.game
-    assert recipe.game.n_critic == 5
-    weights = load_checkpoint(train(model, recipe, Settings(progress=False)).name).state_dict()
+    assert recipe.discriminator
+    assert recipe.discriminator.n_critic == 5
+    weights = load_checkpoint(train(model, recipe, RunOptions(progress=False)).name).state_dict()
     trained = [key for key in weights if "running" not in key and "tracked" not in key]
     assert all(torch.equal(weights[key].half().float(), parent[key]) for key in trained)
     model, recipe = small("srgan-wgan-clip", playground, steps=5, ema=0.0)
-    weights = load_checkpoint(train(model, recipe, Settings(name="five", progress=False)).name).state_dict()
+    weights = load_checkpoint(train(model, recipe, RunOptions(name="five", progress=False)).name).state_dict()
     assert not all(torch.equal(weights[key].half().float(), parent[key]) for key in trained)
 
 
@@ -295,4 +305,4 @@ def test_a_discriminator_that_breaks_stops_the_run_with_its_term(playground: Pat
     with pytest.raises(
         SrbenchError, match=r"is (nan|inf|-inf) in step \d+ \(batch of seed 0, step \d+\); the last good"
     ):
-        train(model, recipe, Settings(progress=False))
+        train(model, recipe, RunOptions(progress=False))

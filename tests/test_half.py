@@ -1,8 +1,7 @@
-"""Weights in half precision where held-back images lose nothing, and as they are where they do."""
+"""Weights in half precision where validation images lose nothing, and as they are where they do."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
@@ -11,19 +10,18 @@ from click.testing import CliRunner
 from safetensors.torch import load_file
 
 from srbench.cli import main
-from srbench.training import half
-from srbench.training.recipe import Recipe, load_recipe
-from srbench.training.settings import Settings
-from srbench.training.trainer import train
+from srbench.training.loop import half
+from srbench.training.loop.options import RunOptions
+from srbench.training.loop.trainer import train
+from srbench.training.recipe.schema import Recipe
 from srbench.zoo import find_checkpoint, load_checkpoint
-from tests.training_images import write_images
+from tests.training_images import small_recipe, write_images
 
 
 @pytest.fixture
 def recipe(tmp_path: Path) -> Recipe:
     folder = write_images(tmp_path / "images")
-    changes = {"data": str(folder), "val": 2, "patch": 8, "batch": 4, "steps": 4, "val_every": 2, "log_every": 2}
-    return load_recipe("common", "fsrcnn_s", [f"{key}={json.dumps(value)}" for key, value in changes.items()])
+    return small_recipe(folder, steps=4, val_every=2, log_every=2)
 
 
 def stored(home: Path) -> set[torch.dtype]:
@@ -32,7 +30,7 @@ def stored(home: Path) -> set[torch.dtype]:
 
 
 def test_a_run_stores_half_precision_and_says_what_it_changed(recipe: Recipe, srbench_home: Path) -> None:
-    card = train("fsrcnn_s", recipe, Settings(progress=False, threads=1))
+    card = train("fsrcnn_s", recipe, RunOptions(progress=False, threads=1))
     assert card.weights == "float16"
     assert card.half_change is not None
     assert abs(card.half_change) < half.LIMIT_DB
@@ -48,7 +46,7 @@ def test_weights_that_half_precision_would_change_stay(
 ) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(half, "LIMIT_DB", 0.0)
-        card = train("fsrcnn_s", recipe, Settings(progress=False, threads=1))
+        card = train("fsrcnn_s", recipe, RunOptions(progress=False, threads=1))
     assert card.weights == "float32"
     assert stored(srbench_home) == {torch.float32}
 
@@ -67,7 +65,7 @@ def test_weights_that_half_precision_would_change_stay(
 
 def test_weights_beyond_half_precisions_range_stay(recipe: Recipe, srbench_home: Path) -> None:
     assert srbench_home.is_dir()
-    card = train("fsrcnn_s", recipe, Settings(progress=False, threads=1))
+    card = train("fsrcnn_s", recipe, RunOptions(progress=False, threads=1))
     network = load_checkpoint(card.name)
     weights = {key: value.clone() for key, value in network.state_dict().items()}
     weights["unused.bias"] = torch.tensor([1e6])

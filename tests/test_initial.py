@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
@@ -10,15 +9,15 @@ import torch
 from torch import nn
 
 from srbench.models import create_model, get_model
-from srbench.training.initial import draw_weights
-from srbench.training.recipe import load_recipe
-from srbench.training.settings import Settings
-from srbench.training.trainer import train
+from srbench.training.loop.initial import draw_weights
+from srbench.training.loop.options import RunOptions
+from srbench.training.loop.trainer import train
+from srbench.training.recipe.load import load_recipe
 from srbench.zoo import load_checkpoint
-from tests.training_images import write_images
+from tests.training_images import small_recipe, write_images
 
 
-def drawn(model: str, *changes: str) -> tuple[nn.Module, dict[str, torch.Tensor]]:
+def drawn(model: str, **changes: str) -> tuple[nn.Module, dict[str, torch.Tensor]]:
     """A network after ``draw_weights``, and its weights before that."""
     recipe = load_recipe("common", model, changes)
     skip = {"skip": "bicubic"} if recipe.skip == "bicubic" and not get_model(model).has_skip else {}
@@ -36,7 +35,7 @@ def test_the_model_draws_by_default() -> None:
 
 @pytest.mark.parametrize("model", ["espcn", "vdsr", "srresnet_s"])
 def test_pytorch_draws_every_layer_and_the_last_one_starts_near_zero(model: str) -> None:
-    network, before = drawn(model, "init=pytorch")
+    network, before = drawn(model, init="pytorch")
     convolutions = [m for m in network.modules() if isinstance(m, nn.Conv2d)]
     weights = network.state_dict()
     for key in before:
@@ -49,19 +48,17 @@ def test_pytorch_draws_every_layer_and_the_last_one_starts_near_zero(model: str)
 
 
 def test_without_a_skip_the_last_layer_is_pytorchs_too() -> None:
-    network, _ = drawn("espcn", "init=pytorch", "skip=none")
+    network, _ = drawn("espcn", init="pytorch", skip="none")
     last = [m for m in network.modules() if isinstance(m, nn.Conv2d)][-1].weight.detach()
     assert float(last.abs().max()) > 0.9 * last[0].numel() ** -0.5
 
 
 def test_a_run_starts_from_what_its_recipe_draws(tmp_path: Path, srbench_home: Path) -> None:
-    values = {"data": str(write_images(tmp_path / "images")), "val": 2, "patch": 8, "batch": 2, "steps": 1}
-    values |= {"val_every": 1, "lr": 1e-12, "ema": 0.0}
-    changes = [f"{key}={json.dumps(value)}" for key, value in values.items()]
+    images = write_images(tmp_path / "images")
     sums = {}
     for init in ("model", "pytorch"):
-        recipe = load_recipe("common", "espcn", [*changes, f"init={init}"])
-        card = train("espcn", recipe, Settings(name=init, progress=False, threads=1))
+        recipe = small_recipe(images, "espcn", batch=2, steps=1, val_every=1, lr=1e-12, ema=0.0, init=init)
+        card = train("espcn", recipe, RunOptions(name=init, progress=False, threads=1))
         sums[init] = float(load_checkpoint(card.name).state_dict()["network.conv1.weight"].sum((1, 2, 3)).abs().max())
     assert sums["model"] < 0.01  # ESPCN's own first kernels have no mean
     assert sums["pytorch"] > 0.1

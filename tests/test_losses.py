@@ -11,14 +11,15 @@ from torch import nn
 from srbench.errors import InputError, UnavailableError, UnknownNameError
 from srbench.images import imresize
 from srbench.models import create_model, get_model
-from srbench.training.budget import parse_budget
-from srbench.training.images import TrainingImages
-from srbench.training.losses import Losses
-from srbench.training.parent import start_from
-from srbench.training.perceptual import PerceptualLoss, layers_of, with_backbone
-from srbench.training.recipe import Recipe, load_recipe
-from srbench.training.stages import Stages
-from srbench.training.tables import Perceptual
+from srbench.training.data.images import TrainingImages
+from srbench.training.data.stages import Stages
+from srbench.training.loop.budget import parse_budget
+from srbench.training.loop.start import Build, start_from
+from srbench.training.losses.perceptual import PerceptualLoss, layers_of, with_backbone
+from srbench.training.losses.pixel import Losses
+from srbench.training.recipe.load import load_recipe
+from srbench.training.recipe.schema import Recipe
+from srbench.training.recipe.tables import Perceptual
 from srbench.zoo import find_checkpoint
 from tests.training_images import narrow_vgg, store_parent
 
@@ -26,7 +27,7 @@ from tests.training_images import narrow_vgg, store_parent
 @pytest.fixture(autouse=True)
 def _narrow(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     if "weights_root" not in request.fixturenames:
-        monkeypatch.setattr("srbench.training.perceptual.load_backbone", narrow_vgg(tmp_path))
+        monkeypatch.setattr("srbench.training.losses.perceptual.load_backbone", narrow_vgg(tmp_path))
 
 
 def test_layers_have_the_names_of_the_paper() -> None:
@@ -96,7 +97,7 @@ def test_vgg16_takes_the_place_of_vgg19_and_the_name_says_so(monkeypatch: pytest
     def missing(name: str) -> None:
         raise UnavailableError("unavailable", "no network")
 
-    monkeypatch.setattr("srbench.training.perceptual.load_backbone", missing)
+    monkeypatch.setattr("srbench.training.losses.perceptual.load_backbone", missing)
     other = with_backbone(recipe)
     assert other.perceptual
     assert (other.name, other.perceptual.backbone, other.perceptual.layer) == ("srgan-vgg16", "vgg16", "conv5_3")
@@ -160,7 +161,7 @@ def test_a_parent_gives_its_weights(srbench_home: Path) -> None:
     store_parent("srresnet_s", skip="bicubic")
     child = create_model("srgan_s", 4, channels="rgb", skip="bicubic")
     before = child.state_dict()["network.head.0.weight"].clone()
-    card = start_from("srresnet_s_x4.common", child, get_model("srgan_s"), 4, "rgb", {"skip": "bicubic"})
+    card = start_from("srresnet_s_x4.common", child, Build(get_model("srgan_s"), 4, "rgb", {"skip": "bicubic"}))
     assert card == find_checkpoint("srresnet_s_x4.common")
     assert not torch.equal(before, child.state_dict()["network.head.0.weight"])
 
@@ -181,8 +182,9 @@ def test_another_parent_is_refused(
     model: str, scale: int, channels: str, options: dict[str, str], message: str, srbench_home: Path
 ) -> None:
     store_parent("srresnet_s", skip="bicubic")
-    network = create_model(model, scale, channels=channels, **options)
+    build = Build(get_model(model), scale, channels, options)  # type: ignore[arg-type]
+    network = build.network()
     with pytest.raises(InputError, match=rf"init_from = 'srresnet_s_x4\.common' .*{message}"):
-        start_from("srresnet_s_x4.common", network, get_model(model), scale, channels, options)
+        start_from("srresnet_s_x4.common", network, build)
     with pytest.raises(UnknownNameError, match=r"Did you mean 'srresnet_s_x4\.common'"):
-        start_from("srresnet_x4.comon", network, get_model(model), scale, channels, options)
+        start_from("srresnet_x4.comon", network, build)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import copy
-import json
 import os
 import signal
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -16,13 +16,14 @@ from torch import nn
 from torch.nn import functional as F
 
 from srbench.errors import SrbenchError
-from srbench.training.checkpoint import load_optimiser, optimiser_tensors
-from srbench.training.muon import Muon, orthogonal
-from srbench.training.recipe import load_recipe
-from srbench.training.settings import Settings
-from srbench.training.trainer import train
+from srbench.training.loop.options import RunOptions
+from srbench.training.loop.trainer import train
+from srbench.training.optim.adam import VectorAdam
+from srbench.training.optim.descent import Descent
+from srbench.training.optim.muon import Muon, orthogonal
+from srbench.training.recipe.schema import Recipe
 from srbench.zoo import load_checkpoint
-from tests.training_images import write_images
+from tests.training_images import small_recipe, write_images
 
 
 @given(st.integers(1, 3), st.integers(1, 24), st.integers(1, 40), st.integers(0, 99), st.sampled_from([1e-6, 1.0, 1e4]))
@@ -70,13 +71,18 @@ def test_vectors_step_as_with_adam() -> None:
     torch.manual_seed(0)
     mine = nn.Parameter(torch.randn(7))
     theirs = nn.Parameter(mine.detach().clone())
-    own, peer = Muon([mine], 1e-2, weight_decay=0.1), torch.optim.AdamW([theirs], 1e-2, weight_decay=0.1)
+    own, peer = VectorAdam([mine], 1e-2, (0.9, 0.999), 0.1), torch.optim.AdamW([theirs], 1e-2, weight_decay=0.1)
     for _ in range(6):
         mine.grad = torch.randn(7)
         theirs.grad = mine.grad.clone()
         own.step()
         peer.step()
     assert torch.allclose(mine, theirs, atol=1e-6)
+
+
+def alone(parameters: Iterable[nn.Parameter], values: torch.Tensor) -> torch.Tensor:
+    """The exchange of a run in one process."""
+    return values
 
 
 def network() -> nn.Sequential:
@@ -94,44 +100,43 @@ def test_layers_of_any_kind_learn_and_a_stored_state_goes_on_in_the_same_bits() 
     whole = network()
     x, y = torch.rand(4, 1, 6, 6), torch.rand(4, 1, 12, 12)
 
-    def learn(net: nn.Module, optimiser: torch.optim.Optimizer, steps: int) -> float:
+    def learn(net: nn.Module, descent: Descent, steps: int) -> float:
         loss = torch.tensor(0.0)
         for _ in range(steps):
-            optimiser.zero_grad()
             loss = F.mse_loss(net(x), y)
-            loss.backward()
-            optimiser.step()
-        return float(loss)
+            descent(loss, loss.detach()[None], 1e-2)
+        return float(loss.detach())
 
-    first = Muon(whole.parameters(), 1e-2)
+    recipe = Recipe(optimiser="muon")
+    first = Descent(whole, recipe, alone)
+    assert [type(optimiser) for optimiser in first.optimisers] == [Muon, VectorAdam]
     early = learn(whole, first, 3)
     parts = copy.deepcopy(whole)
-    second = Muon(parts.parameters(), 1e-2)
-    load_optimiser(second, {key: value.clone() for key, value in optimiser_tensors(first).items()})
+    second = Descent(parts, recipe, alone)
+    second.load({key: value.clone() for key, value in first.tensors().items()})
     assert learn(whole, first, 20) == learn(parts, second, 20) < early
     assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), parts.parameters(), strict=True))
 
 
 def test_a_run_stopped_in_the_middle_ends_in_the_same_bits(tmp_path: Path, srbench_home: Path) -> None:
-    values = {"data": str(write_images(tmp_path / "images")), "val": 2, "patch": 8, "batch": 2, "steps": 6}
-    values |= {"val_every": 3, "log_every": 1, "optimiser": "muon"}
-    recipe = load_recipe("common", "espcn", [f"{key}={json.dumps(value)}" for key, value in values.items()])
+    images = write_images(tmp_path / "images")
+    recipe = small_recipe(images, "espcn", batch=2, steps=6, val_every=3, log_every=1, optimiser="muon")
 
     def stop(self: object, step: int, facts: dict[str, object]) -> None:
         if step == 4:
             os.kill(os.getpid(), signal.SIGINT)
 
-    whole = train("espcn", recipe, Settings(name="whole", progress=False, threads=1))
+    whole = train("espcn", recipe, RunOptions(name="whole", progress=False, threads=1))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("srbench.training.watch.Watch.log", stop)
+        patch.setattr("srbench.training.loop.watch.Watch.log", stop)
         with pytest.raises(SrbenchError, match="stopped at step 4 of 6"):
-            train("espcn", recipe, Settings(name="parts", progress=False, threads=1))
-    parts = train("espcn", recipe, Settings(name="parts", progress=False, threads=1, resume=True))
+            train("espcn", recipe, RunOptions(name="parts", progress=False, threads=1))
+    parts = train("espcn", recipe, RunOptions(name="parts", progress=False, threads=1, resume=True))
     states = [load_checkpoint(card.name).state_dict() for card in (whole, parts)]
     assert all(torch.equal(states[0][key], states[1][key]) for key in states[0])
     assert whole.config["optimiser"] == "muon"
     adam = recipe.model_copy(update={"optimiser": "adam"})
-    other = train("espcn", adam, Settings(name="adam", progress=False, threads=1))
+    other = train("espcn", adam, RunOptions(name="adam", progress=False, threads=1))
     assert not torch.equal(
         load_checkpoint(other.name).state_dict()["network.conv1.weight"], states[0]["network.conv1.weight"]
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,30 +10,19 @@ import torch
 
 from srbench.errors import InputError, UnknownNameError
 from srbench.models import create_model, get_model
-from srbench.training.parent import warm_start
-from srbench.training.recipe import load_recipe
-from srbench.training.settings import InterruptedRunError, Settings
-from srbench.training.trainer import train
-from srbench.zoo import Card, find_checkpoint, load_weights, save_checkpoint
-from tests.training_images import write_images
-
-SIX = {"hardware": "none", "wall_time_s": 0.0, "precision": "fp32", "seed": 0, "commit": "none", "steps": 1}
+from srbench.training.loop.options import InterruptedRunError, RunOptions
+from srbench.training.loop.start import warm_start
+from srbench.training.loop.trainer import train
+from srbench.training.recipe.load import load_recipe
+from srbench.zoo import find_checkpoint, load_weights, save_checkpoint
+from tests.training_images import make_card, write_images
 
 
 def store(model: str, scale: int) -> dict[str, torch.Tensor]:
     torch.manual_seed(7)
     network = create_model(model, scale)
-    card = Card(
-        name=f"{model}_x{scale}.common",
-        model=model,
-        scales=[scale],
-        channels=get_model(model).channels,
-        recipe="common",
-        parameters=sum(p.numel() for p in network.parameters()),
-        data={},
-        samples_seen=1,
-        **SIX,
-    )
+    parameters = sum(p.numel() for p in network.parameters())
+    card = make_card(model, scale=scale, channels=get_model(model).channels, parameters=parameters)
     save_checkpoint(network.state_dict(), card)
     return network.state_dict()
 
@@ -81,16 +69,15 @@ def test_another_architecture_or_nothing_that_fits_is_refused(srbench_home: Path
     with pytest.raises(UnknownNameError, match=r"Did you mean 'espcn_x2\.common'"):
         warm_start("espcn_x2.comon", skipping, get_model("espcn"))
     with pytest.raises(InputError, match="give one of them"):
-        load_recipe("common", "espcn", ["init_from=espcn_x4.common", "warm_from=espcn_x2.common"])
+        load_recipe("common", "espcn", {"init_from": "espcn_x4.common", "warm_from": "espcn_x2.common"})
 
 
 def test_a_run_starts_from_another_scale_and_its_card_says_so(tmp_path: Path, srbench_home: Path) -> None:
     folder = write_images(tmp_path / "images")
     values = {"data": str(folder), "val": 2, "patch": 8, "batch": 2, "steps": 2, "val_every": 2, "lr": 1e-9}
-    changes = [f"{key}={json.dumps(value)}" for key, value in values.items()]
-    train("espcn", load_recipe("common", "espcn", [*changes, "scale=2"]), Settings(progress=False, threads=1))
-    recipe = load_recipe("common", "espcn", [*changes, "warm_from=x2.common"])
-    card = train("espcn", recipe, Settings(progress=False, threads=1))
+    train("espcn", load_recipe("common", "espcn", {**values, "scale": 2}), RunOptions(progress=False, threads=1))
+    recipe = load_recipe("common", "espcn", {**values, "warm_from": "x2.common"})
+    card = train("espcn", recipe, RunOptions(progress=False, threads=1))
     assert "tensors from espcn_x2.common" in card.notes
     assert card.config["warm_from"] == "x2.common"
     small, large = (create_model("espcn", scale, skip="bicubic") for scale in (2, 4))
@@ -103,10 +90,9 @@ def test_a_run_starts_from_another_scale_and_its_card_says_so(tmp_path: Path, sr
 def test_a_parent_beside_the_output_is_found_also_when_a_budget_is_planned(tmp_path: Path, srbench_home: Path) -> None:
     folder = write_images(tmp_path / "images")
     values = {"data": str(folder), "val": 2, "patch": 8, "batch": 2, "steps": 2, "val_every": 2}
-    changes = [f"{key}={json.dumps(value)}" for key, value in values.items()]
-    settings = Settings(progress=False, threads=1, zoo=tmp_path / "other")
-    parent = train("espcn", load_recipe("common", "espcn", changes), settings)
-    recipe = load_recipe("common", "espcn", [*changes, "init_from=espcn_x4.common"])
+    settings = RunOptions(progress=False, threads=1, zoo=tmp_path / "other")
+    parent = train("espcn", load_recipe("common", "espcn", values), settings)
+    recipe = load_recipe("common", "espcn", {**values, "init_from": "espcn_x4.common"})
     card = train("espcn", recipe, replace(settings, name="child", budget=0.5))
     assert card.init_sha256 == find_checkpoint(parent.name, tmp_path / "other").sha256
 
@@ -127,11 +113,12 @@ def test_a_card_names_the_parent_that_the_run_had_and_not_one_that_came_later(
         "log_every": 1,
         "scale": 2,
     }
-    changes = [f"{key}={json.dumps(value)}" for key, value in values.items()]
-    recipe = load_recipe("common", "espcn", [*changes, "skip=none", "init_from=espcn_x2.common"])
-    settings = Settings(progress=False, threads=1, name="child")
+    recipe = load_recipe("common", "espcn", {**values, "skip": "none", "init_from": "espcn_x2.common"})
+    settings = RunOptions(progress=False, threads=1, name="child")
     with pytest.MonkeyPatch.context() as stopping:
-        stopping.setattr("srbench.training.run.Stop.asked", property(lambda _: True, lambda *_: None), raising=False)
+        stopping.setattr(
+            "srbench.training.loop.folder.Stop.asked", property(lambda _: True, lambda *_: None), raising=False
+        )
         with pytest.raises(InterruptedRunError):
             train("espcn", recipe, settings)
     network = create_model("espcn", 2)
@@ -143,11 +130,10 @@ def test_a_card_names_the_parent_that_the_run_had_and_not_one_that_came_later(
 def test_batch_norm_keeps_its_statistics_from_the_recipes_step_on(tmp_path: Path, srbench_home: Path) -> None:
     folder = write_images(tmp_path / "images")
     values = {"data": str(folder), "val": 2, "patch": 8, "batch": 2, "steps": 4, "val_every": 2, "ema": 0.0}
-    changes = [f"{key}={json.dumps(value)}" for key, value in values.items()]
     found = {}
     for share in (1.0, 0.5, 0.0):
-        recipe = load_recipe("common", "srresnet_s", [*changes, f"freeze_norm={share}", "keep=last"])
-        card = train("srresnet_s", recipe, Settings(progress=False, threads=1, name=f"frozen{share:g}"))
+        recipe = load_recipe("common", "srresnet_s", {**values, "freeze_norm": share, "keep": "last"})
+        card = train("srresnet_s", recipe, RunOptions(progress=False, threads=1, name=f"frozen{share:g}"))
         network = create_model("srresnet_s", 4, skip="bicubic")
         load_weights(network, srbench_home / "zoo" / "srresnet_s" / find_checkpoint(card.name).file)
         found[share] = network.state_dict()

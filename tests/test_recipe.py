@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from srbench.cli.train import read_changes
 from srbench.errors import InputError, UnknownNameError
 from srbench.models import list_models
-from srbench.training.recipe import CPU_KEYS, Recipe, find_recipe, list_recipes, load_recipe
+from srbench.training.recipe.load import find_recipe, list_recipes, load_recipe
+from srbench.training.recipe.schema import CPU_KEYS, Recipe
 
 RECIPES = sorted((Path(__file__).parents[1] / "zoo" / "recipes").glob("*.toml"))
 
@@ -34,7 +36,7 @@ def test_a_committed_recipe_is_complete_and_named_as_its_file(path: Path) -> Non
 def test_a_models_own_values_and_changes_are_resolved() -> None:
     assert load_recipe("common", "msrresnet").lr == 6e-4
     assert load_recipe("common", "fsrcnn").lr == 4e-3
-    assert load_recipe("common", "fsrcnn", ["lr=0.002"]).lr == 0.002
+    assert load_recipe("common", "fsrcnn", {"lr": 0.002}).lr == 0.002
     assert load_recipe("paper", "fsrcnn").skip == "none"
 
 
@@ -53,12 +55,12 @@ def test_a_cpus_size_changes_terms_of_the_loss_and_keeps_the_others(tmp_path: Pa
 
 
 def test_changes_are_typed() -> None:
-    changes = ["steps=100", "skip=none", "rescale=[0.5]", "loss.mse=0.25", "options.width=64", "val=3"]
+    changes = read_changes(["steps=100", "skip=none", "rescale=[0.5]", "loss.mse=0.25", "options.width=64", "val=3"])
     recipe = load_recipe("common", "fsrcnn", changes)
     assert (recipe.steps, recipe.skip, recipe.rescale, recipe.val) == (100, "none", (0.5,), 3)
     assert recipe.loss == {"l1": 1.0, "mse": 0.25}
     assert recipe.options == {"width": 64}
-    assert load_recipe("common", "fsrcnn", ["loss=mse"]).loss == {"mse": 1.0}
+    assert load_recipe("common", "fsrcnn", {"loss": "mse"}).loss == {"mse": 1.0}
 
 
 @pytest.mark.parametrize(
@@ -76,7 +78,7 @@ def test_changes_are_typed() -> None:
 )
 def test_a_wrong_value_is_named(change: str, message: str) -> None:
     with pytest.raises((InputError, UnknownNameError), match=message):
-        load_recipe("common", "fsrcnn", [change])
+        load_recipe("common", "fsrcnn", read_changes([change]))
 
 
 def test_an_unknown_recipe_names_the_nearest() -> None:

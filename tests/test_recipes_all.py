@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from srbench.models import get_model
-from srbench.training.recipe import find_recipe, load_recipe
-from srbench.training.settings import Settings
-from srbench.training.trainer import train
+from srbench.training.loop.options import RunOptions
+from srbench.training.loop.trainer import train
+from srbench.training.recipe.load import find_recipe, load_recipe
 from tests.training_images import narrow_vgg, store_parent, write_images
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -42,7 +42,7 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(name: str, model: str, steps: int, images: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("srbench.training.perceptual.load_backbone", narrow_vgg(home))
+    monkeypatch.setattr("srbench.training.losses.perceptual.load_backbone", narrow_vgg(home))
     if model == "srgan_s":
         store_parent("srresnet_s", skip="bicubic")
     elif model == "esrgan_s":
@@ -52,8 +52,8 @@ def run(name: str, model: str, steps: int, images: Path, home: Path, monkeypatch
     changes["log_every"] = max(1, steps // 5)
     if load_recipe(name, model).grow:
         changes["grow"] = [12, 16]
-    recipe = load_recipe(name, model, [f"{key}={json.dumps(value)}" for key, value in changes.items()], "cpu")
-    card = train(model, recipe, Settings(progress=False))
+    recipe = load_recipe(name, model, changes, "cpu")
+    card = train(model, recipe, RunOptions(progress=False))
     assert card.recipe == name
     assert math.isfinite(card.curve[-1]["val_psnr"])
     lines = [json.loads(line) for line in (home / "runs" / card.name / "log.jsonl").read_text().splitlines() if line]

@@ -20,11 +20,11 @@ from torch import nn
 from srbench.cli import main
 from srbench.errors import InputError, UnavailableError, UnknownNameError
 from srbench.images import read_image
-from srbench.training import watch
-from srbench.training.figures import draw_filters, find_layer, panels
-from srbench.training.run import claim, lock
-from srbench.training.runs import find_run, list_runs, read_log
-from srbench.training.watch import Watch
+from srbench.training.after.figures import draw_filters, find_layer, panels
+from srbench.training.after.runs import find_run, list_runs, read_log
+from srbench.training.loop import watch
+from srbench.training.loop.folder import claim, lock
+from srbench.training.loop.watch import Watch
 
 GAN_LINE = {
     "loss": 0.5, "l1": 0.1, "perceptual": 2.0, "adversarial": 0.7, "d_loss": 1.2, "d_real": 0.8, "d_fake": 0.1,
@@ -177,7 +177,7 @@ def test_a_mosaic_shows_each_kernel_in_its_place(tmp_path: Path) -> None:
 def test_a_live_folder_is_refused_and_names_its_owner(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     code = (
-        "import sys, time; from pathlib import Path; from srbench.training.run import claim, lock\n"
+        "import sys, time; from pathlib import Path; from srbench.training.loop.folder import claim, lock\n"
         f"with claim(Path({str(folder)!r})):\n print('held', flush=True); time.sleep(60)"
     )
     other = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)

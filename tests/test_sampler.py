@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from srbench.errors import InputError
 from srbench.images import imresize, luma, write_image
-from srbench.training.images import TrainingImages, enlarge_margin, load_images
-from srbench.training.sampler import Sampler
+from srbench.training.data.images import TrainingImages, load_images, upscaling_margin
+from srbench.training.data.sampler import Sampler, Share
 
 CPU = torch.device("cpu")
 
@@ -52,7 +52,7 @@ def test_copies_too_small_for_a_crop_are_left_out_and_images_named(folder: Path)
 def test_ranks_share_one_global_batch(folder: Path, seed: int, step: int, world: int) -> None:
     images = load(folder)
     whole = Sampler(images, 6, 4, seed).gather(step)
-    parts = [Sampler(images, 6, 4, seed, rank=rank, world=world).gather(step) for rank in range(world)]
+    parts = [Sampler(images, 6, 4, seed, share=Share(rank, world)).gather(step) for rank in range(world)]
     for index in range(2):
         np.testing.assert_array_equal(np.concatenate([part[index] for part in parts]), whole[index])
 
@@ -83,9 +83,9 @@ def test_lr_and_hr_crops_show_the_same_place_in_each_of_eight_orientations() -> 
         # Of a plane, the mean of each 4×4 block is the LR pixel.
         blocks = torch.nn.functional.avg_pool2d(large, 4)
         assert (blocks - small)[..., 1:-1, 1:-1].abs().max() < 1.2 / 255
-        seen |= {int(turn) for turn in sampler.draw(step).turn}
+        seen |= {int(orientation) for orientation in sampler.draw(step).orientation}
     assert seen == set(range(8))
-    assert not Sampler(TrainingImages([hr] * 8, [lr] * 8, 4, 0), 4, 8, 0, augment=False).draw(0).turn.any()
+    assert not Sampler(TrainingImages([hr] * 8, [lr] * 8, 4, 0), 4, 8, 0, augment=False).draw(0).orientation.any()
 
 
 def test_luma_is_studio_range(folder: Path) -> None:
@@ -97,8 +97,8 @@ def test_luma_is_studio_range(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
-def test_an_enlarged_crop_equals_the_crop_of_the_enlarged_image(folder: Path, scale: int) -> None:
-    images = load(folder, scale, margin=enlarge_margin(True))
+def test_an_upscaled_crop_equals_the_crop_of_the_upscaled_image(folder: Path, scale: int) -> None:
+    images = load(folder, scale, margin=upscaling_margin(True))
     sampler = Sampler(images, 6, 4, 3, augment=False, pre_upsampled=True)
     edge = images.margin
     for step in range(10):
@@ -127,6 +127,6 @@ def test_batches_that_cannot_be_made_are_refused(folder: Path) -> None:
     with pytest.raises(InputError, match="4 training images and copies are fewer than a batch of 5"):
         Sampler(images, 6, 5, 0)
     with pytest.raises(InputError, match="batch of 4 cannot be shared equally by 3"):
-        Sampler(images, 6, 4, 0, world=3)
+        Sampler(images, 6, 4, 0, share=Share(0, 3))
     with pytest.raises(InputError, match="patch of 60"):
         Sampler(images, 60, 4, 0)

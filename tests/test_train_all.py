@@ -7,59 +7,57 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tomli_w
 from click.testing import CliRunner, Result
 
 from srbench.cli import main, train
 from srbench.errors import SrbenchError
 from srbench.images import write_image
-from srbench.training import trainer
-from srbench.training.recipe import Recipe
-from srbench.training.settings import InterruptedRunError, Settings
-from srbench.zoo import Card, checkpoint_name, zoo_root
+from srbench.models import Model
+from srbench.training import zoo
+from srbench.training.loop.options import InterruptedRunError, RunOptions
+from srbench.training.recipe.schema import Recipe
+from srbench.training.zoo import RecipeRequest
+from srbench.zoo import Card, zoo_root
+from tests.training_images import make_card, write_card
 
 
-def asked(recipe: str, scale: int | None = None) -> train.Asked:
-    return train.Asked(recipe, scale, None, None, None, (), "cpu", "cpu", None)
+def served(recipe: str) -> list[str]:
+    return zoo.served(RecipeRequest(recipe, size="cpu", device="cpu"))
 
 
 def test_a_recipe_trains_the_networks_it_serves_smallest_first(srbench_home: Path) -> None:
-    common = train._served(asked("common"))
+    common = served("common")
     assert common[0] == "fsrcnn_s"
     assert common.index("fsrcnn") < common.index("espcn") < common.index("srcnn") < common.index("edsr_baseline")
     assert {"drrn", "edsr", "srresnet", "rrdb"} <= set(common)
     assert not {"bicubic", "mdsr", "srgan", "esrgan"} & set(common)
     for recipe in ("srgan", "srgan-perpix", "srgan-wgan-clip"):
-        assert train._served(asked(recipe)) == ["srgan_s", "srgan"]
-    assert train._served(asked("esrgan")) == ["esrgan_s", "esrgan"]
-    assert "msrresnet" not in train._served(asked("paper"))
+        assert served(recipe) == ["srgan_s", "srgan"]
+    assert served("esrgan") == ["esrgan_s", "esrgan"]
+    assert "msrresnet" not in served("paper")
     with pytest.raises(SrbenchError, match="Did you mean 'common'"):
-        train._served(asked("comon"))
+        served("comon")
 
 
 @pytest.fixture
-def trained(srbench_home: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Settings]]:
+def trained(srbench_home: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, RunOptions]]:
     """Networks trained by a pretended trainer: vdsr fails, the second call of drrn is stopped the first time."""
-    calls: list[tuple[str, Settings]] = []
+    calls: list[tuple[str, RunOptions]] = []
 
-    def pretended(model: str, recipe: Recipe, settings: Settings) -> Card:
+    def pretended(described: Model, recipe: Recipe, settings: RunOptions) -> Card:
+        model = described.name
         calls.append((model, settings))
         if model == "vdsr":
             raise SrbenchError("loss is nan in step 3")
         if model == "drrn" and [name for name, _ in calls].count("drrn") == 1:
             raise InterruptedRunError("drrn_x4.common stopped at step 3 of 9; go on with --resume")
-        card = Card(
-            name=checkpoint_name(model, [4], settings.name), model=model, scales=[4], channels="y", recipe=settings.name,
-            parameters=1, data={}, steps=9, samples_seen=9, seed=0, commit="", hardware="", wall_time_s=1.0,
-            precision="fp32", config={"keep": "best"}, curve=[{"step": 9, "val_psnr": 30.0}],
-        )  # fmt: skip
-        path = (settings.zoo or zoo_root()) / f"{card.stem}.toml"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(tomli_w.dumps(card.model_dump(mode="json", exclude_none=True)))
+        curve = [{"step": 9, "val_psnr": 30.0}]
+        card = make_card(model, settings.name, steps=9, config={"keep": "best"}, curve=curve)
+        write_card(card, settings.zoo or zoo_root())
         return card
 
-    monkeypatch.setattr(trainer, "train", pretended)
-    monkeypatch.setattr(train, "_served", lambda _: ["fsrcnn", "vdsr", "drrn", "edsr"])
+    monkeypatch.setattr(zoo, "train", pretended)
+    monkeypatch.setattr(zoo, "served", lambda _: ["fsrcnn", "vdsr", "drrn", "edsr"])
     return calls
 
 
@@ -68,7 +66,7 @@ def run(*arguments: str) -> Result:
 
 
 def test_it_goes_on_skips_what_is_done_and_ends_with_the_leaderboard(
-    trained: list[tuple[str, Settings]], monkeypatch: pytest.MonkeyPatch
+    trained: list[tuple[str, RunOptions]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     measured: list[list[str]] = []
     monkeypatch.setattr(train, "_leaderboard", lambda cards, _: measured.append([card.name for card in cards]))
@@ -80,7 +78,7 @@ def test_it_goes_on_skips_what_is_done_and_ends_with_the_leaderboard(
     assert {(settings.budget, settings.resume) for _, settings in trained} == {(3600.0, True)}
     assert not measured
     trained.clear()
-    trained.append(("drrn", Settings()))
+    trained.append(("drrn", RunOptions()))
     done = run()
     assert "fsrcnn_x4.common is in the zoo" in done.stderr
     assert [name for name, _ in trained[1:]] == ["vdsr", "drrn", "edsr"]
@@ -89,11 +87,11 @@ def test_it_goes_on_skips_what_is_done_and_ends_with_the_leaderboard(
 
 
 def test_several_recipes_are_trained_in_turn(
-    trained: list[tuple[str, Settings]], srbench_home: Path, monkeypatch: pytest.MonkeyPatch
+    trained: list[tuple[str, RunOptions]], srbench_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(train, "_leaderboard", lambda *_: None)
-    served = {"paper": ["fsrcnn"], "common": ["fsrcnn", "edsr"]}
-    monkeypatch.setattr(train, "_served", lambda asked: served[asked.recipe])
+    serving = {"paper": ["fsrcnn"], "common": ["fsrcnn", "edsr"]}
+    monkeypatch.setattr(zoo, "served", lambda request: serving[request.recipe])
     assert run("--recipe", "paper", "--recipe", "common").exit_code == 0
     assert [(name, settings.name) for name, settings in trained] == [
         ("fsrcnn", "paper"),
@@ -103,18 +101,20 @@ def test_several_recipes_are_trained_in_turn(
 
 
 def test_a_child_does_not_start_from_another_parent_where_its_own_failed(
-    trained: list[tuple[str, Settings]], srbench_home: Path, monkeypatch: pytest.MonkeyPatch
+    trained: list[tuple[str, RunOptions]], srbench_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(train, "_leaderboard", lambda *_: None)
-    monkeypatch.setattr(train, "_served", lambda asked: {"common": ["vdsr"], "srgan": ["srgan"]}[asked.recipe])
+    monkeypatch.setattr(zoo, "served", lambda request: {"common": ["vdsr"], "srgan": ["srgan"]}[request.recipe])
     done = run("--recipe", "common", "--recipe", "srgan", "--set", "init_from=vdsr_x4.common")
     assert done.exit_code == 1
     assert [name for name, _ in trained] == ["vdsr"]
     assert "srgan failed: its parent vdsr_x4.common failed" in done.stderr
 
 
-def test_another_zoo_is_not_measured_and_json_is_the_cards(trained: list[tuple[str, Settings]], tmp_path: Path) -> None:
-    trained.append(("drrn", Settings()))
+def test_another_zoo_is_not_measured_and_json_is_the_cards(
+    trained: list[tuple[str, RunOptions]], tmp_path: Path
+) -> None:
+    trained.append(("drrn", RunOptions()))
     result = run("--out", str(tmp_path / "other"), "--json")
     assert [card["name"] for card in json.loads(result.stdout)] == [
         "fsrcnn_x4.common",
@@ -144,7 +144,7 @@ def test_two_networks_are_trained_and_measured(srbench_home: Path, monkeypatch: 
     random = np.random.default_rng(0)
     for index in range(6):
         write_image(srbench_home / "few" / f"p{index}.png", random.integers(0, 256, (48, 48, 3), dtype=np.uint8))
-    monkeypatch.setattr(train, "_served", lambda _: ["fsrcnn_s", "espcn"])
+    monkeypatch.setattr(zoo, "served", lambda _: ["fsrcnn_s", "espcn"])
     monkeypatch.setenv("SRBENCH_DATA", str(srbench_home / "nothing"))
     monkeypatch.setenv("SRBENCH_CACHE", str(srbench_home / "cache"))
     changes = ["val=1", "patch=6", "batch=4", "val_every=4", "log_every=2", "rescale=[]"]

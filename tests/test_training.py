@@ -21,38 +21,21 @@ from torch import nn
 
 from srbench.cli import main
 from srbench.errors import InputError, SrbenchError, UnknownNameError
-from srbench.images import imresize, write_image
-from srbench.training.losses import TERMS, Losses
-from srbench.training.optimise import Average, learning_rate, make_optimiser
-from srbench.training.recipe import Recipe, load_recipe
-from srbench.training.run import claim
-from srbench.training.settings import Settings
-from srbench.training.trainer import train
+from srbench.training.loop.folder import claim
+from srbench.training.loop.options import RunOptions
+from srbench.training.loop.trainer import train
+from srbench.training.losses.pixel import TERMS, Losses
+from srbench.training.optim.average import Average
+from srbench.training.optim.optimisers import make_optimisers
+from srbench.training.optim.schedule import learning_rate
+from srbench.training.recipe.schema import Recipe
 from srbench.zoo import find_checkpoint, load_checkpoint
+from tests.training_images import small_recipe, write_images
 
 
 @pytest.fixture
 def images(tmp_path: Path) -> Path:
-    """Eight small images with edges in them, so that there is something to learn."""
-    folder = tmp_path / "images"
-    random = np.random.default_rng(0)
-    for index in range(8):
-        blocks = random.integers(0, 256, (8, 8, 3), dtype=np.uint8).repeat(9, 0).repeat(9, 1)
-        write_image(folder / f"p{index}.png", imresize(blocks, size=(64, 72)))
-    return folder
-
-
-def small(data: Path, **changes: object) -> Recipe:
-    changes = {
-        "data": str(data),
-        "val": 2,
-        "patch": 8,
-        "batch": 4,
-        "steps": 12,
-        "val_every": 6,
-        "log_every": 3,
-    } | changes
-    return load_recipe("common", "fsrcnn_s", [f"{key}={json.dumps(value)}" for key, value in changes.items()])
+    return write_images(tmp_path / "images")
 
 
 def test_losses_are_their_formulas_and_their_weighted_sum() -> None:
@@ -109,10 +92,11 @@ def test_an_average_follows_weights_and_counts() -> None:
 @pytest.mark.parametrize("name", get_args(Recipe.model_fields["optimiser"].annotation))
 def test_every_optimiser_goes_downhill(name: str) -> None:
     weights = [nn.Parameter(torch.ones(3)), nn.Parameter(torch.eye(3))]
-    optimiser = make_optimiser(weights, Recipe.model_validate({"optimiser": name, "lr": 0.01}))
-    assert type(optimiser).__name__.lower() == name
+    optimisers = make_optimisers(weights, Recipe.model_validate({"optimiser": name, "lr": 0.01}))
+    assert type(optimisers[0]).__name__.lower() == name
     sum((weight**2).sum() for weight in weights).backward()
-    optimiser.step()
+    for optimiser in optimisers:
+        optimiser.step()
     assert (weights[0] < 1).all()
     assert (weights[1].diagonal() < 1).all()
 
@@ -121,8 +105,8 @@ def test_every_optimiser_goes_downhill(name: str) -> None:
 def test_a_run_writes_a_checkpoint_that_scores_as_its_curve_says(
     model: str, channels: str, images: Path, srbench_home: Path
 ) -> None:
-    recipe = small(images, channels=channels, steps=40, val_every=20, lr=4e-3)
-    card = train(model, recipe, Settings(progress=False, threads=1))
+    recipe = small_recipe(images, channels=channels, steps=40, val_every=20, lr=4e-3)
+    card = train(model, recipe, RunOptions(progress=False, threads=1))
     stored = find_checkpoint(card.name)
     assert stored.config["lr"] == 4e-3
     assert stored.options == {"skip": "bicubic"}
@@ -135,22 +119,22 @@ def test_a_run_writes_a_checkpoint_that_scores_as_its_curve_says(
 
 
 def test_a_stopped_run_goes_on_to_the_same_bits(images: Path, srbench_home: Path) -> None:
-    recipe = small(images, precision="bf16")
-    train("fsrcnn_s", recipe, Settings(name="whole", progress=False, threads=1))
+    recipe = small_recipe(images, precision="bf16")
+    train("fsrcnn_s", recipe, RunOptions(name="whole", progress=False, threads=1))
 
     def stop(self: object, step: int, facts: dict[str, object]) -> None:
         if step == 9:
             os.kill(os.getpid(), signal.SIGINT)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("srbench.training.watch.Watch.log", stop)
+        patch.setattr("srbench.training.loop.watch.Watch.log", stop)
         with pytest.raises(SrbenchError, match="stopped at step 9 of 12; go on with --resume"):
-            train("fsrcnn_s", recipe, Settings(name="parts", progress=False, threads=1))
+            train("fsrcnn_s", recipe, RunOptions(name="parts", progress=False, threads=1))
     with pytest.raises(InputError, match="holds a run at step"):
-        train("fsrcnn_s", recipe, Settings(name="parts", progress=False))
+        train("fsrcnn_s", recipe, RunOptions(name="parts", progress=False))
     with pytest.raises(InputError, match=r"was started with lr = 0.004, not 0.1"):
-        train("fsrcnn_s", small(images, lr=0.1), Settings(name="parts", progress=False, resume=True))
-    train("fsrcnn_s", recipe, Settings(name="parts", progress=False, threads=1, resume=True))
+        train("fsrcnn_s", small_recipe(images, lr=0.1), RunOptions(name="parts", progress=False, resume=True))
+    train("fsrcnn_s", recipe, RunOptions(name="parts", progress=False, threads=1, resume=True))
     assert_same_weights(srbench_home, "whole", "parts")
 
 
@@ -194,22 +178,22 @@ def test_runs_killed_at_random_moments_end_in_the_same_bits(images: Path, srbenc
 
 
 def test_a_loss_that_is_no_number_stops_with_its_step(images: Path, srbench_home: Path) -> None:
-    recipe = small(images, optimiser="sgd", lr=1e30, warmup=0.0, precision="fp32")
+    recipe = small_recipe(images, optimiser="sgd", lr=1e30, warmup=0.0, precision="fp32")
     with pytest.raises(
         SrbenchError, match=r"(loss|l1) is (nan|inf) in step \d+ \(batch of seed 0, step \d+\); the last good"
     ):
-        train("fsrcnn_s", recipe, Settings(progress=False))
+        train("fsrcnn_s", recipe, RunOptions(progress=False))
     assert not (srbench_home / "zoo").exists()
 
 
 def test_a_folder_in_use_and_an_existing_checkpoint_are_refused(images: Path, srbench_home: Path) -> None:
     folder = srbench_home / "runs" / "fsrcnn_s_x4.common"
     with claim(folder), pytest.raises(InputError, match="in use by another run"):
-        train("fsrcnn_s", small(images), Settings(progress=False))
-    train("fsrcnn_s", small(images), Settings(progress=False))
+        train("fsrcnn_s", small_recipe(images), RunOptions(progress=False))
+    train("fsrcnn_s", small_recipe(images), RunOptions(progress=False))
     with pytest.raises(InputError, match=r"the zoo has a checkpoint fsrcnn_s_x4\.common"):
-        train("fsrcnn_s", small(images), Settings(progress=False))
-    train("fsrcnn_s", small(images, steps=6), Settings(progress=False, overwrite=True))
+        train("fsrcnn_s", small_recipe(images), RunOptions(progress=False))
+    train("fsrcnn_s", small_recipe(images, steps=6), RunOptions(progress=False, overwrite=True))
     assert find_checkpoint("fsrcnn_s_x4.common").steps == 6
 
 
@@ -241,7 +225,7 @@ def test_the_command_trains_and_names_the_seed(images: Path, srbench_home: Path)
     card = json.loads(result.stdout)
     assert (card["name"], card["seed"], card["config"]["val"]) == ("fsrcnn_s_x4.common-seed3", 3, ["p1"])
     assert math.isfinite(card["curve"][-1]["val_psnr"])
-    assert "held back: p1" in card["notes"]
+    assert "validation images: p1" in card["notes"]
 
 
 def test_the_size_follows_the_device_and_can_be_chosen(images: Path, srbench_home: Path) -> None:
@@ -269,7 +253,7 @@ def test_a_network_that_torch_cannot_compile_is_one_line(
     with pytest.raises(
         InputError, match=r"compile = true: torch .* cannot compile .*expected size 56==56.* use compile = false"
     ):
-        train("fsrcnn_s", small(images, compile=True), Settings(progress=False))
+        train("fsrcnn_s", small_recipe(images, compile=True), RunOptions(progress=False))
     assert not (srbench_home / "runs" / "fsrcnn_s_x4.common").exists()
 
 
@@ -278,11 +262,13 @@ def test_a_compiled_network_starts_from_the_weights_of_any_other(
 ) -> None:
     assert srbench_home.is_dir()
     monkeypatch.setattr(torch, "compile", lambda network: network)
-    plain = train("srresnet_s", small(images, steps=2, precision="fp32"), Settings(name="plain", progress=False))
+    plain = train(
+        "srresnet_s", small_recipe(images, steps=2, precision="fp32"), RunOptions(name="plain", progress=False)
+    )
     compiled = train(
         "srresnet_s",
-        small(images, steps=2, precision="fp32", compile=True),
-        Settings(name="compiled", progress=False),
+        small_recipe(images, steps=2, precision="fp32", compile=True),
+        RunOptions(name="compiled", progress=False),
     )
     assert [p["loss"] for p in plain.curve] == [p["loss"] for p in compiled.curve]
     assert [p["val_psnr"] for p in plain.curve] == [p["val_psnr"] for p in compiled.curve]

@@ -10,29 +10,29 @@ import pytest
 from srbench.datasets.local import ImageSet
 from srbench.errors import SrbenchError
 from srbench.images import write_image
-from srbench.training import data
-from srbench.training.data import find_training_sets
+from srbench.training.data import sets
+from srbench.training.data.sets import find_training_sets
 
 
 @pytest.mark.parametrize(
     ("spec", "expected"),
     [
-        ("div2k", "div2k-train"),
-        ("DF2K", "div2k-train+flickr2k"),
-        ("df2k + t91", "div2k-train+flickr2k+ t91"),
-        ("t91+bsds200", "t91+bsds200"),
+        ("div2k", ["div2k-train"]),
+        ("DF2K", ["div2k-train", "flickr2k"]),
+        ("df2k + t91", ["div2k-train", "flickr2k", "t91"]),
+        ("t91+bsds200", ["t91", "bsds200"]),
     ],
 )
-def test_short_names_become_the_catalogs(spec: str, expected: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_short_names_become_the_catalogs(spec: str, expected: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
 
     def find(spec: str, data_root: Path | str | None) -> list[ImageSet]:
         asked.append(spec)
         return []
 
-    monkeypatch.setattr(data, "find_datasets", find)
+    monkeypatch.setattr(sets, "find_datasets", find)
     find_training_sets(spec)
-    assert asked == [expected]
+    assert [part.strip() for text in asked for part in text.split("+")] == expected
 
 
 def test_a_folder_is_taken_as_it_is_called(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

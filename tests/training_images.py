@@ -1,16 +1,20 @@
-"""What tests of training share: small images, a narrow classifier in the place of VGG, and a parent checkpoint."""
+"""What tests of training share: small images, recipes, cards, a narrow classifier in the place of VGG, and a parent."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import tomli_w
 import torch
 from torch import nn
 
 from srbench.images import imresize, write_image
 from srbench.models import create_model
+from srbench.training.recipe.load import load_recipe
+from srbench.training.recipe.schema import Recipe, Size
 from srbench.zoo import Card, checkpoint_name, save_checkpoint
 
 _BLOCKS = {"vgg16": (2, 2, 3, 3, 3), "vgg19": (2, 2, 4, 4, 4)}
@@ -23,6 +27,39 @@ def write_images(folder: Path, count: int = 8, size: tuple[int, int] = (64, 72))
         blocks = random.integers(0, 256, (8, 8, 3), dtype=np.uint8).repeat(9, 0).repeat(9, 1)
         write_image(folder / f"p{index}.png", imresize(blocks, size=size))
     return folder
+
+
+def small_recipe(
+    data: Path, model: str = "fsrcnn_s", recipe: str = "common", size: Size = "full", **changes: Any
+) -> Recipe:
+    """A recipe that a few small images can fill: crops, batch and steps are small, everything else is the recipe's own."""
+    values = {"data": str(data), "val": 2, "patch": 8, "batch": 4, "steps": 12, "val_every": 6, "log_every": 3}
+    return load_recipe(recipe, model, {**values, **changes}, size)
+
+
+def make_card(model: str, recipe: str = "common", scale: int = 4, **values: Any) -> Card:
+    """A card of a checkpoint that nobody trained; ``values`` go before what is made up here."""
+    made_up = {
+        "channels": "y",
+        "parameters": 1,
+        "data": {},
+        "steps": 0,
+        "samples_seen": 0,
+        "seed": 0,
+        "commit": "",
+        "hardware": "",
+        "wall_time_s": 0.0,
+        "precision": "fp32",
+    }
+    name = checkpoint_name(model, [scale], recipe)
+    return Card.model_validate({**made_up, "name": name, "model": model, "scales": [scale], "recipe": recipe, **values})
+
+
+def write_card(card: Card, zoo: Path) -> None:
+    """The card alone, for tests that load no weights."""
+    path = zoo / f"{card.stem}.toml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(tomli_w.dumps(card.model_dump(mode="json", exclude_none=True)))
 
 
 def narrow_vgg(folder: Path) -> Callable[[str], tuple[nn.Sequential, str]]:
@@ -49,23 +86,7 @@ def store_parent(model: str, recipe: str = "common", **options: object) -> str:
     """An untrained ×4 RGB checkpoint in the zoo; its name."""
     torch.manual_seed(7)
     network = create_model(model, 4, channels="rgb", **options)
-    name = checkpoint_name(model, [4], recipe)
-    card = Card(
-        name=name,
-        model=model,
-        scales=[4],
-        channels="rgb",
-        recipe=recipe,
-        options=options,
-        parameters=sum(p.numel() for p in network.parameters()),
-        data={},
-        steps=0,
-        samples_seen=0,
-        seed=7,
-        commit="",
-        hardware="",
-        wall_time_s=0,
-        precision="fp32",
-    )
+    parameters = sum(p.numel() for p in network.parameters())
+    card = make_card(model, recipe, channels="rgb", options=options, parameters=parameters, seed=7)
     save_checkpoint(network.state_dict(), card)
-    return name
+    return card.name

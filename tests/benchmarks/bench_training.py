@@ -21,13 +21,14 @@ from srbench.datasets.local import find_dataset
 from srbench.images import imresize, write_image
 from srbench.interop.basicsr import import_basicsr
 from srbench.models import create_model, get_model
-from srbench.training.images import load_images
-from srbench.training.optimise import make_optimiser
-from srbench.training.recipe import Recipe, load_recipe
-from srbench.training.sampler import Sampler
-from srbench.training.settings import Settings
-from srbench.training.trainer import train
-from srbench.training.watch import Watch
+from srbench.training.data.images import load_images
+from srbench.training.data.sampler import Sampler
+from srbench.training.loop.options import RunOptions
+from srbench.training.loop.trainer import train
+from srbench.training.loop.watch import Watch
+from srbench.training.optim.optimisers import make_optimisers
+from srbench.training.recipe.load import load_recipe
+from srbench.training.recipe.schema import Recipe
 
 CPU = torch.device("cpu")
 
@@ -47,7 +48,7 @@ def test_training_step(
     benchmark: Any,
 ) -> None:
     """Sampler, loss terms, averaged weights and log lines included; validation and saved states are not steps."""
-    changes = [f"steps={(pairs + 2) * block}", f"log_every={block}", "val_every=1000000", "rescale=[]"]
+    changes = {"steps": (pairs + 2) * block, "log_every": block, "val_every": 1_000_000, "rescale": []}
     recipe = load_recipe("common", model, changes, "cpu")
     whole, bare = benchmark.pedantic(alternate, (model, recipe, block), rounds=1)
     ratio = statistics.median(ours / theirs for ours, theirs in zip(whole, bare, strict=True))
@@ -81,7 +82,7 @@ def alternate(model: str, recipe: Recipe, block: int) -> tuple[list[float], list
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Watch, "log", after_log)
-        train(model, recipe, Settings(progress=False, threads=1, save_seconds=1e9))
+        train(model, recipe, RunOptions(progress=False, threads=1, save_seconds=1e9))
     return whole[1:-1], bare[1:-1]  # the first block warms up, the last one ends with a validation
 
 
@@ -91,7 +92,7 @@ def bare_loop(name: str, recipe: Recipe, steps: int) -> Callable[[], float]:
     channels = 1 if model.channels == "y" else 3
     skip = {} if model.has_skip or recipe.skip == "none" else {"skip": recipe.skip}
     network = create_model(name, recipe.scale, channels=model.channels, **skip).to(memory_format=torch.channels_last)
-    optimiser = make_optimiser(network.parameters(), recipe)
+    optimisers = make_optimisers(network.parameters(), recipe)
     hr = torch.rand(recipe.batch, channels, recipe.patch * recipe.scale, recipe.patch * recipe.scale)
     hr = hr.contiguous(memory_format=torch.channels_last)
     lr = hr if model.pre_upsampled else imresize(hr, 1 / recipe.scale).contiguous(memory_format=torch.channels_last)
@@ -102,9 +103,10 @@ def bare_loop(name: str, recipe: Recipe, steps: int) -> Callable[[], float]:
             with torch.autocast("cpu", torch.bfloat16, enabled=recipe.precision == "bf16"):
                 sr = network(lr)
             loss = (sr.float() - hr).abs().mean()
-            optimiser.zero_grad()
+            network.zero_grad()
             loss.backward()
-            optimiser.step()
+            for optimiser in optimisers:
+                optimiser.step()
         return (time.perf_counter() - start) / steps
 
     return loop
