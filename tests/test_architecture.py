@@ -155,6 +155,60 @@ def test_table_has_no_circle() -> None:
     assert "training" not in MAY_IMPORT["evaluation"]
 
 
+# The rooms of training and which others each may use; zoo is a file beside them, and `""` is the package's own docstring.
+ROOMS = {
+    "": "",
+    "recipe": "",
+    "data": "recipe",
+    "optim": "recipe",
+    "losses": "recipe",
+    "loop": "recipe data optim losses",
+    "after": "recipe data loop",
+    "zoo": "recipe losses loop",
+}
+
+
+def room_of(path: Path) -> str:
+    return path.relative_to(PACKAGE / "training").with_suffix("").parts[0].removeprefix("__init__")
+
+
+def arrows() -> dict[tuple[str, str], int]:
+    """How many imports lead from one room of training to another."""
+    found: dict[tuple[str, str], int] = {}
+    for path in sorted((PACKAGE / "training").rglob("*.py")):
+        for name in imports(parse(path)):
+            parts = name.split(".")
+            if parts[:2] == ["srbench", "training"] and len(parts) > 2 and parts[2] != room_of(path):
+                found[room_of(path), parts[2]] = found.get((room_of(path), parts[2]), 0) + 1
+    return found
+
+
+def drawn(found: dict[tuple[str, str], int]) -> str:
+    """One line a room, in the order in which they may use each other: ``python -m tests.test_architecture`` prints it."""
+    lines = []
+    for room in filter(None, ROOMS):
+        to = [f"{other} ({count})" for (one, other), count in sorted(found.items()) if one == room]
+        lines.append(f"{room:8} → {', '.join(to) or '–'}")
+    return "\n".join(lines)
+
+
+def test_arrows_between_the_rooms_of_training_run_one_way() -> None:
+    found = arrows()
+    names = list(ROOMS)
+    assert {room_of(path) for path in (PACKAGE / "training").rglob("*.py")} == set(names)
+    allowed = {(room, other) for room, row in ROOMS.items() for other in row.split()}
+    assert all(names.index(other) < names.index(room) for room, other in allowed), "a room may use those before it"
+    assert set(found) == allowed, f"arrows that are not allowed, or allowed and not there; now:\n{drawn(found)}"
+
+
+@pytest.mark.parametrize("room", [room for room in ROOMS if room not in ("", "zoo")])
+def test_a_room_says_what_each_of_its_files_is_for(room: str) -> None:
+    folder = PACKAGE / "training" / room
+    said = ast.get_docstring(parse(folder / "__init__.py")) or ""
+    missing = [path.stem for path in folder.glob("[!_]*.py") if f"``{path.stem}``" not in said]
+    assert missing == []
+
+
 def test_top_imports_are_told_from_later_ones() -> None:
     code = (
         "import a\nif TYPE_CHECKING:\n    import b\ntry:\n    import c\nexcept ImportError:\n    pass\n"
@@ -299,3 +353,7 @@ def test_each_command_stands_in_the_readme() -> None:
         pytest.skip("no README.md")
     text = readme.read_text(encoding="utf-8")
     assert [names[0] for names in COMMANDS if len(names) == 1 and f"srbench {names[0]}" not in text] == []
+
+
+if __name__ == "__main__":
+    print(drawn(arrows()))  # noqa: T201

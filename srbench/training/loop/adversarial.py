@@ -91,12 +91,13 @@ class AdversarialStep(SupervisedStep):
         """Learn from the batch ``(n, C, …)`` of ``step``: the discriminator, then the generator if it is its turn."""
         generator_learns = (step + 1) % self._keys.n_critic == 0
         sr = self.upscale(step, lr, generator_learns)
-        self.discriminator_step(step, sr.detach().float(), hr)
+        self.discriminator_step(step, sr, hr)
         values = self.generator_step(step, sr, hr) if generator_learns else None
         return Batch(lr, hr, sr, values)
 
     def discriminator_step(self, step: int, sr: Tensor, hr: Tensor) -> None:
         """Tell HR from SR ``(n, C, H, W)`` better; no gradient reaches the generator."""
+        sr = sr.detach().float()
         real, fake = self.judge(hr), self.judge(sr)
         targets = make_targets(self._keys, step, real, self._noise)
         loss, measured = self._objective.discriminator(real, fake, targets)
