@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 from urllib.parse import quote
@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = 1
 
 R = TypeVar("R")
+
+Scalar = str | int | float | bool | None
+Fields = Mapping[str, Scalar | list[Scalar]]
+"""Names and values as JSON has them: a protocol's fields, a network's options."""
 
 
 def _read_score(value: object) -> object:
@@ -90,6 +94,7 @@ class Result(_Record):
         protocol: short id; ``protocol_fields`` says what it stands for.
         parameters: trainable parameters; 0 for an interpolator, None where unknown.
         options: build options that differ from the paper's, such as ``{"skip": "bicubic"}``.
+        own: whether it is the user's own, a class, a file of weights or a folder of images, and no part of the zoo's reports.
         data_sha256: one hash over the dataset's file names and contents.
         seconds: wall time of the cell.
         cell_hash: hash of everything that changes a number.
@@ -104,7 +109,7 @@ class Result(_Record):
     dataset: str = Field(min_length=1)
     scale: int = Field(ge=1)
     protocol: str = Field(min_length=1)
-    protocol_fields: dict[str, Any] = {}
+    protocol_fields: Fields = {}
     variant: str = ""
     status: str = "ok"
     reason: str = ""
@@ -112,10 +117,11 @@ class Result(_Record):
     metrics: dict[str, MetricScores] = {}
     parameters: int | None = None
     channels: str = ""
-    options: dict[str, Any] = {}
+    options: Fields = {}
     recipe: str = ""
     trained_on: str = ""
     weights_sha256: str = ""
+    own: bool = False
     data_sha256: str = ""
     precision: str = ""
     device: str = ""

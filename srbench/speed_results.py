@@ -11,7 +11,7 @@ import json
 import math
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, model_validator
@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictInt, model_validator
 from srbench.errors import SrbenchError
 from srbench.files import write_text
 from srbench.records import parse, read_json, seal, unseal
-from srbench.results import read_all, results_root
+from srbench.results import Fields, read_all, results_root
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -119,7 +119,7 @@ class SpeedResult(_Record):
     scale: int = Field(ge=1)
     random_weights: bool
     weights_sha256: str = ""
-    options: dict[str, Any] = {}
+    options: Fields = {}
     channels: str = ""
     device: str = Field(min_length=1)
     device_type: str
@@ -165,6 +165,11 @@ def speed_path(
     usual = tuple(math.ceil(side / scale) for side in FULL_OUTPUT)
     suffix = "" if tuple(size) == usual else f"@{size[0]}x{size[1]}"
     return folder / "speed" / quote(device, safe="") / f"{quote(name, safe='')}_x{scale}{suffix}.json"
+
+
+def is_usual(result: SpeedResult) -> bool:
+    """Whether its input is what gives 1280×720."""
+    return tuple(result.input) == tuple(math.ceil(side / result.scale) for side in FULL_OUTPUT)
 
 
 def write_speed(result: SpeedResult, root: Path | str | None = None) -> Path:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from srbench.errors import InputError
 
 Floats = NDArray[np.float64]
+Interval = tuple[float, float]
 
 ALPHA = 0.05
 """Two models count as different if the paired test's p is at most this."""
@@ -25,8 +27,13 @@ ALPHA = 0.05
 SMALL = 10
 """Below this many images the bootstrap has too few distinct resamples: at n = 5 its intervals reach 50 dB."""
 
+RESAMPLES = 1999
+"""Of the bootstrap: the ends of an interval then move by two hundredths of its width from seed to seed."""
 
-def mean_interval(values: ArrayLike, level: float = 0.95, seed: int = 0) -> tuple[float, float] | None:
+_CHUNK = 16  # rows whose resamples are in the processor's cache at once
+
+
+def mean_interval(values: ArrayLike, level: float = 0.95, seed: int = 0) -> Interval | None:
     """Interval of the mean over images: the studentised bootstrap from ``SMALL`` images on, Student's t below.
 
     Args:
@@ -37,21 +44,33 @@ def mean_interval(values: ArrayLike, level: float = 0.95, seed: int = 0) -> tupl
     Returns:
         (low, high) around the mean; None if it is undefined: an infinite score or fewer than 3 images.
     """
+    return mean_intervals([values], level, seed)[0]
+
+
+def mean_intervals(rows: Sequence[ArrayLike], level: float = 0.95, seed: int = 0) -> list[Interval | None]:
+    """``mean_interval`` of many rows of scores, ``(n,)`` each, of the same images: one pass for all of them."""
+    if not len(rows):
+        return []
+    scores = np.stack([_finite_or_infinite(row) for row in rows])
+    n = scores.shape[1]
+    if n >= SMALL:
+        return bootstrap_intervals(scores, level, seed)
+    if n < 3:
+        return [None] * len(scores)
     from scipy.special import stdtrit
 
-    sample = _finite_or_infinite(values)
-    n = sample.size
-    if n >= SMALL:
-        return bootstrap_interval(sample, level, seed)
-    if n < 3 or not np.isfinite(sample).all():
-        return None
-    reach = float(stdtrit(n - 1, (1 + level) / 2) * sample.std(ddof=1) / np.sqrt(n))
-    return float(sample.mean()) - reach, float(sample.mean()) + reach
+    usable: NDArray[np.bool_] = np.all(np.isfinite(scores), axis=1)
+    safe = np.where(usable[:, None], scores, 0.0)
+    means = safe.mean(axis=1)
+    reach = float(stdtrit(n - 1, (1 + level) / 2)) * safe.std(axis=1, ddof=1) / math.sqrt(n)
+    return [
+        (float(mean - r), float(mean + r)) if ok else None for mean, r, ok in zip(means, reach, usable, strict=True)
+    ]
 
 
 def bootstrap_interval(
-    values: ArrayLike, level: float = 0.95, seed: int = 0, resamples: int = 9999
-) -> tuple[float, float] | None:
+    values: ArrayLike, level: float = 0.95, seed: int = 0, resamples: int = RESAMPLES
+) -> Interval | None:
     """Studentised bootstrap interval (bootstrap-t) of the mean over images.
 
     Each resample's distance from the sample's mean is measured in the resample's own standard error; the quantiles of that
@@ -71,26 +90,100 @@ def bootstrap_interval(
 
     Source: Efron and Tibshirani, An Introduction to the Bootstrap (1993), chapter 12.5.
     """
-    sample = _finite_or_infinite(values)
-    n = sample.size
-    if n < 5 or not np.isfinite(sample).all():
-        return None
-    mean = float(sample.mean())
-    deviation = sample - mean
-    variance = float(np.mean(deviation**2))
-    if variance <= (1e-12 * max(1.0, abs(mean))) ** 2:
-        return mean, mean
+    return bootstrap_intervals(_finite_or_infinite(values)[None], level, seed, resamples)[0]
+
+
+def bootstrap_intervals(
+    scores: Floats, level: float = 0.95, seed: int = 0, resamples: int = RESAMPLES
+) -> list[Interval | None]:
+    """``bootstrap_interval`` of many rows of scores, ``(rows, n)``, of the same images."""
+    n = scores.shape[1]
+    if n < 5:
+        return [None] * len(scores)
+    usable: NDArray[np.bool_] = np.all(np.isfinite(scores), axis=1)
+    safe = np.where(usable[:, None], scores, 0.0)
+    means = safe.mean(axis=1)
+    deviation = safe - means[:, None]
+    variance = np.mean(deviation**2, axis=1)
+    point: NDArray[np.bool_] = variance <= (1e-12 * np.maximum(1.0, np.abs(means))) ** 2
     counts = _resample_counts(n, min(resamples, max(999, 5_000_000 // n)), seed)
-    shift = counts @ deviation / n
-    spread = counts @ deviation**2 / n - shift**2
-    flat = spread <= 1e-9 * variance  # one image n times, or equal ones: its ratio is unbounded on that side
-    ratio = np.where(flat, np.copysign(np.inf, shift), shift / np.sqrt(np.where(flat, 1.0, spread) / (n - 1)))
     tail = (1 - level) / 2
-    low, high = np.quantile(ratio, [tail, 1 - tail], method="inverted_cdf")
-    if not np.isfinite([low, high]).all():
-        return None
-    error = float(np.sqrt(variance / (n - 1)))
-    return mean - float(high) * error, mean - float(low) * error
+    found: list[Interval | None] = []
+    for start in range(0, len(scores), _CHUNK):
+        part = slice(start, start + _CHUNK)
+        low, high = _ratio_quantiles(counts, deviation[part], variance[part], tail)
+        error = np.sqrt(variance[part] / (n - 1))
+        with np.errstate(invalid="ignore"):  # a point has no error, and its ratios may be infinite
+            ends = np.stack([means[part] - high * error, means[part] - low * error], axis=1)
+        found += [(float(a), float(b)) if np.isfinite((a, b)).all() else None for a, b in ends]
+    spots = [(float(mean), float(mean)) for mean in means]
+    return [
+        None if not ok else spot if flat else interval
+        for ok, flat, spot, interval in zip(usable, point, spots, found, strict=True)
+    ]
+
+
+def _ratio_quantiles(counts: Floats, deviation: Floats, variance: Floats, tail: float) -> tuple[Floats, Floats]:
+    """Both quantiles of the studentised ratio of each row, over the resamples."""
+    n = deviation.shape[1]
+    shift = deviation @ counts.T / n
+    spread = deviation**2 @ counts.T / n - shift**2
+    flat = spread <= 1e-9 * variance[:, None]  # one image n times, or equal ones: its ratio is unbounded on that side
+    ratio = np.where(flat, np.copysign(np.inf, shift), shift / np.sqrt(np.where(flat, 1.0, spread) / (n - 1)))
+    low, high = np.quantile(ratio, [tail, 1 - tail], axis=1, method="inverted_cdf")
+    return low, high
+
+
+@dataclass(frozen=True)
+class RankInterval:
+    """Where a model may stand among others on another set of such images.
+
+    Attributes:
+        low: best rank of the interval, 1 for the best.
+        high: worst rank of it.
+        first: share of the resamples in which its mean is the best; shared where several are equal.
+    """
+
+    low: int
+    high: int
+    first: float
+
+
+def rank_intervals(
+    scores: Floats, higher_is_better: bool = True, level: float = 0.95, seed: int = 0, resamples: int = 1999
+) -> list[RankInterval]:
+    """Interval of each model's rank by mean, from a paired bootstrap: every resample of the images ranks all models.
+
+    Args:
+        scores: ``(models, n)`` on the same images in the same order; inf allowed, NaN not.
+        higher_is_better: the metric's direction.
+        level: the share of resamples whose rank the interval holds.
+        seed: as in ``bootstrap_interval``.
+        resamples: how many.
+
+    >>> close = np.array([[30.0, 31, 32, 33, 34, 35], [30.1, 30.9, 32.1, 32.9, 34.1, 34.9], [20, 21, 22, 23, 24, 25]])
+    >>> [(r.low, r.high) for r in rank_intervals(close)]
+    [(1, 2), (1, 2), (3, 3)]
+    """
+    if not len(scores):
+        return []
+    signed = scores if higher_is_better else -scores
+    finite = signed[np.isfinite(signed)]
+    top = float(np.abs(finite).max()) + 1.0 if finite.size else 1.0
+    signed = np.clip(signed, -1e6 * top, 1e6 * top)  # an infinite score is better than all others and can be counted
+    means = np.round(_resample_counts(scores.shape[1], resamples, seed) @ signed.T / scores.shape[1], 9)
+    order = np.argsort(-means, axis=1, kind="stable")
+    sorted_means = np.take_along_axis(means, order, axis=1)
+    place = np.tile(np.arange(1, len(scores) + 1), (len(means), 1))
+    place[:, 1:][sorted_means[:, 1:] == sorted_means[:, :-1]] = 0
+    np.maximum.accumulate(place, axis=1, out=place)  # equal means share the better rank
+    ranks = np.empty_like(place)
+    np.put_along_axis(ranks, order, place, axis=1)
+    tail = (1 - level) / 2
+    low, high = np.quantile(ranks, [tail, 1 - tail], axis=0, method="inverted_cdf")
+    best = ranks == 1
+    first = (best / best.sum(axis=1, keepdims=True)).mean(axis=0)
+    return [RankInterval(int(a), int(b), float(p)) for a, b, p in zip(low, high, first, strict=True)]
 
 
 def paired_test(a: ArrayLike, b: ArrayLike) -> float:
@@ -123,13 +216,19 @@ def paired_test(a: ArrayLike, b: ArrayLike) -> float:
     if n > 200:
         deviations = (total / 2 - least) / math.sqrt(float(np.sum(doubled.astype(np.float64) ** 2)) / 4)
         return math.erfc(deviations / math.sqrt(2))
-    chance = np.zeros(total + 1)
+    return min(1.0, 2 * float(_rank_sums(tuple(sorted(doubled.tolist())))[least]))
+
+
+@functools.lru_cache(maxsize=64)
+def _rank_sums(doubled: tuple[int, ...]) -> Floats:
+    """P(rank sum ≤ s) for every s, each rank counted twice; without ties it is the same for all pairs of n images."""
+    chance = np.zeros(sum(doubled) + 1)
     chance[0] = 1.0
     for rank in doubled:
         moved = np.zeros_like(chance)
         moved[rank:] = chance[:-rank]
         chance = (chance + moved) / 2
-    return min(1.0, 2 * float(chance[: least + 1].sum()))
+    return np.cumsum(chance)
 
 
 def differences(a: ArrayLike, b: ArrayLike) -> Floats:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fnmatch
 import hashlib
+import json
 import re
 from datetime import UTC, datetime
 from pathlib import Path
@@ -86,6 +87,23 @@ class Card(BaseModel):
         if not _NAME.fullmatch(self.name):
             raise ValueError(f"{self.name!r} is no checkpoint name such as 'fsrcnn_x4.common'")
         return self
+
+    @property
+    def base_recipe(self) -> str:
+        """The recipe's name without the seed: ``common`` of ``common-seed1``, where 1 is the seed."""
+        return self.recipe.removesuffix(f"-seed{self.seed}")
+
+    @property
+    def family(self) -> str:
+        """Equal for trainings of one network by one recipe, in all its keys, that differ in the seed alone."""
+        recipe = json.dumps({**self.config, "seed": None}, sort_keys=True, default=str)
+        digest = hashlib.sha256(recipe.encode()).hexdigest()[:8]
+        return f"{checkpoint_name(self.model, self.scales, self.base_recipe)} {digest}"
+
+    @property
+    def adversarial(self) -> bool:
+        """Whether a discriminator took part in its training."""
+        return "adversarial" in self.config.get("loss", {})
 
     @property
     def stem(self) -> str:

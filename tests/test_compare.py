@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from srbench.cli import main
 from srbench.errors import InputError, UnavailableError, UnknownNameError
-from srbench.reports.comparison import compare
+from srbench.reports.tables.comparison import compare
 from srbench.results import write_result
 from srbench.stats import mean_interval, paired_test
 from tests.test_reports import IMAGES, bare, cell, scores

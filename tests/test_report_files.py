@@ -16,7 +16,7 @@ from click.testing import CliRunner
 from srbench.cli import main
 from srbench.errors import InputError
 from srbench.protocol import PRESETS
-from srbench.reports import build_leaderboard, print_leaderboard, stale_files, write_reports
+from srbench.reports import build_tables, stale_files, write_reports
 from srbench.reports.files import END, START
 from srbench.reports.html import render_html
 from srbench.reports.markdown import render_excerpt, render_leaderboard
@@ -29,7 +29,7 @@ def everything() -> list[Result]:
     return [
         cell("bicubic", parameters=0),
         cell("fsrcnn_x4.common", 1.2, options={"skip": "bicubic"}, trained_on="t91+bsds200"),
-        cell("espcn_x4.common", 1.0, precision="bf16"),
+        cell("espcn_x4.common", 1.0, precision="bf16", variant="bf16"),
         bare("drrn"),
         cell("bicubic", n=5, dataset="set5", parameters=0),
         cell("fsrcnn_x4.common", 1.2, n=5, dataset="set5", preset="classic"),
@@ -42,19 +42,19 @@ def grids(text: str) -> list[list[list[str]]]:
 
 
 def test_markdown_is_sound() -> None:
-    text = render_leaderboard(build_leaderboard(everything()))
+    text = render_leaderboard(build_tables(everything()))
     found = grids(text)
-    assert len(found) == 3
+    assert len(found) == 4
     for grid in found:
         assert {len(line) for line in grid} == {len(grid[0])}
         assert all(set(cell) <= set(":-") for cell in grid[1])
-    first = found[0]
-    assert first[0][:4] == ["rank", "checkpoint", "parameters", "PSNR (dB) ↑"]
-    assert first[2][:3] == ["1", "fsrcnn_x4.common + bicubic skip", "12,345"]
-    assert re.fullmatch(r"\*\*\d\d\.\d\d\*\* \[\d\d\.\d, \d\d\.\d\]", first[2][3])
-    assert first[3][1] == "espcn_x4.common + bf16"
-    assert first[4][1] == "bicubic *(interpolator)*"
-    assert first[-1][-1] == "`standard.v1`"
+    assert found[0][0][:3] == ["model", "parameters", "training (min)"], "the overview comes first"
+    first = found[1]
+    assert first[0][:5] == ["rank", "model", "parameters", "P(best)", "PSNR (dB) ↑"]
+    assert first[2][:3] == ["1", "FSRCNN · bicubic skip", "12.3 K"]
+    assert re.fullmatch(r"\*\*\d\d\.\d\d\*\* \[\d\d\.\d, \d\d\.\d\]", first[2][4])
+    assert first[3][1] == "ESPCN · bf16"
+    assert first[4][1:3] == ["Bicubic", "0"]
     assert "nan" not in text.lower()
     assert text.count("- `standard.v1`: measures Y") == text.count("- `classic.v1`: measures Y") == 1
     assert text.endswith("\n")
@@ -63,31 +63,33 @@ def test_markdown_is_sound() -> None:
 
 def test_same_results_give_the_same_bytes(tmp_path: Path) -> None:
     results = everything()
-    text = render_leaderboard(build_leaderboard(results))
-    assert render_leaderboard(build_leaderboard(results[::-1])) == text
+    text = render_leaderboard(build_tables(results))
+    assert render_leaderboard(build_tables(results[::-1])) == text
     later = [r.model_copy(update={"seconds": 9.0, "provenance": {"commit": "abc"}}) for r in results]
-    assert render_leaderboard(build_leaderboard(later)) == text
+    assert render_leaderboard(build_tables(later)) == text
     code = (
         "from tests.test_report_files import everything; from srbench.reports.markdown import render_leaderboard as r;"
-        "from srbench.reports import build_leaderboard as b; import sys; sys.stdout.buffer.write(r(b(everything())).encode())"
+        "from srbench.reports import build_tables as b; import sys; sys.stdout.buffer.write(r(b(everything())).encode())"
     )
     other = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, env={"PYTHONHASHSEED": "7"})
     assert other.stdout.decode() == text
 
 
 def test_names_cannot_break_a_table() -> None:
-    evil = cell("a|b\nc<script>", model="x")
-    assert grids(render_leaderboard(build_leaderboard([evil])))[0][2][1] == "a\\|b c&lt;script>"
+    evil = cell("a|b\nc<script>", model="x", own=True)
+    text = render_leaderboard(build_tables([evil]))
+    assert grids(text)[1][2][1] == "a\\|b c&lt;script>"
+    assert "<script>" not in text
 
 
 def test_every_preset_is_described_by_its_fields() -> None:
-    text = render_leaderboard(build_leaderboard([cell("bicubic", preset=name) for name in PRESETS]))
+    text = render_leaderboard(build_tables([cell("bicubic", preset=name) for name in PRESETS]))
     assert "`rgb.v1`: measures RGB" in text
     assert "multiples of 12" in text
     assert "a border of scale + 6 pixels" in text
     assert "kept as unrounded Y; gray files stay gray" in text
     strange = cell("bicubic", protocol="mine.v1", protocol_fields={})
-    assert "`mine.v1`: its records do not say" in render_leaderboard(build_leaderboard([strange]))
+    assert "`mine.v1`: its records do not say" in render_leaderboard(build_tables([strange]))
 
 
 def test_report_check_names_what_is_stale(srbench_home: Path) -> None:
@@ -115,15 +117,12 @@ def test_report_check_names_what_is_stale(srbench_home: Path) -> None:
 
 
 def test_excerpt_puts_datasets_side_by_side() -> None:
-    [grid] = grids(render_excerpt(build_leaderboard(everything())))
-    assert grid[0] == ["checkpoint", "parameters", "set5 (5)", "set14 (14)"]
-    assert [line[0] for line in grid[2:]] == [
-        "fsrcnn_x4.common + bicubic skip",
-        "espcn_x4.common + bf16",
-        "bicubic *(interpolator)*",
-    ]
-    assert grid[2][2] == "–"
-    assert grid[2][3].startswith("**")
+    [grid] = grids(render_excerpt(build_tables(everything())))
+    assert grid[0] == ["model", "parameters", "training (min)", "Set5 (5)", "published", "Set14 (14)", "published"]
+    assert [line[0] for line in grid[2:]] == ["FSRCNN <sub>bicubic skip</sub>", "Bicubic"]
+    assert grid[2][3] == "–"
+    assert grid[2][5].startswith("**")
+    assert grid[2][6] == "27.59 *c*"
     assert "no results yet" in render_excerpt([])
 
 
@@ -135,15 +134,8 @@ def test_json_rows(srbench_home: Path) -> None:
     assert {r["dataset"] for r in rows} == {"set5", "set14"}
     best = rows[0]
     assert (best["rank"], best["parameters"], best["checkpoint"]) == (1, 12_345, "fsrcnn_x4.common")
-    assert next(r for r in rows if r["checkpoint"] == "drrn")["psnr"] is None
+    assert next(r for r in rows if r["checkpoint"] == "drrn")["status"] == "no_weights"
     assert not (srbench_home / "reports").exists()
-
-
-def test_terminal_table(capsys: pytest.CaptureFixture[str]) -> None:
-    print_leaderboard([*everything(), bare("x_x4.c", "failed", "expected [3, 4]")])
-    out = capsys.readouterr().out
-    assert "set14 ×4, standard.v1: 14 images." in out
-    assert "x_x4.c: failed, expected [3, 4]" in out
 
 
 def test_report_runs_where_torch_cannot_be_imported(srbench_home: Path) -> None:
@@ -190,7 +182,7 @@ class _Page(HTMLParser):
 
 
 def test_page_is_whole_and_loads_nothing_from_elsewhere() -> None:
-    tables = build_leaderboard([*everything(), cell("<b>&evil", model="x", dataset="dir-<i>")])
+    tables = build_tables([*everything(), cell("<b>&evil", model="x", dataset="dir-<i>", own=True)])
     text = render_html(tables, [("a b.svg", "A & B")])
     page = _Page(text)
     assert page.open == []
@@ -199,8 +191,8 @@ def test_page_is_whole_and_loads_nothing_from_elsewhere() -> None:
     assert sorted(page.loads) == ["#t0", "#t1", "#t2", "#t3", "data:,", "figures/a%20b.svg"]
     assert "://" not in text.replace("http://www.w3.org", "")
     shown = page.tables[1][1]
-    assert shown[1].strip() == "fsrcnn_x4.common + bicubic skip"
-    assert re.fullmatch(r"\d\d\.\d\d \[\d\d\.\d, \d\d\.\d\]", " ".join(shown[3].split()))
+    assert shown[1].strip() == "FSRCNN · bicubic skip"
+    assert re.fullmatch(r"\d\d\.\d\d \[\d\d\.\d, \d\d\.\d\]", " ".join(shown[4].split()))
     assert "<b>&evil" in page.tables[0][1][1]
     assert "<b>&evil" not in text
 
@@ -225,4 +217,4 @@ def test_figures_are_drawn_once_and_alike(srbench_home: Path) -> None:
 
 def test_infinite_scores_have_no_figure() -> None:
     perfect = cell("a_x4.c", metrics={"psnr": scores([math.inf] * 14)})
-    assert plan(build_leaderboard([perfect, cell("b_x4.c")])) == []
+    assert plan(build_tables([perfect, cell("b_x4.c")])) == []

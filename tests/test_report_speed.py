@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 
-from srbench.reports import build_leaderboard, stale_files, write_reports
+from srbench.reports import build_tables, stale_files, write_reports
 from srbench.reports.markdown import render_table
-from srbench.reports.speed import leaderboard_columns, render_speed
+from srbench.reports.speed_page import render_speed
+from srbench.reports.tables import speeds
 from srbench.results import write_result
 from srbench.speed_results import Batch, SpeedResult, VariantSpeed, write_speed
 from tests.test_report_files import grids
-from tests.test_reports import cell
+from tests.test_reports import card, cell
 from tests.test_speed_results import record, timed
 
 
@@ -27,43 +28,65 @@ def speed(name: str, ms: float = 100.0, **changes: Any) -> SpeedResult:
     return record(name=name, **({"variants": variants} | changes))
 
 
-def test_columns_are_joined_by_checkpoint_scale_and_variant() -> None:
+def test_times_are_joined_by_checkpoint_scale_and_variant() -> None:
     results = [cell("b_x4.c"), cell("b_x4.c", variant="fused"), cell("a_x4.c")]
-    columns = leaderboard_columns([speed("b_x4.c"), speed("a_x4.c", scale=2, input=(360, 640))])
-    [table] = build_leaderboard(results, columns)
-    found = {(r["checkpoint"], r["variant"]): r for r in table.records}
-    assert found["b_x4.c", ""]["latency_ms"] == 100
-    assert found["b_x4.c", ""]["memory_mb"] == 50
-    assert found["b_x4.c", "fused"]["latency_ms"] == 25
-    assert found["b_x4.c", "fused"]["throughput"] == 40
-    assert found["a_x4.c", ""]["latency_ms"] != found["a_x4.c", ""]["latency_ms"], "another scale's time is no time"
-    assert table.timed_on == "AMD EPYC, 2 threads"
+    [table] = build_tables(results, [speed("b_x4.c"), speed("a_x4.c", scale=2, input=(360, 640))])
+    found = {row.who.key: table.speed(row) for row in table.rows}
+    plain, fused = found["b_x4.c", ""], found["b_x4.c", "fused"]
+    assert plain is not None
+    assert fused is not None
+    assert (plain.latency_ms, plain.memory_mb) == (100, 50)
+    assert (fused.latency_ms, fused.images_per_s) == (25, 40)
+    assert found["a_x4.c", ""] is None, "another scale's time is no time"
     assert "AMD EPYC, 2 threads" in render_table(table)
 
 
 def test_devices_are_never_mixed() -> None:
     gpu = {"device": "nvidia-h200", "device_type": "cuda", "device_name": "NVIDIA H200"}
     records = [speed("a_x4.c"), speed("b_x4.c"), speed("a_x4.c", 1.0, **gpu)]
-    columns = leaderboard_columns(records)
-    assert columns is not None
-    assert set(columns["timed_on"]) == {"AMD EPYC, 2 threads"}
+    [table] = build_tables([cell("a_x4.c")], records)
+    [row] = table.rows
+    assert set(row.speeds) == {"amd-epyc-2-threads", "nvidia-h200"}
+    shown = table.speed(row)
+    assert shown is not None
+    assert shown.device_text == "AMD EPYC, 2 threads", "the device with the most records"
     text = render_speed(records)
     assert text.count("\n## ") == 2
     assert text.index("## AMD EPYC") < text.index("## NVIDIA H200")
 
 
 def test_a_glance_and_another_size_are_no_columns() -> None:
-    assert leaderboard_columns([speed("a_x4.c", quick=True), speed("b_x4.c", input=(96, 96))]) is None
-    assert leaderboard_columns([]) is None
-    [table] = build_leaderboard([cell("a_x4.c")], leaderboard_columns([speed("other_x4.c")]))
-    assert table.timed_on == ""
+    for records in ([speed("a_x4.c", quick=True), speed("a_x4.c", input=(96, 96))], [], [speed("other_x4.c")]):
+        [table] = build_tables([cell("a_x4.c")], records)
+        assert table.device == ""
 
 
-def test_throughput_is_that_of_the_best_batch() -> None:
+def test_throughput_is_that_of_the_best_batch_everywhere() -> None:
     swept = timed(100.0, sweep=[Batch(batch=4, n=3, median_ms=200, images_per_s=20.0)])
-    columns = leaderboard_columns([speed("a_x4.c", variants={"eager": swept})])
-    assert columns is not None
-    assert list(columns["throughput"]) == [20.0]
+    faster = timed(50.0, sweep=[Batch(batch=4, n=3, median_ms=100, images_per_s=40.0)])
+    record = speed("a_x4.c", variants={"eager": swept, "bf16": faster})
+    assert [found.images_per_s for found in speeds([record])] == [20.0, 40.0]
+    base, _ = grids(render_speed([record]))
+    assert base[2][base[0].index("images/s")] == "20.0", "of the variant whose time stands beside it"
+
+
+def test_a_doubtful_time_is_marked() -> None:
+    few, drifted = speed("a_x4.c", variants={"eager": timed(100.0)}), speed("b_x4.c", drift=-0.3)
+    found = {one.name: one.doubts for one in speeds([few, drifted]) if not one.variant}
+    n = timed(100.0).n
+    assert found["a_x4.c"] == ((f"n = {n}",) if n < 10 else ())
+    assert "drift −30%" in found["b_x4.c"]
+    [table] = build_tables([cell("b_x4.c")], [drifted])
+    assert "| ~100 |" in render_table(table)
+
+
+def test_times_of_replaced_weights_are_left_out_and_named() -> None:
+    cards = [card("a_x4.c", sha256="old"), card("b_x4.c", sha256="new")]
+    records = [speed(name, weights_sha256="old") for name in ("a_x4.c", "b_x4.c", "c_x4.c")]
+    assert {one.name for one in speeds(records, cards)} == {"a_x4.c", "c_x4.c"}
+    text = render_speed(records, cards)
+    assert "`srbench speed b_x4.c` times them again" in text
+    assert [line[0] for line in grids(text)[0][2:]] == ["a_x4.c", "c_x4.c"]
 
 
 def test_speed_page_says_what_it_knows() -> None:
@@ -75,25 +98,15 @@ def test_speed_page_says_what_it_knows() -> None:
     base, ratios = grids(text)
     assert {len(line) for line in base} == {10}
     assert base[2][0] == "b_x4.c"
-    assert base[2][3] == "100.0"
+    assert base[2][3] == "~100"
     assert base[2][-1] == "−1.2 %"
-    assert base[3][:4] == ["a\\|x *(times of c)*", "1.00 G", "2.00 G", "10.0"]
+    assert base[3][:4] == ["a\\|x *(times of c)*", "1.0 G", "2.0 G", "~10.0"]
     assert ratios[0] == ["ratio (dB)", "fused", "fp16", "channels_last"]
     assert ratios[2][1:] == ["~4.00 (0.000)", "–", "`oom`"]
     assert "- `unavailable`, fp16 is for GPUs: fp16 of b_x4.c, a\\|x" in text
     assert "dB on sample ×4, standard.v1" in text
     assert "load 0.1, 0.2, 0.3 at the start" in text
     assert render_speed(records[::-1]) == text
-
-
-def test_changes_of_psnr_are_those_of_weights_that_the_zoo_still_has() -> None:
-    records = [speed(name, weights_sha256="old") for name in ("a_x4.c", "b_x4.c", "c_x4.c")]
-    _, ratios = grids(render_speed(records, {"a_x4.c": "old", "b_x4.c": "new"}))
-    assert [line[:2] for line in ratios[2:]] == [
-        ["a_x4.c", "~4.00 (0.000)"],
-        ["b_x4.c", "~4.00"],
-        ["c_x4.c", "~4.00 (0.000)"],
-    ]
 
 
 def test_percentiles_and_failures_of_the_base() -> None:
@@ -117,6 +130,6 @@ def test_the_page_is_written_and_watched(srbench_home: Path) -> None:
     assert page in stale_files()
     assert page in write_reports()
     assert stale_files() == []
-    assert "latency (ms)" in (srbench_home / "reports" / "leaderboard.md").read_text(encoding="utf-8")
+    assert "| ms |" in (srbench_home / "reports" / "leaderboard.md").read_text(encoding="utf-8")
     write_speed(speed("b_x4.c", 200.0))
     assert page in stale_files()

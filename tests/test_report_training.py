@@ -9,47 +9,51 @@ import pytest
 
 from srbench.errors import InputError
 from srbench.reports.files import CURVES, ORDER, stale_files, write_reports
-from srbench.reports.leaderboard import MetricInfo
 from srbench.reports.order import render_order
-from srbench.reports.seeds import add_seeds
+from srbench.reports.tables import build_tables, overview
+from srbench.reports.tables.order import order_of
 from srbench.reports.training import render_curves
 from srbench.results import Result
 from srbench.zoo import Card
 
-PSNR = MetricInfo("psnr", "dB", True, 2)
-
-
-def row(checkpoint: str, psnr: float | None, **changes: Any) -> dict[str, Any]:
-    status = "ok" if psnr is not None else "oom"
-    return {
-        "checkpoint": checkpoint,
-        "kind": "model",
-        "status": status,
-        "options": "skip=bicubic",
-        "variant": "",
-        "precision": "fp32",
-        "psnr": psnr,
-        "psnr_status": status,
-    } | changes
-
-
 def test_seeds_of_one_recipe_share_a_spread_and_nothing_else_does() -> None:
-    rows = [
-        row("fsrcnn_x4.common", 30.75),
-        row("fsrcnn_x4.common-seed1", 30.71),
-        row("fsrcnn_x4.common-seed2", 30.73),
-        row("fsrcnn_x4.common-seed3", None),
-        row("fsrcnn_x4.common", 30.80, variant="x8"),
-        row("fsrcnn_x4.paper", 30.61),
-        row("fsrcnn_x2.common-seed1", 36.0),
-    ]
-    add_seeds(rows, [PSNR])
-    assert [r["seeds"] for r in rows] == [3, 3, 3, None, None, None, None]
-    assert rows[1]["psnr_spread"] == pytest.approx(0.04)
-    assert rows[5]["psnr_spread"] is None
+    reached = {"common": 30.75, "common-seed1": 30.71, "common-seed2": 30.73, "paper": 30.61, "common-seed4": 30.0}
+    cards = [card("fsrcnn", [], recipe=recipe, seed=int(recipe[-1]) if "seed" in recipe else 0) for recipe in reached]
+    cards[-1] = cards[-1].model_copy(update={"config": {"batch": 8}})
+    results = [result(f"fsrcnn_x4.{recipe}", "set5", [psnr] * 5) for recipe, psnr in reached.items()]
+    results.append(result("fsrcnn_x4.common", "set5", [30.8] * 5, variant="x8"))
+    results.append(result("fsrcnn_x4.common-seed3", "set5", [], status="oom", reason="too large"))
+    [table] = build_tables(results, cards=cards)
+    seeds = {row.who.name: row.seeds for row in table.rows}
+    found = seeds["fsrcnn_x4.common-seed1"]
+    assert found is not None
+    assert (found.count, found.mean["psnr"]) == (3, pytest.approx(30.73))
+    assert found.spread["psnr"] == pytest.approx(0.02), "standard deviation"
+    assert seeds["fsrcnn_x4.common"] == seeds["fsrcnn_x4.common-seed2"] == found
+    assert seeds["fsrcnn_x4.paper"] is seeds["fsrcnn_x4.common+x8"] is None
+    assert seeds["fsrcnn_x4.common-seed4"] is None, "another batch is another recipe"
 
 
-def card(name: str, curve: list[dict[str, Any]], recipe: str = "common") -> Card:
+def test_the_overview_merges_seeds_and_takes_the_best_recipe() -> None:
+    cards = [card("fsrcnn", [], recipe=recipe, seed=seed) for recipe, seed in (("common", 0), ("common-seed1", 1), ("paper", 0))]
+    means = {"common": 30.7, "common-seed1": 30.74, "paper": 30.73}
+    results = [result(f"fsrcnn_x4.{recipe}", "set5", [psnr] * 5) for recipe, psnr in means.items()]
+    found = overview(build_tables(results, cards=cards))
+    assert found is not None
+    [row] = found.rows
+    assert row.who.checkpoint == "fsrcnn_x4.paper", "30.73 is above the seeds' mean of 30.72"
+    results[2] = result("fsrcnn_x4.paper", "set5", [30.0] * 5)
+    found = overview(build_tables(results, cards=cards))
+    assert found is not None
+    [row] = found.rows
+    cell = row.cells["set5"]
+    assert cell is not None
+    assert (row.who.checkpoint, row.seeds) == ("fsrcnn_x4.common", 2)
+    assert cell.mean == pytest.approx(30.72)
+    assert cell.spread == pytest.approx(0.04 / 2**0.5)
+
+
+def card(name: str, curve: list[dict[str, Any]], recipe: str = "common", seed: int = 0) -> Card:
     return Card(
         name=f"{name}_x4.{recipe}",
         model=name,
@@ -60,7 +64,7 @@ def card(name: str, curve: list[dict[str, Any]], recipe: str = "common") -> Card
         data={},
         steps=1234,
         samples_seen=1,
-        seed=0,
+        seed=seed,
         commit="",
         hardware="a machine, 1 threads",
         wall_time_s=1.0,
@@ -118,7 +122,7 @@ def result(checkpoint: str, dataset: str, scores: list[float], **changes: Any) -
 
 def test_architectures_stand_in_their_order_beside_the_published_one() -> None:
     cards = [card(name, []) for name in ("espcn", "fsrcnn", "msrresnet", "vdsr")]
-    others = [card("srcnn", [], recipe="paper"), card("srcnn", [], recipe="common-seed1")]
+    others = [card("srcnn", [], recipe="paper"), card("srcnn", [], recipe="common-seed1", seed=1)]
     base = [26.0 + index / 10 for index in range(14)]
     lead = [0.1 * (1 + index / 14) for index in range(14)]
     found = [
@@ -131,11 +135,11 @@ def test_architectures_stand_in_their_order_beside_the_published_one() -> None:
         result("vdsr_x4.common", "set14", [], status="oom", reason="too large"),
         *(result(other.name, "set14", [40.0] * 14) for other in others),
     ]
-    lines = render_order([*cards, *others], found).splitlines()[2:]
+    lines = render_order(order_of([*cards, *others], found)).splitlines()[2:]
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
     assert rows == [
         ["1", "msrresnet_x4.common", "0", "–", "27.65", "–", "–", "–", "–"],
         ["2", "fsrcnn_x4.common", "0", "30.50", "26.80", "0.85", "0.00012", "27.59 (classic)", "2"],
         ["3", "espcn_x4.common", "0", "–", "26.65", "0.15", "0.00012", "27.73 (classic)", "1"],
     ]
-    assert "measured on Set14 yet" in render_order(others, found)
+    assert "measured on Set14 yet" in render_order(order_of(others, found))

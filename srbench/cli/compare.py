@@ -9,7 +9,7 @@ import click
 from srbench.cli._common import json_option, print_json, print_table
 
 if TYPE_CHECKING:
-    from srbench.reports.comparison import Comparison
+    from srbench.reports.tables.comparison import Comparison
 
 
 @click.command()
@@ -28,7 +28,7 @@ def command(a: str, b: str, dataset: str, metric: str, scale: int | None, protoc
 
     Prints the mean difference with its 95 % interval, the p of the Wilcoxon signed-rank test, and each image.
     """
-    from srbench.reports.comparison import compare
+    from srbench.reports.tables.comparison import compare
     from srbench.results import read_results
 
     found = compare(read_results(), a, b, dataset, metric, scale, protocol)
@@ -39,7 +39,7 @@ def command(a: str, b: str, dataset: str, metric: str, scale: int | None, protoc
 
 
 def _print(found: Comparison) -> None:
-    from srbench.reports.view import number
+    from srbench.reports.units import number
 
     digits = found.digits + 1
     rows = [(name, number(x, digits), number(y, digits), _difference(x, y, digits)) for name, x, y in found.images]
@@ -56,7 +56,7 @@ def _print(found: Comparison) -> None:
 
 
 def _difference(x: float, y: float, digits: int) -> str:
-    from srbench.reports.view import number
+    from srbench.reports.units import number
 
     return number(0.0 if x == y else x - y, digits, sign=True)
 
@@ -65,9 +65,9 @@ def _plain(found: Comparison) -> dict[str, object]:
     """The comparison as JSON has it, with infinity as text and the verdict."""
     from dataclasses import asdict
 
-    from srbench.reports.files import plain
+    from srbench.reports.plain import plain
 
-    record = {key: plain(value) for key, value in asdict(found).items() if key not in ("images", "interval")}
+    record: dict[str, object] = {key: plain(value) for key, value in asdict(found).items() if key not in ("images", "interval")}
     record["interval"] = list(found.interval) if found.interval else None
     record["images"] = [{"image": name, "a": plain(x), "b": plain(y)} for name, x, y in found.images]
     return record | {"verdict": found.verdict}

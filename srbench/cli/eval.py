@@ -122,15 +122,20 @@ def command(
 def _show(keys: set[tuple[str, int, str]], as_json: bool, write: bool) -> None:
     """Print the leaderboard of the cells of this run and refresh reports/."""
     from srbench.cli._common import print_json
-    from srbench.reports import leaderboard_rows, print_leaderboard, write_reports
+    from srbench.cli._tables import print_tables
+    from srbench.reports import build_tables, write_reports
+    from srbench.reports.plain import leaderboard_rows
     from srbench.results import read_results
+    from srbench.speed_results import read_speeds
+    from srbench.zoo import list_checkpoints
 
     results = read_results()
     chosen = [r for r in results if (r.dataset, r.scale, r.protocol) in keys]
+    tables = build_tables(chosen, read_speeds(), list_checkpoints())
     if as_json:
-        print_json(leaderboard_rows(chosen))
+        print_json(leaderboard_rows(tables))
     else:
-        print_leaderboard(chosen)
+        print_tables(tables, condense=True)
     if write:
         for path in write_reports(results):
             click.echo(f"wrote {path}", err=True)

@@ -22,7 +22,9 @@ def command(check: bool, as_json: bool) -> None:
     """
     from srbench.errors import SrbenchError
     from srbench.home import home
-    from srbench.reports import leaderboard_rows, stale_files, write_reports
+    from srbench.reports import stale_files, write_reports
+    from srbench.reports.files import read_source
+    from srbench.reports.plain import leaderboard_rows
 
     root = home()
     if check:
@@ -30,7 +32,7 @@ def command(check: bool, as_json: bool) -> None:
         if stale:
             raise SrbenchError(f"stale: {', '.join(stale)}; run `srbench report`")
     if as_json:
-        print_json(leaderboard_rows())
+        print_json(leaderboard_rows(read_source(root=root).tables))
     elif not check:
         for path in write_reports(root=root, redraw=True):
             click.echo(f"wrote {path}")

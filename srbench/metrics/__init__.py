@@ -49,6 +49,10 @@ class Metric:
         summary: one line for ``srbench ls metrics``.
         source: paper or DOI.
         needs: what it uses besides SR: ``"hr"``, ``"lr"`` or both.
+        least: the smallest value that it can have, None where there is none; an interval in a report ends there.
+        greatest: the greatest, likewise.
+        tolerance: how far the same weights and images may be off on another machine or version of torch, where sums come
+            in another order and a few samples round the other way; in its unit.
     """
 
     name: str
@@ -62,6 +66,9 @@ class Metric:
     summary: str
     source: str
     needs: frozenset[str] = frozenset({"hr"})
+    least: float | None = None
+    greatest: float | None = None
+    tolerance: float = 1e-3
 
 
 METRICS: Registry[Metric] = Registry("metric", "srbench.metrics", "srbench.metrics")

@@ -148,5 +148,7 @@ for _name, _function, _what in (("lpips", _alex, "AlexNet"), ("lpips-vgg", _vgg,
             version=1,
             summary=f"learned perceptual distance over {_what} features, v0.1",
             source="arXiv:1801.03924",
+            least=0.0,
+            tolerance=1e-4,
         )
     )

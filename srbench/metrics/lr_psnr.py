@@ -59,5 +59,6 @@ METRICS.register(
         summary="PSNR of the SR image downscaled again against its LR image",
         source="Lugmayr et al., NTIRE 2021 Learning the Super-Resolution Space Challenge, CVPRW 2021",
         needs=frozenset({"lr"}),
+        tolerance=0.01,  # at 50 dB a few samples that round the other way are seen
     )
 )

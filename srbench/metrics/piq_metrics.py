@@ -148,5 +148,8 @@ for _entry in _ENTRIES:
             version=1,
             summary=_entry.summary,
             source=_entry.source,
+            least=0.0,
+            greatest=None if _entry.name == "vif" else 1.0,  # raised contrast takes VIF above 1
+            tolerance=1e-4,
         )
     )

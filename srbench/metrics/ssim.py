@@ -143,5 +143,8 @@ METRICS.register(
         version=1,
         summary="structural similarity: Wang's Gaussian window, valid region; mean over channels",
         source="doi:10.1109/TIP.2003.819861",
+        least=-1.0,
+        greatest=1.0,
+        tolerance=1e-4,
     )
 )

@@ -15,6 +15,7 @@ from typing import Any, Literal
 from torch import nn
 
 from srbench.errors import InputError, UnavailableError
+from srbench.facts import display_name
 from srbench.registry import Registry
 
 Channels = Literal["y", "rgb"]
@@ -41,6 +42,7 @@ class Model:
 
     Attributes:
         name: its usual name, in lower case.
+        display: its name as papers print it; ``EDSR-baseline`` of ``edsr_baseline`` where it is left out.
         build: ``build(scale, **options)`` → a freshly initialised network; each option's default is the paper's.
         paper: its source.
         channels: what it was published on; a recipe may choose the other through the ``channels`` option.
@@ -72,6 +74,11 @@ class Model:
     multi_scale: bool = False
     options: Mapping[str, Any] = field(default_factory=dict)
     counted: str = ""
+    display: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.display:
+            object.__setattr__(self, "display", display_name(self.name))
 
     def multiple_at(self, scale: int) -> int:
         """What the input's height and width must be multiples of at this scale."""

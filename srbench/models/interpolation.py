@@ -30,6 +30,7 @@ def _register(method: str, radius: int, paper: Paper) -> None:
     MODELS.register(
         Model(
             name=method,
+            display=method.capitalize(),
             build=build,
             paper=paper,
             channels="rgb",

@@ -1,7 +1,7 @@
-"""reports/: what people read, rendered from results/ alone. Rounding and ranking happen here and nowhere else.
+"""reports/: what people read, rendered from results/ alone. Rounding, wording and ranking happen here and nowhere else.
 
-Nothing here needs torch. ``leaderboard`` makes ranked tables; ``markdown``, ``html`` and ``plots`` show them; ``files`` knows
-which file holds what and whether it is stale.
+Nothing here needs torch. ``tables`` is what is true, as typed rows; ``markdown``, ``html``, ``terminal`` and ``plots``
+show it; ``files`` knows which file holds what and whether it is stale.
 """
 
 from __future__ import annotations
@@ -10,18 +10,16 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 _PUBLIC = {
-    "build_leaderboard": "srbench.reports.leaderboard",
-    "leaderboard_rows": "srbench.reports.files",
-    "print_leaderboard": "srbench.reports.files",
+    "build_tables": "srbench.reports.tables",
     "stale_files": "srbench.reports.files",
     "write_reports": "srbench.reports.files",
 }
 
-__all__ = ["build_leaderboard", "leaderboard_rows", "print_leaderboard", "stale_files", "write_reports"]
+__all__ = ["build_tables", "stale_files", "write_reports"]
 
 if TYPE_CHECKING:
-    from srbench.reports.files import leaderboard_rows, print_leaderboard, stale_files, write_reports
-    from srbench.reports.leaderboard import build_leaderboard
+    from srbench.reports.files import stale_files, write_reports
+    from srbench.reports.tables import build_tables
 
 
 def __getattr__(name: str) -> Any:

@@ -9,10 +9,11 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from srbench.errors import InputError, UnknownNameError
-from srbench.reports.comparison import mean_score
-from srbench.reports.markdown import escape, grid
-from srbench.reports.order import PROTOCOL, published_figure
-from srbench.reports.view import NONE, number
+from srbench.markdown import bold, table
+from srbench.reports.tables.comparison import mean_score
+from srbench.reports.tables.order import PROTOCOL
+from srbench.reports.tables.published import published_figure
+from srbench.reports.units import NONE, number
 from srbench.results import Result
 from srbench.zoo import Card
 
@@ -62,7 +63,7 @@ def render_aims(aims: Sequence[Aim], cards: Sequence[Card], results: Sequence[Re
     rows = []
     for aim in aims:
         own = next((c for c in cards if c.name == aim.checkpoint), None)
-        alike = [c for c in cards if own and (c is own or _other_seed(c, own))]
+        alike = [c for c in cards if own and c.family == own.family]
         set5 = [score for c in alike if (score := _mean(results, c, "set5")) is not None]
         set14 = [score for c in alike if (score := _mean(results, c, "set14")) is not None]
         met = bool(set5) and len(set5) == len(alike) and round(min(set5), 2) >= aim.psnr
@@ -71,19 +72,16 @@ def render_aims(aims: Sequence[Aim], cards: Sequence[Card], results: Sequence[Re
         rows.append(
             [
                 aim.checkpoint,
-                f"{found[0]:.2f} ({found[1]})" if found else NONE,
+                f"{found[0].value:.2f} ({found[1]})" if found else NONE,
                 number(aim.psnr, 2),
-                f"**{reached}**" if met else reached,
+                bold(reached) if met else reached,
                 _range(set14),
                 _range([c.wall_time_s / 60 for c in alike], 0),
-                "" if met else escape(aim.remark),
+                "" if met else aim.remark,
             ]
         )
-    return grid(
-        ["checkpoint", "published", "aim", "Set5", "Set14", "minutes", "why not, and what more would take"],
-        rows,
-        {0, 6},
-    )
+    heads = ["checkpoint", "published", "aim", "Set5", "Set14", "minutes", "why not, and what more would take"]
+    return table(heads, rows, "lrrrrrl")
 
 
 def render_games(cards: Sequence[Card], results: Sequence[Result]) -> str:
@@ -91,7 +89,7 @@ def render_games(cards: Sequence[Card], results: Sequence[Result]) -> str:
     rows = []
     by_name = {card.name: card for card in cards}
     for card in cards:
-        if "adversarial" not in card.config.get("loss", {}):
+        if not card.adversarial:
             continue
         parent = by_name.get(card.init_from or "")
         if parent and (parent.sha256 != card.init_sha256 if card.init_sha256 else parent.created > card.created):
@@ -111,13 +109,7 @@ def render_games(cards: Sequence[Card], results: Sequence[Result]) -> str:
     if not rows:
         return "Nothing has been trained against a discriminator yet: `srbench train srgan_s --recipe srgan`.\n"
     heads = ["checkpoint", "parent", "minutes", "Set5, LPIPS ↓", "LR-PSNR (dB)", "Set14, LPIPS ↓", "LR-PSNR (dB)"]
-    return grid(heads, rows, {0, 1})
-
-
-def _other_seed(card: Card, own: Card) -> bool:
-    """Whether the two were trained alike but for the seed."""
-    alike = [{**c.config, "seed": None} for c in (card, own)]
-    return alike[0] == alike[1] and card.model == own.model and card.seed != own.seed
+    return table(heads, rows, "llrrrrr")
 
 
 def _mean(results: Iterable[Result], card: Card, dataset: str, metric: str = "psnr") -> float | None:

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from srbench.reports.leaderboard import Table
-from srbench.reports.view import READING, protocol_lines, view
+from srbench.reports.tables.rows import Table
+from srbench.reports.view import READING, TEXT_HEADS, protocol_lines, view
 
 
 def render_html(tables: Sequence[Table], figures: Sequence[tuple[str, str]] = ()) -> str:
@@ -24,6 +24,7 @@ def render_html(tables: Sequence[Table], figures: Sequence[tuple[str, str]] = ()
         protocols=protocol_lines(tables),
         tables=[(f"t{i}", shown) for i, shown in enumerate(views)],
         figures=figures,
+        text_heads=TEXT_HEADS,
     )
     return text
 

@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-from srbench.reports.leaderboard import Table
-from srbench.reports.view import (
-    NONE,
-    READING,
-    Shown,
-    best_text,
-    is_number,
-    label,
-    mark,
-    number,
-    protocol_lines,
-    shown_together,
-    view,
-)
+from srbench.markdown import Markup, bold, code, escape
+from srbench.markdown import table as grid
+from srbench.reports.tables.overview import DATASETS, Overview, OverviewCell, OverviewRow, overview
+from srbench.reports.tables.rows import MetricInfo, Table
+from srbench.reports.units import NONE, amount, number, short
+from srbench.reports.view import READING, TEXT_HEADS, Shown, protocol_lines, view
 
 _INTRO = """\
 # Leaderboard
@@ -31,74 +22,126 @@ _EMPTY = "There are no results yet: `srbench eval --all --datasets sample` makes
 
 
 def render_leaderboard(tables: Sequence[Table]) -> str:
-    """leaderboard.md: what it is, the protocols, then a section a table."""
+    """leaderboard.md: the best of each architecture, what there is, how to read it, then a section a table."""
     if not tables:
         return f"{_INTRO}\n{_EMPTY}"
-    parts = [_INTRO, *(f"- {point}" for point in READING), "", "## Protocols", ""]
-    parts += [f"- `{name}`: {how}" for name, how in protocol_lines(tables)]
-    return "\n".join(parts) + "\n" + "".join(f"\n## {escape(view(t).title)}\n\n{render_table(t)}" for t in tables)
+    parts = [_INTRO]
+    if first := overview(tables):
+        parts.append(render_overview(first))
+    parts.append("\n".join(["## Contents", "", *_contents(tables), ""]))
+    parts.append("\n".join(["## How to read it", "", *(f"- {point}" for point in READING), ""]))
+    protocols = [f"- {code(name)}: {how}" for name, how in protocol_lines(tables)]
+    parts.append("\n".join(["## Protocols", "", *protocols, ""]))
+    parts += [f"## {escape(table.title)}\n\n{render_table(table)}" for table in tables]
+    return "\n".join(parts)
+
+
+def _contents(tables: Sequence[Table]) -> list[str]:
+    """A line a dataset: its scales and protocols as links to their sections."""
+    lines: dict[str, list[str]] = {}
+    for table in tables:
+        link = f"[×{table.scale} {escape(table.protocol_name)}](#{_anchor(table.title)})"
+        lines.setdefault(table.dataset, []).append(link)
+    return [f"- {escape(dataset)}: {' · '.join(links)}" for dataset, links in lines.items()]
+
+
+def _anchor(title: str) -> str:
+    """What GitHub makes of a heading: lower case, without punctuation, hyphens for blanks."""
+    kept = "".join(letter for letter in title.lower() if letter.isalnum() or letter in " -_")
+    return kept.replace(" ", "-")
+
+
+def render_overview(found: Overview) -> str:
+    """The first table: one row an architecture."""
+    infos = [info for info in found.tables[0].metrics if info.name in ("psnr", "ssim")] or found.tables[0].metrics[:1]
+    heads = ["model", "parameters", "training (min)"]
+    for table in found.tables:
+        heads += [f"{_title(table.dataset)} ({len(table.images)})", "published"]
+    timed = any(row.speed for row in found.rows)
+    heads += ["ms"] if timed else []
+    rows = [_overview_row(row, found, list(infos), timed) for row in found.rows]
+    what = " / ".join(f"{info.name.upper()}{f' ({info.unit})' if info.unit else ''}" for info in infos)
+    text = (
+        f"×{found.scale}, protocol {code(found.protocol)}: {what} of each architecture's best checkpoint, number of images in "
+        "brackets; ± is the standard deviation over seeds. Published figures were measured under the same protocol but for "
+        "those marked *c* (`classic`), which must not be subtracted."
+    )
+    text += _measured_on(found)
+    if found.left_out:
+        text += f" Also measured: {', '.join(map(escape, found.left_out))}."
+    return f"{text}\n\n{grid(heads, rows, 'l' + 'r' * (len(heads) - 1))}"
+
+
+def _measured_on(found: Overview) -> str:
+    speed = next((row.speed for row in found.rows if row.speed), None)
+    return f" ms: one pass for 1280×720 output on {escape(speed.device_text)}." if speed else ""
+
+
+def _overview_row(row: OverviewRow, found: Overview, infos: list[MetricInfo], timed: bool) -> list[str]:
+    minutes = number(row.who.minutes, 0)
+    cells: list[str] = [Markup(_name(row)), amount(row.who.parameters), minutes]
+    for table in found.tables:
+        cell = row.cells[table.dataset]
+        cells += [Markup(_means(cell, infos)), Markup(_paper(cell, infos[0]))]
+    if timed:
+        doubtful = "~" if row.speed and row.speed.doubts else ""
+        cells.append(doubtful + short(row.speed.latency_ms if row.speed else None))
+    return cells
+
+
+def _name(row: OverviewRow) -> str:
+    """The display name, with the recipe and what else makes it special in small type."""
+    small = [row.who.recipe, *row.who.marks, *([f"{row.seeds} seeds"] if row.seeds > 1 else [])]
+    beside = ", ".join(escape(part) for part in small if part)
+    return f"{escape(row.who.display)} <sub>{beside}</sub>" if beside else escape(row.who.display)
+
+
+def _means(cell: OverviewCell | None, infos: list[MetricInfo]) -> str:
+    if cell is None:
+        return NONE
+    texts = [number(cell.value(info.name), info.digits) for info in infos]
+    if cell.spread is not None:
+        texts[0] += f" ± {number(cell.spread, infos[0].digits)}"
+    texts[0] = str(bold(texts[0])) if cell.best else texts[0]
+    return " / ".join(texts)
+
+
+def _paper(cell: OverviewCell | None, info: MetricInfo) -> str:
+    if cell is None or cell.published is None:
+        return NONE
+    return number(cell.published.value, info.digits) + (" *c*" if cell.protocol == "classic" else "")
+
+
+def _title(dataset: str) -> str:
+    """``Set5`` of ``set5``, as papers write it; other names stay."""
+    return dataset.capitalize() if dataset.startswith("set") and dataset[3:].isdigit() else dataset
 
 
 def render_table(table: Table) -> str:
-    """One table with its remark, footnotes and reasons."""
+    """One table with its remark, footnotes and statuses."""
     shown = view(table)
-    left = {i for i, head in enumerate(shown.heads) if head in ("checkpoint", "trained on", "protocol")}
-    text = f"{shown.remark}\n\n" + grid(shown.heads, [[_cell(cell) for cell in row] for row in shown.rows], left)
+    align = "".join("l" if head in TEXT_HEADS else "r" for head in shown.heads)
+    text = f"{shown.remark}\n"
+    if shown.rows:
+        text += "\n" + grid(shown.heads, [[_cell(cell) for cell in row] for row in shown.rows], align)
     if shown.notes:
         text += "\n" + "".join(f"<sup>{i}</sup> {escape(note)}  \n" for i, note in enumerate(shown.notes, start=1))
-    if shown.reasons:
-        text += "\n" + "".join(f"- {escape(who)}: `{status}`, {escape(why)}\n" for who, status, why in shown.reasons)
+    if shown.statuses:
+        text += "\n" + "".join(f"- {code(status)}: {escape(who)}\n" for status, who in shown.statuses)
     return text
 
 
-def render_excerpt(tables: Sequence[Table], datasets: Sequence[str] = ("sample", "set5", "set14")) -> str:
-    """The README's short table: PSNR and SSIM at ×4 under the standard protocol on a few datasets side by side."""
-    columns = shown_together(tables, datasets, 4, "standard")
-    if not columns:
+def render_excerpt(tables: Sequence[Table], datasets: Sequence[str] = DATASETS) -> str:
+    """The README's table: the overview, ten rows."""
+    found = overview(tables, datasets, most=10)
+    if found is None:
         return _EMPTY
-    rows: dict[tuple[str, str], list[str]] = {}
-    for table in reversed(columns):  # in the order of the last and largest dataset; then what only the others have
-        for row in table.records:
-            if is_number(row["rank"]):
-                parameters = f"{int(row['parameters']):,}" if is_number(row["parameters"]) else NONE
-                rows.setdefault(_key(row), [_cell(Shown(label(row), mark=mark(row))), parameters])
-    for table in columns:
-        found = {_key(row): row for row in table.records}
-        infos = [info for info in table.metrics if info.name in ("psnr", "ssim")]
-        best = [best_text(table, info) for info in infos]
-        for key, cells in rows.items():
-            texts = [number(found.get(key, {}).get(info.name), info.digits) for info in infos]
-            bold = [f"**{text}**" if text == top else text for text, top in zip(texts, best, strict=True)]
-            cells.append(" / ".join(bold) if set(texts) != {NONE} else NONE)
-    heads = ["checkpoint", "parameters", *(f"{table.dataset} ({table.images})" for table in columns)]
-    return (
-        f"×4, protocol `{columns[0].protocol}`, PSNR (dB) / SSIM; the number of images stands in brackets. Intervals, "
-        "ranks and published figures: [reports/leaderboard.md](reports/leaderboard.md).\n\n"
-        f"{grid(heads, rows.values(), {0})}"
-    )
-
-
-def escape(text: str) -> str:
-    """Text that a table cell can hold."""
-    return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")
-
-
-def _key(row: dict[str, Any]) -> tuple[str, str]:
-    return row["checkpoint"], row["variant"]
+    more = "Intervals, ranks and everything else: [reports/leaderboard.md](reports/leaderboard.md)."
+    return f"{render_overview(found)}\n{more}\n"
 
 
 def _cell(cell: Shown) -> str:
-    text = escape(cell.text)
-    if cell.code:
-        text = f"`{text}`"
-    if cell.best:
-        text = f"**{text}**"
-    text += f" {cell.interval}" if cell.interval else ""
-    text += f" <sup>{cell.note}</sup>" if cell.note else ""
-    return text + (f" *({cell.mark})*" if cell.mark else "")
-
-
-def grid(heads: Sequence[str], rows: Iterable[Sequence[str]], left: set[int]) -> str:
-    """A pipe table; the columns in ``left`` are aligned to the left, the others to the right."""
-    rules = [":---" if i in left else "---:" for i in range(len(heads))]
-    return "".join(f"| {' | '.join(line)} |\n" for line in [heads, rules, *rows])
+    text = str(code(cell.text)) if cell.code else escape(cell.text)
+    text = str(bold(Markup(text))) if cell.best else text
+    text += f" {escape(cell.small)}" if cell.small else ""
+    return Markup(text + (f" <sup>{cell.note}</sup>" if cell.note else ""))

@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from srbench.reports.leaderboard import Table
-from srbench.reports.view import is_number, label, protocol_name, title
+from srbench.reports.tables.rows import Row, Table, finite
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_STYLE: dict[str, Any] = {
+_STYLE = {
     "svg.hashsalt": "srbench",  # ids in the file are else random
     "svg.fonttype": "path",
     "text.parse_math": False,  # a dollar in a name is a dollar
@@ -44,14 +43,16 @@ def plan(tables: Iterable[Table]) -> list[Plot]:
     """Which figures there are, without drawing them: a table that is too small for one has none."""
     plots = []
     for table in tables:
-        stem = f"{table.dataset}_x{table.scale}_{protocol_name(table)}".replace("/", "-")
-        metric = table.primary.upper()
+        stem = f"{table.dataset}_x{table.scale}_{table.protocol_name}".replace("/", "-")
+        if table.primary is None:
+            continue
+        metric = table.primary.name.upper()
         if len(_networks(table)) > 1:
-            caption = f"{title(table)}: {metric} against parameters"
+            caption = f"{table.title}: {metric} against parameters"
             plots.append(Plot(f"{stem}_parameters.svg", caption, partial(quality_against_size, table)))
-        scores = table.by_image
-        if scores.shape[1] > 1 and np.isfinite(scores.to_numpy()).all():
-            caption = f"{title(table)}: {metric} of each image minus {_names(table)[_base(table)]}"
+        ranked = _ranked(table)
+        if len(ranked) > 1 and all(finite(_values(row, table)) for row in ranked):
+            caption = f"{table.title}: {metric} of each image minus {_base(table).who.label}"
             plots.append(Plot(f"{stem}_images.svg", caption, partial(gain_by_image, table)))
     return plots
 
@@ -61,22 +62,22 @@ def quality_against_size(table: Table) -> str:
 
     Interpolators, which have none, are horizontal lines.
     """
-    m = table.primary
     with _style():
         figure, axes = _figure(6.4, 4.2)
-        for row in table.records:
-            if row["kind"] == "interpolator" and is_number(row["rank"]) and np.isfinite(row[m]):
-                axes.axhline(row[m], color="0.6", linewidth=0.8)
+        for row in _ranked(table):
+            if row.who.kind == "interpolator" and np.isfinite(_mean(row, table)):
+                axes.axhline(_mean(row, table), color="0.6", linewidth=0.8)
                 place = {"xycoords": ("axes fraction", "data"), "ha": "right", "va": "bottom"}
-                axes.annotate(row["checkpoint"], (0.995, row[m]), **place)
+                axes.annotate(row.who.display, (0.995, _mean(row, table)), **place)
         for row in _networks(table):
-            axes.plot(row["parameters"], row[m], "o", color="C0", markersize=5)
-            axes.annotate(label(row), (row["parameters"], row[m]), xytext=(5, 4), textcoords="offset points")
+            spot = (row.who.parameters, _mean(row, table))
+            axes.plot(*spot, "o", color="C0", markersize=5)
+            axes.annotate(row.who.label, spot, xytext=(5, 4), textcoords="offset points")
         axes.set_xscale("log")
         axes.margins(x=0.25, y=0.15)
         axes.set_xlabel("parameters")
         axes.set_ylabel(_axis(table))
-        axes.set_title(f"{title(table)}, {table.images} images", loc="left", fontsize=9)
+        axes.set_title(f"{table.title}, {len(table.images)} images", loc="left", fontsize=9)
         return _svg(figure)
 
 
@@ -85,47 +86,51 @@ def gain_by_image(table: Table) -> str:
 
     The eight best rows are drawn.
     """
-    scores, base, names = table.by_image, _base(table), _names(table)
-    places = np.arange(len(scores))
+    base = _base(table)
+    places = np.arange(len(table.images))
     with _style():
-        figure, axes = _figure(max(5.0, min(12.0, 4.0 + 0.3 * len(scores))), 4.2)
-        for key in [key for key in _keys(table) if key != base][:_MOST_LINES]:
-            gain = scores[key].to_numpy() - scores[base].to_numpy()
-            axes.plot(places, gain, "o-", markersize=4, linewidth=0.8, label=names[key])
+        figure, axes = _figure(max(5.0, min(12.0, 4.0 + 0.3 * len(places))), 4.2)
+        for row in [row for row in _ranked(table) if row is not base][:_MOST_LINES]:
+            gain = np.array(_values(row, table)) - np.array(_values(base, table))
+            axes.plot(places, gain, "o-", markersize=4, linewidth=0.8, label=row.who.label)
         axes.axhline(0, color="0.4", linewidth=0.8)
-        axes.set_xlim(-0.5, len(scores) - 0.5)
-        if len(scores) <= 30:
-            axes.set_xticks(places, [str(name) for name in scores.index], rotation=60, ha="right")
+        axes.set_xlim(-0.5, len(places) - 0.5)
+        if len(places) <= 30:
+            axes.set_xticks(places, list(table.images), rotation=60, ha="right")
         else:
             axes.set_xlabel("image")
-        axes.set_ylabel(f"{_axis(table)} minus {names[base]}")
-        axes.set_title(title(table), loc="left", fontsize=9)
+        axes.set_ylabel(f"{_axis(table)} minus {base.who.label}")
+        axes.set_title(table.title, loc="left", fontsize=9)
         axes.legend(fontsize=8, frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
         return _svg(figure)
 
 
-def _networks(table: Table) -> list[dict[str, Any]]:
+def _networks(table: Table) -> list[Row]:
     """Ranked rows with a finite mean and parameters to count."""
-    rows = [row for row in table.records if is_number(row["rank"]) and np.isfinite(row[table.primary])]
-    return [row for row in rows if is_number(row["parameters"]) and row["parameters"] > 0]
+    return [row for row in _ranked(table) if np.isfinite(_mean(row, table)) and (row.who.parameters or 0) > 0]
 
 
-def _names(table: Table) -> dict[tuple[str, str], str]:
-    return {(row["checkpoint"], row["variant"]): label(row) for row in table.records}
+def _ranked(table: Table) -> list[Row]:
+    return [row for row in table.rows if row.rank is not None]
 
 
-def _keys(table: Table) -> list[tuple[str, str]]:
-    return [(str(key[0]), str(key[1])) for key in table.by_image.columns]
+def _values(row: Row, table: Table) -> tuple[float, ...]:
+    return row.scores[table.metrics[0].name].values
 
 
-def _base(table: Table) -> tuple[str, str]:
-    keys = _keys(table)
-    return ("bicubic", "") if ("bicubic", "") in keys else keys[-1]
+def _mean(row: Row, table: Table) -> float:
+    mean = row.scores[table.metrics[0].name].mean
+    return float("nan") if mean is None else mean
+
+
+def _base(table: Table) -> Row:
+    ranked = _ranked(table)
+    return next((row for row in ranked if row.who.key == ("bicubic", "")), ranked[-1])
 
 
 def _axis(table: Table) -> str:
-    unit = next((info.unit for info in table.metrics if info.name == table.primary), "")
-    return table.primary.upper() + (f" ({unit})" if unit else "")
+    info = table.metrics[0]
+    return info.name.upper() + (f" ({info.unit})" if info.unit else "")
 
 
 def _style() -> AbstractContextManager[None]:

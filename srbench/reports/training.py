@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from srbench.reports.markdown import grid
-from srbench.reports.view import NONE, number
+from srbench.markdown import bold, table
+from srbench.reports.units import NONE, number
 from srbench.zoo import Card
 
 MINUTES = (1, 2, 5, 10, 20, 60)
@@ -18,7 +18,7 @@ def render_curves(cards: Sequence[Card]) -> str:
     Args:
         cards: any; those without a timed curve, adversarial ones and those of other recipes are left out.
     """
-    timed = [c for c in cards if c.recipe.partition("-seed")[0] == "common" and _points(c)]
+    timed = [c for c in cards if c.base_recipe == "common" and _points(c)]
     if not timed:
         return "Nothing has been trained by the common recipe yet: `srbench train fsrcnn` is the first.\n"
     parts = []
@@ -26,7 +26,8 @@ def render_curves(cards: Sequence[Card]) -> str:
         here = sorted((c for c in timed if c.scales[0] == scale), key=lambda c: (-_best(c), c.name))
         rows = [_row(card) for card in here]
         heads = ["checkpoint", *(f"{m} min" for m in MINUTES), "kept", "minutes", "steps", "batch × patch", "hardware"]
-        parts.append(f"×{scale}:\n\n{grid(heads, rows, {0, len(heads) - 1})}")
+        align = "l" + "r" * (len(heads) - 2) + "l"
+        parts.append(f"×{scale}:\n\n{table(heads, rows, align)}")
     return "\n".join(parts)
 
 
@@ -47,5 +48,5 @@ def _row(card: Card) -> list[str]:
         running = end + _SLACK >= 60 * minutes
         cells.append(number(max(seen), 2) if seen and running else NONE)
     crops = f"{card.config.get('batch', '?')} × {card.config.get('patch', '?')}²"
-    kept = f"**{number(_best(card), 2)}**"
+    kept = bold(number(_best(card), 2))
     return [card.name, *cells, kept, f"{end / 60:.1f}", f"{card.steps:,}", crops, card.hardware]

@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
 
-from srbench.reports.leaderboard import SPEED_COLUMNS, MetricInfo, Table
-from srbench.reports.seeds import SEEDS_REMARK
-from srbench.stats import least_p
+from srbench.reports.tables.published import Figure
+from srbench.reports.tables.rows import Absent, MetricInfo, PublishedRow, Row, Score, Speed, Table
+from srbench.reports.units import NONE, amount, interval, number, share, short
+from srbench.results import Fields
+from srbench.stats import SMALL, least_p
 
-NONE = "–"
-
-SPEED_TITLES = dict(zip(SPEED_COLUMNS, ("mult-adds", "latency (ms)", "images/s", "memory (MB)"), strict=True))
+ALIKE = "≈"
+"""Stands beside a rank where the images are too few to tell any two models apart."""
 
 READING = (
     "Each table is one dataset, scale and protocol; numbers of different protocols are not comparable.",
-    "30.56 [28.9, 33.1] is the mean over the images and its 95 % interval (studentised bootstrap over images, Student's t "
-    "below 10 of them): how far another set of such images might move it. With fewer than 3 images there is none. "
-    "∞: the images are identical.",
-    "The rank is by the mean of the first metric. Models that a paired test on the same images (Wilcoxon signed-rank, "
-    "two-sided, p > .05) cannot tell from the best of their group share its rank.",
+    f"With {SMALL} images or more, 27.61 [25.9, 29.5] is the mean over the images and its 95 % interval (studentised bootstrap "
+    "over images), cut at the ends of the metric's range: how far another set of such images might move it. With fewer, "
+    "31.21 (−0.11 [−0.17, −0.05]) is the mean and, in brackets, the mean difference to the best row on the same images, with its "
+    "95 % interval (Student's t): images differ by decibels, differences between models far less. ∞: the images are identical.",
+    "The rank is that of the mean of the first metric. 3 [2–4]: on 95 % of resamples of the images the rank lies between 2 and 4 "
+    "(paired bootstrap), and P(best) is the share on which it is first. "
+    f"{ALIKE}: the images are too few for a test to tell any two models apart, and the rank says no more than the mean.",
+    "Seeds: 3, 30.78 ± 0.02 is the mean over trainings that differ in the seed alone and the standard deviation of theirs.",
     "“Published” is a figure measured under the same protocol, with its source and training data below the table, and Δ is "
     "ours minus that. Other training data or an added skip make another network: read both before you compare.",
-    "A cell without a number has a status, and its reason stands below the table.",
+    "ms, images/s and MB are of one pass of the network for 1280×720 output; images/s are those of the best batch tried. "
+    "~ marks a time of fewer than ten passes, or one that drifted or spread over its run's limit: an order of magnitude.",
 )
 """What a reader must know, a sentence or two a point."""
 
@@ -35,6 +38,11 @@ _COMPARABLE = {
     "div2k-edsr": "Comparable with the EDSR paper and NTIRE 2017 on DIV2K-val.",
 }
 
+_WORDS = {
+    "no_weights": "the zoo has no checkpoint at this scale (`srbench train NAME` makes one)",
+    "unsupported_protocol": "networks of RGB, and this protocol gives networks luma alone",
+}
+
 
 @dataclass(frozen=True)
 class Shown:
@@ -42,83 +50,164 @@ class Shown:
 
     Attributes:
         text: what is read. sort: what it is sorted by, a number, a text or None (last).
-        best: whether it is the best of its column. interval: ``[28.9, 33.1]`` or "".
-        note: number of its footnote or None. code: whether it is a status or an id. mark: a remark in small type.
+        best: whether it is the best of its column. small: what stands beside it in small type, such as ``[28.9, 33.1]``.
+        note: number of its footnote or None. code: whether it is a status or an id.
     """
 
     text: str
     sort: float | str | None = None
     best: bool = False
-    interval: str = ""
+    small: str = ""
     note: int | None = None
     code: bool = False
-    mark: str = ""
 
 
 @dataclass(frozen=True)
 class View:
-    """A whole table as shown; ``notes[i]`` is the text of footnote i + 1, ``reasons`` are ``(who, status, why)``."""
+    """A whole table as shown; ``notes[i]`` is the text of footnote i + 1, ``statuses`` are ``(status, who and why)``."""
 
     title: str
     remark: str
     heads: list[str]
     rows: list[list[Shown]]
     notes: list[str]
-    reasons: list[tuple[str, str, str]]
+    statuses: list[tuple[str, str]]
+
+
+TEXT_HEADS = frozenset({"model", "trained on"})
+"""Columns that are read from the left."""
+
+
+class Columns:
+    """The columns of one table, built one after the other; footnotes are numbered as they come."""
+
+    def __init__(self, table: Table) -> None:
+        self.table = table
+        self.notes: dict[str, int] = {}
+        self.columns: list[tuple[str, list[Shown]]] = []
+
+    def add(
+        self, head: str, ours: Callable[[Row], Shown], theirs: Callable[[PublishedRow], Shown] | None = None
+    ) -> None:
+        """One column: a cell a row with numbers, then one a row that only papers have."""
+        cells = [ours(row) for row in self.table.rows]
+        cells += [theirs(row) if theirs else Shown(NONE) for row in self.table.published]
+        self.columns.append((head, cells))
+
+    def figure(self, figure: Figure | None, info: MetricInfo) -> Shown:
+        """A published figure with its footnote."""
+        if figure is None:
+            return Shown(NONE)
+        note = self.notes.setdefault(figure.note, len(self.notes) + 1)
+        return Shown(number(figure.value, info.digits), figure.value, note=note)
 
 
 def view(table: Table) -> View:
     """Round and word a table."""
-    records = table.records
-    notes: dict[str, int] = {}
-    columns: list[tuple[str, list[Shown]]] = [
-        ("rank", [_count(row["rank"]) for row in records]),
-        ("checkpoint", [Shown(label(row), label(row), mark=mark(row)) for row in records]),
-        ("parameters", [_count(row["parameters"]) for row in records]),
-    ]
+    columns = Columns(table)
+    columns.add("rank", lambda row: _rank(row, table))
+    columns.add("model", lambda row: Shown(row.who.label, row.who.label), _paper_name)
+    columns.add("parameters", lambda row: _amount(row.who.parameters), lambda row: _amount(row.who.parameters))
+    if table.separable:
+        columns.add("P(best)", lambda row: _shown(row.rank.first if row.rank else None, share))
     for info in table.metrics:
-        m, best = info.name, best_text(table, info)
-        columns.append((metric_title(info), [_score(row, info, best) for row in records]))
-        if any(is_number(row[f"{m}_published"]) for row in records):
-            columns.append(("published", [_published(row, info, notes) for row in records]))
-            deltas = [row[f"{m}_delta"] for row in records]
-            columns.append(("Δ", [Shown(number(v, info.digits, sign=True), sort_key(v)) for v in deltas]))
-        if info.name == table.primary and has_seeds(table):
-            columns.append(("seeds", [_seeds(row, info) for row in records]))
-    for name, head in SPEED_TITLES.items():
-        if name in table.rows and table.rows[name].notna().any():
-            values = [row[name] for row in records]
-            columns.append(
-                (head, [_count(v) if name == "mult_adds" else Shown(number(v, 1), sort_key(v)) for v in values])
-            )
-    if any(row["trained_on"] for row in records):
-        columns.append(("trained on", [Shown(row["trained_on"] or NONE, row["trained_on"] or None) for row in records]))
-    columns.append(("protocol", [Shown(row["protocol"], row["protocol"], code=True) for row in records]))
-    rows = [list(row) for row in zip(*(cells for _, cells in columns), strict=True)]
-    return View(title(table), remark(table), [head for head, _ in columns], rows, list(notes), _reasons(table))
+        _metric_columns(columns, info)
+    _speed_columns(columns)
+    if any(row.who.minutes is not None for row in table.rows):
+        columns.add("training (min)", lambda row: _shown(row.who.minutes, lambda v: number(v, 0)))
+    if any(row.who.trained_on for row in table.rows):
+        columns.add("trained on", lambda row: Shown(" + ".join(row.who.trained_on) or NONE))
+    rows = [list(row) for row in zip(*(cells for _, cells in columns.columns), strict=True)]
+    heads = [head for head, _ in columns.columns]
+    return View(table.title, remark(table), heads, rows, list(columns.notes), statuses(table))
 
 
-def title(table: Table) -> str:
-    """``set5 ×4, standard.v1``."""
-    return f"{table.dataset} ×{table.scale}, {table.protocol}"
+def _metric_columns(columns: Columns, info: MetricInfo) -> None:
+    """A metric's mean; published figures, their Δ and the seeds' spread where the table has some."""
+    table, name = columns.table, info.name
+    columns.add(info.title, lambda row: score_cell(row.scores[name], info))
+    if any(row.scores[name].published for row in table.rows) or any(name in row.figures for row in table.published):
+        columns.add(
+            "published",
+            lambda row: columns.figure(row.scores[name].published, info),
+            lambda row: columns.figure(row.figures.get(name), info),
+        )
+        columns.add("Δ", lambda row: _shown(row.scores[name].delta, lambda v: number(v, info.digits, sign=True)))
+    if info == table.primary and any(row.seeds for row in table.rows):
+        columns.add("seeds", lambda row: _seeds(row, info))
+
+
+def _speed_columns(columns: Columns) -> None:
+    table = columns.table
+    found = [speed for row in table.rows if (speed := table.speed(row))]
+    wanted: tuple[tuple[str, Callable[[Speed], float | None], Callable[[float | None], str]], ...] = (
+        ("mult-adds", lambda speed: speed.mult_adds, amount),
+        ("ms", lambda speed: speed.latency_ms, short),
+        ("images/s", lambda speed: speed.images_per_s, short),
+        ("MB", lambda speed: speed.memory_mb, short),
+    )
+    for head, value, text in wanted:
+        if any(value(speed) is not None for speed in found):
+            columns.add(head, lambda row, value=value, text=text: _speed(table.speed(row), value, text))  # type: ignore[misc]
+
+
+def _speed(speed: Speed | None, value: Callable[[Speed], float | None], text: Callable[[float | None], str]) -> Shown:
+    if speed is None or value(speed) is None:
+        return Shown(NONE)
+    doubtful = "~" if speed.doubts and text is short else ""
+    return Shown(doubtful + text(value(speed)), value(speed))
+
+
+def score_cell(score: Score, info: MetricInfo) -> Shown:
+    """One mean: its interval where there are images enough, else how far it is behind the best row."""
+    if score.mean is None:
+        return Shown(score.status, code=True)
+    few = len(score.values) < SMALL
+    digits = max(info.digits - 1, 0)
+    small = "" if few else interval(score.interval, digits)
+    if few and score.behind:
+        away = interval(score.behind.interval, info.digits, sign=True)
+        small = f"({number(score.behind.mean, info.digits, sign=True)}{' ' if away else ''}{away})"
+    return Shown(number(score.mean, info.digits), score.mean, best=score.best, small=small)
 
 
 def remark(table: Table) -> str:
     """How many images, whether they can tell models apart, and where the times are from."""
-    if not table.images:
+    count = len(table.images)
+    if not count:
         return "No cell has a number."
-    images = f"{table.images} image{'s' if table.images > 1 else ''}."
-    if table.timed_on:
-        images += f" Times: one pass of the network, 1280×720 output, {table.timed_on}."
-    if has_seeds(table):
-        images += f" {SEEDS_REMARK}"
-    if table.separable or sum(map(is_number, table.rows["rank"])) < 2:
+    images = f"{count} image{'s' if count > 1 else ''}."
+    speed = next((found for row in table.rows if (found := table.speed(row))), None)
+    if speed:
+        images += f" Times: {speed.device_text}."
+    if table.separable or sum(row.rank is not None for row in table.rows) < 2:
         return images
-    p = f"{least_p(table.images):.4f}".rstrip("0").lstrip("0")
-    return (
-        f"{images} So few cannot separate models: the least p that the paired test can give is {p}, "
-        "so all share rank 1 and the order is that of the means."
-    )
+    p = f"{least_p(count):.4f}".rstrip("0").lstrip("0")
+    return f"{images} Ranks are not separable ({ALIKE}): the least p that the paired test can give with so few images is {p}."
+
+
+def statuses(table: Table) -> list[tuple[str, str]]:
+    """Each status once, with who has it and why."""
+    found: dict[str, dict[str, list[str]]] = {}
+    for entry in table.absent:
+        name = entry.who.display if entry.derived else entry.who.label
+        names = found.setdefault(entry.status, {}).setdefault(_why(entry), [])
+        if name not in names:
+            names.append(name)
+    for row in table.rows:
+        for info in table.metrics:
+            score = row.scores[info.name]
+            if score.mean is None:
+                name = f"{row.who.label} ({info.name})"
+                found.setdefault(score.status, {}).setdefault(score.reason, []).append(name)
+    return [
+        (status, "; ".join(f"{', '.join(who)}: {why}" for why, who in reasons.items()))
+        for status, reasons in sorted(found.items())
+    ]
+
+
+def _why(entry: Absent) -> str:
+    return _WORDS.get(entry.status, entry.reason) if entry.derived else entry.reason
 
 
 def protocol_lines(tables: Iterable[Table]) -> list[tuple[str, str]]:
@@ -127,7 +216,7 @@ def protocol_lines(tables: Iterable[Table]) -> list[tuple[str, str]]:
     return [(name, describe(fields[name])) for name in sorted(fields)]
 
 
-def describe(fields: dict[str, Any]) -> str:
+def describe(fields: Fields) -> str:
     """A protocol in words, from the fields that a record keeps."""
     if not {"channel", "degradation", "shave_extra"} <= set(fields):
         return "its records do not say how it measures."
@@ -144,115 +233,34 @@ def describe(fields: dict[str, Any]) -> str:
     ).strip()
 
 
-def protocol_name(table: Table) -> str:
-    """``standard`` of ``standard.v1``."""
-    return str(table.protocol_fields.get("name") or table.protocol.rpartition(".v")[0])
-
-
-def label(row: dict[str, Any]) -> str:
-    """``fsrcnn_x4.common + bicubic skip``; what differs from the paper's network or from a plain run is never silent."""
-    options = [option for option in row["options"].split(", ") if option]
-    added = [f"{o.removeprefix('skip=')} skip" if o.startswith("skip=") else o for o in options]
-    added += [part for part in (row["variant"],) if part]
-    if row["precision"] not in ("", "fp32") and row["precision"] not in row["variant"]:
-        added.append(row["precision"])
-    return " ".join(" + ".join([row["checkpoint"], *added]).split())
-
-
-def mark(row: dict[str, Any]) -> str:
-    """What a row is where it is no checkpoint."""
-    return {"interpolator": "interpolator", "published": "published only"}.get(row["kind"], "")
-
-
-def metric_title(info: MetricInfo) -> str:
-    """``PSNR (dB) ↑``."""
-    unit = f" ({info.unit})" if info.unit else ""
-    return f"{info.name.upper()}{unit} {'↑' if info.higher_is_better else '↓'}"
-
-
-def number(value: Any, digits: int, sign: bool = False) -> str:
-    """A rounded number, ∞, or a dash where there is none."""
-    if not is_number(value):
+def rank_text(row: Row, table: Table) -> str:
+    """``3 [2–4]`` where the images can tell models apart, ``3 ≈`` where they cannot."""
+    rank = row.rank
+    if rank is None:
         return NONE
-    if math.isinf(value):
-        return "∞" if value > 0 else "−∞"
-    text = f"{value:+.{digits}f}" if sign else f"{value:.{digits}f}"
-    if float(text) == 0:
-        text = text.lstrip("+-")
-    return text.replace("-", "−")
+    if not table.separable:
+        return f"{rank.place} {ALIKE}" if len(table.rows) > 1 else str(rank.place)
+    return f"{rank.place} [{rank.low}–{rank.high}]" if rank.low != rank.high else str(rank.place)
 
 
-def best_text(table: Table, info: MetricInfo) -> str:
-    """How the best mean of a metric reads; rows that read the same are equally best."""
-    values = [value for value in table.rows[info.name] if is_number(value)]
-    if not values:
-        return ""
-    return number(max(values) if info.higher_is_better else min(values), info.digits)
+def _rank(row: Row, table: Table) -> Shown:
+    return Shown(rank_text(row, table), float(row.rank.place) if row.rank else None)
 
 
-def is_number(value: Any) -> bool:
-    """Whether a cell of a frame holds a number (infinity is one)."""
-    import pandas as pd
-
-    return value is not None and not pd.isna(value)
+def _paper_name(row: PublishedRow) -> Shown:
+    return Shown(row.who.display, row.who.display, small="(published only)")
 
 
-def sort_key(value: Any) -> float | None:
-    """What a number is sorted by; None where there is none."""
-    return float(value) if is_number(value) else None
+def _amount(value: int | None) -> Shown:
+    return Shown(amount(value), None if value is None else float(value))
 
 
-def _count(value: Any) -> Shown:
-    return Shown(f"{int(value):,}", float(value)) if is_number(value) else Shown(NONE)
+def _shown(value: float | None, text: Callable[[float | None], str]) -> Shown:
+    return Shown(text(value), value)
 
 
-def _score(row: dict[str, Any], info: MetricInfo, best: str) -> Shown:
-    m = info.name
-    if not is_number(row[m]):
-        return Shown(NONE) if row["status"] == "published" else Shown(row[f"{m}_status"], code=True)
-    text = number(row[m], info.digits)
-    low, high = (number(row[f"{m}_{end}"], max(info.digits - 1, 0)) for end in ("low", "high"))
-    interval = f"[{low}, {high}]" if is_number(row[f"{m}_low"]) else ""
-    return Shown(text, float(row[m]), best=text == best, interval=interval)
-
-
-def has_seeds(table: Table) -> bool:
-    """Whether some network was trained with several seeds."""
-    return "seeds" in table.rows and bool(table.rows["seeds"].notna().any())
-
-
-def _seeds(row: dict[str, Any], info: MetricInfo) -> Shown:
-    if not is_number(row["seeds"]):
+def _seeds(row: Row, info: MetricInfo) -> Shown:
+    if row.seeds is None or info.name not in row.seeds.mean:
         return Shown(NONE)
-    spread = row[f"{info.name}_spread"]
-    return Shown(f"{int(row['seeds'])} ({number(spread, info.digits)})", sort_key(spread))
-
-
-def _published(row: dict[str, Any], info: MetricInfo, notes: dict[str, int]) -> Shown:
-    value = row[f"{info.name}_published"]
-    if not is_number(value):
-        return Shown(NONE)
-    note = notes.setdefault(row[f"{info.name}_source"], len(notes) + 1)
-    return Shown(number(value, info.digits), float(value), note=note)
-
-
-def _reasons(table: Table) -> list[tuple[str, str, str]]:
-    """Each status and reason once, with the rows and metrics that have it."""
-    found: dict[tuple[str, str], list[str]] = {}
-    for row in table.records:
-        if row["status"] == "published":
-            continue
-        if row["status"] != "ok":
-            found.setdefault((row["status"], row["reason"]), []).append(label(row))
-            continue
-        for info in table.metrics:
-            status, reason = row[f"{info.name}_status"], row[f"{info.name}_reason"]
-            if status != "ok":
-                found.setdefault((status, reason), []).append(f"{label(row)} ({info.name})")
-    return [(", ".join(who), status, why) for (status, why), who in found.items()]
-
-
-def shown_together(tables: Sequence[Table], datasets: Sequence[str], scale: int, protocol: str) -> list[Table]:
-    """The tables of some datasets at one scale under one protocol, in the order of ``datasets``."""
-    found = {t.dataset: t for t in tables if t.scale == scale and protocol_name(t) == protocol}
-    return [found[name] for name in datasets if name in found]
+    mean, spread = row.seeds.mean[info.name], row.seeds.spread[info.name]
+    return Shown(f"{row.seeds.count}, {number(mean, info.digits)} ± {number(spread, info.digits)}", mean)

@@ -58,6 +58,14 @@ def find_figure(model: str, dataset: str, scale: int, protocol: str, metric: str
     return _headlines().get((model, dataset, scale, protocol, metric, inference))
 
 
+def published_figure(model: str, scale: int, dataset: str, metric: str = "psnr") -> tuple[Figure, str] | None:
+    """A network's published figure and the protocol it was measured under, ``standard`` or else ``classic``."""
+    for protocol in ("standard", "classic"):
+        if found := find_figure(model, dataset, scale, f"{protocol}.v1", metric):
+            return found, protocol
+    return None
+
+
 def published_models(dataset: str, scale: int, protocol: str) -> list[str]:
     """Sorted names of the models with a headline figure in a table, those that srbench does not have included."""
     return sorted({key[0] for key in _headlines() if key[1:4] == (dataset, scale, protocol) and not key[5]})

@@ -1,0 +1,26 @@
+"""The leaderboard's tables on this terminal."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from srbench.reports.tables.rows import Table
+
+PIPED = 240
+"""Width where the output is no terminal."""
+
+
+def print_tables(tables: Sequence[Table], wide: bool = False, condense: bool = False) -> None:
+    """Print tables as wide as the terminal is; see ``srbench.reports.terminal.render``."""
+    from srbench.reports.terminal import render
+
+    terminal = sys.stdout.isatty()
+    width = shutil.get_terminal_size().columns if terminal else PIPED
+    style = (lambda text: click.style(text, bold=True)) if terminal else None
+    click.echo(render(tables, width, wide, condense, style), nl=False)

@@ -1,0 +1,204 @@
+"""The leaderboard on a terminal: one table a dataset and scale, six columns that fit 80, more where it is wider."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from srbench.reports.tables.overview import REFERENCE, best_rows, family_mean
+from srbench.reports.tables.rows import MetricInfo, Row, Speed, Table
+from srbench.reports.units import NONE, amount, number, share, short
+from srbench.reports.view import ALIKE, rank_text, score_cell
+
+MOST = 10
+"""Rows of a condensed table."""
+
+_GAP = "  "
+_FIRST = ("psnr", "ssim", "lpips")
+Style = Callable[[str], str]
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column.
+
+    Attributes:
+        head: its name.
+        cells: a text a row.
+        order: where it stands, from the left; urgency: 0 always stands, greater ones as far as there is room.
+        left: whether it is read from the left.
+        best: rows whose text is the best of the column.
+    """
+
+    head: str
+    cells: list[str]
+    order: int
+    urgency: int = 0
+    left: bool = False
+    best: frozenset[int] = field(default_factory=frozenset)
+
+    @property
+    def width(self) -> int:
+        """Of its widest cell."""
+        return max(len(text) for text in (self.head, *self.cells))
+
+
+def render(
+    tables: Sequence[Table], width: int, wide: bool = False, condense: bool = False, style: Style | None = None
+) -> str:
+    """Every table as text, and below them a line a status for what has no number.
+
+    Neither a number nor a name is ever broken; a line is longer than ``width`` only where a name leaves no room.
+
+    Args:
+        tables: in the order shown.
+        width: of the terminal, in characters.
+        wide: every column and row there is, however wide the terminal.
+        condense: the best checkpoint of each architecture, the best ten of them; of the interpolators bicubic alone.
+        style: makes the best of a column stand out.
+    """
+    plain: Style = style or (lambda text: text)
+    condense = condense and not wide
+    lines: list[str] = []
+    for table in tables:
+        if table.rows:
+            lines += [*_table(table, width, wide, condense, plain), ""]
+    lines += _statuses(tables, width if not wide else 10**6)
+    return "\n".join(lines).rstrip("\n") + "\n" if lines else ""
+
+
+def _table(table: Table, width: int, wide: bool, condense: bool, style: Style) -> Iterator[str]:
+    rows = _condensed(table) if condense else list(table.rows)
+    columns = list(_columns(table, rows, condense))
+    chosen = columns if wide else _fitting(columns, width)
+    few = "" if table.separable or len(table.rows) < 2 else f", too few to separate models ({ALIKE})"
+    count = f"{len(table.images)} image{'s' if len(table.images) != 1 else ''}"
+    title = f"{table.title}: {count}{few}"
+    more = f"; {len(rows)} of {len(table.rows)} rows" if len(rows) < len(table.rows) else ""
+    yield title + (more if len(title + more) <= width else "")
+    yield _GAP.join(_padded(column.head, column) for column in chosen).rstrip()
+    for i in range(len(rows)):
+        cells = [_padded(column.cells[i], column) for column in chosen]
+        strong = [style(cell) if i in column.best else cell for cell, column in zip(cells, chosen, strict=True)]
+        yield _GAP.join(strong).rstrip()
+
+
+def _condensed(table: Table) -> list[Row]:
+    """The best of each architecture, and bicubic to compare with; all rows where none has a rank."""
+    best = best_rows(table)
+    if not best:
+        return list(table.rows)
+    networks = [row for row in best if row.who.kind != "interpolator"]
+    reference = [row for row in best if row.who.model == REFERENCE]
+    kept = networks[: MOST - len(reference)] + reference if networks else best
+    return [row for row in best if row in kept]
+
+
+def _columns(table: Table, rows: Sequence[Row], condense: bool) -> Iterator[Column]:
+    """Every column; ``order`` is the place on the line, ``urgency`` who stays where there is little room."""
+    if not condense:  # ranks are among all rows
+        yield Column("rank", [rank_text(row, table) for row in rows], 0, 4)
+    yield Column("model", [row.who.display if condense else row.who.label for row in rows], 1, left=True)
+    yield Column("parameters", [amount(row.who.parameters) for row in rows], 2)
+    if table.separable:
+        yield Column("P(best)", [share(row.rank.first if row.rank else None) for row in rows], 3, 9)
+    for place, info in enumerate(table.metrics):
+        at, asked = 10 + 10 * place, info.name in _FIRST
+        yield _means(table, rows, info, at, condense, 0 if asked else 7)
+        if any(row.scores[info.name].published for row in rows):
+            published = [row.scores[info.name].published for row in rows]
+            figures = [number(figure.value if figure else None, info.digits) for figure in published]
+            yield Column("published", figures, at + 1, 6 if place == 0 else 10)
+        beside = [score_cell(row.scores[info.name], info).small for row in rows]
+        if any(beside):
+            yield Column(
+                "± 95 %" if len(table.images) >= 10 else "to the best", beside, at + 2, 8 if place == 0 else 11
+            )
+    yield from _times(table, rows)
+    yield Column("training", [_minutes(row.who.minutes) for row in rows], 1004, 12)
+    yield Column("trained on", [" + ".join(row.who.trained_on) or NONE for row in rows], 1005, 13, left=True)
+
+
+def _means(table: Table, rows: Sequence[Row], info: MetricInfo, at: int, condense: bool, urgency: int) -> Column:
+    cells, best = [], []
+    for i, row in enumerate(rows):
+        score, seeds = row.scores[info.name], row.seeds
+        merged = condense and seeds is not None and info.name in seeds.mean
+        text = number(family_mean(row, info.name), info.digits) if merged else score_cell(score, info).text
+        if merged and seeds and info == table.primary:
+            text += f" ± {number(seeds.spread[info.name], info.digits)}"
+        cells.append(text)
+        if score.best:
+            best.append(i)
+    return Column(
+        info.name.upper() + (" ↑" if info.higher_is_better else " ↓"), cells, at, urgency, best=frozenset(best)
+    )
+
+
+def _times(table: Table, rows: Sequence[Row]) -> Iterator[Column]:
+    found = [table.speed(row) for row in rows]
+    if not any(found):
+        return
+    yield Column("ms", [_time(speed) for speed in found], 1000)
+    yield Column("images/s", [short(speed.images_per_s if speed else None) for speed in found], 1001, 9)
+    yield Column("MB", [short(speed.memory_mb if speed else None) for speed in found], 1002, 5)
+    yield Column("mult-adds", [amount(speed.mult_adds if speed else None) for speed in found], 1003, 5)
+
+
+def _time(speed: Speed | None) -> str:
+    return NONE if speed is None else f"{'~' if speed.doubts else ''}{short(speed.latency_ms)}"
+
+
+def _minutes(value: float | None) -> str:
+    return NONE if value is None else f"{number(value, 0)} min"
+
+
+def _fitting(columns: Sequence[Column], width: int) -> list[Column]:
+    """As many columns as there is room for, the most urgent first; the model and its first metric always stand."""
+    chosen: list[Column] = []
+    room = width
+    for i, column in enumerate(sorted(columns, key=lambda column: (column.urgency, column.order))):
+        needed = column.width + (len(_GAP) if chosen else 0)
+        if needed <= room or i < 3:
+            chosen.append(column)
+            room -= needed
+        elif column.urgency:
+            break
+    return sorted(chosen, key=lambda column: column.order)
+
+
+def _padded(text: str, column: Column) -> str:
+    return text.ljust(column.width) if column.left else text.rjust(column.width)
+
+
+def _statuses(tables: Iterable[Table], width: int) -> Iterator[str]:
+    """A line a status for all tables together: who has no number, as many names as there is room for."""
+    found: dict[str, dict[str, list[str]]] = {}
+    for table in tables:
+        for entry in table.absent:
+            why = "" if entry.derived else entry.reason
+            names = found.setdefault(entry.status, {}).setdefault(why, [])
+            name = entry.who.display if entry.derived else entry.who.label
+            names += [] if name in names else [name]
+        for row in table.rows:
+            for name, score in row.scores.items():
+                if score.mean is None:
+                    names = found.setdefault(score.status, {}).setdefault(score.reason, [])
+                    names += [] if f"{row.who.label} ({name})" in names else [f"{row.who.label} ({name})"]
+    for status, reasons in sorted(found.items()):
+        parts = [
+            name + (f" ({why})" if why and name == names[-1] else "")
+            for why, names in reasons.items()
+            for name in names
+        ]
+        yield _listed(f"{status}: ", parts, width)
+
+
+def _listed(head: str, names: Sequence[str], width: int) -> str:
+    """``no_weights: DRRN, EDSR and 7 more``."""
+    for count in range(len(names), 0, -1):
+        rest = len(names) - count
+        text = head + ", ".join(names[:count]) + (f" and {rest} more" if rest else "")
+        if len(text) <= width or count == 1:
+            return text
+    return head
