@@ -28,6 +28,7 @@ MAY_IMPORT = {
     "process": "",
     "files": "",
     "markdown": "",
+    "facts": "",
     "provenance": "",
     "records": "errors",
     "errors": "",
@@ -45,7 +46,7 @@ MAY_IMPORT = {
     "protocol": "errors images records",
     "download": "errors",
     "datasets": "download errors files images protocol",
-    "models": "errors registry images resize",
+    "models": "errors facts registry images resize",
     "zoo": "errors files models names records weights",
     "interop": "errors registry models zoo weights",
     "metrics": "download errors files registry images resize threads interop",
@@ -53,13 +54,14 @@ MAY_IMPORT = {
     "training": "errors files markdown names provenance records datasets models metrics protocol images resize inference zoo",
     "evaluation": "errors files provenance datasets models metrics protocol images resize inference zoo results "
     "speed_results process",
-    "reports": "errors files markdown results speed_results stats zoo images",
+    "reports": "errors facts files markdown results speed_results stats zoo images",
 }
 EVERYTHING = ("cli", "__main__", "__init__")
 
 # These start at once and work without torch; their third-party imports at the top of a file are bounded.
 LIGHT = {
     "errors",
+    "facts",
     "files",
     "markdown",
     "records",

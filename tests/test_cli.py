@@ -59,7 +59,7 @@ def test_eval_prints_writes_and_keeps(srbench_home: Path, folder: Path) -> None:
     assert {row["checkpoint"] for row in rows} == {"bicubic", "nearest"}
     assert (srbench_home / "reports" / "leaderboard.md").is_file()
     table = srbench("eval", "bicubic", "nearest", "--datasets", folder, "--metrics", "psnr,ssim")
-    assert "bicubic" in table.stdout
+    assert "Bicubic" in table.stdout
     assert "0 measured, 2 as stored" in table.stderr
 
 

@@ -16,6 +16,7 @@ from srbench.reports.training import render_curves
 from srbench.results import Result
 from srbench.zoo import Card
 
+
 def test_seeds_of_one_recipe_share_a_spread_and_nothing_else_does() -> None:
     reached = {"common": 30.75, "common-seed1": 30.71, "common-seed2": 30.73, "paper": 30.61, "common-seed4": 30.0}
     cards = [card("fsrcnn", [], recipe=recipe, seed=int(recipe[-1]) if "seed" in recipe else 0) for recipe in reached]
@@ -35,7 +36,10 @@ def test_seeds_of_one_recipe_share_a_spread_and_nothing_else_does() -> None:
 
 
 def test_the_overview_merges_seeds_and_takes_the_best_recipe() -> None:
-    cards = [card("fsrcnn", [], recipe=recipe, seed=seed) for recipe, seed in (("common", 0), ("common-seed1", 1), ("paper", 0))]
+    cards = [
+        card("fsrcnn", [], recipe=recipe, seed=seed)
+        for recipe, seed in (("common", 0), ("common-seed1", 1), ("paper", 0))
+    ]
     means = {"common": 30.7, "common-seed1": 30.74, "paper": 30.73}
     results = [result(f"fsrcnn_x4.{recipe}", "set5", [psnr] * 5) for recipe, psnr in means.items()]
     found = overview(build_tables(results, cards=cards))

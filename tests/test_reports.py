@@ -106,7 +106,12 @@ def test_rank_is_by_mean_with_the_ranks_that_other_images_might_give() -> None:
     table = only([cell("d_x4.c", -1.0), alike, cell("a_x4.c", 0.5), cell("c_x4.c", 0.0)])
     assert measured(table) == ["a_x4.c", "b_x4.c", "c_x4.c", "d_x4.c"]
     ranks = [row.rank for row in table.rows]
-    assert [(r.place, r.low, r.high, r.alike) for r in ranks if r] == [(1, 1, 2, 1), (2, 1, 2, 1), (3, 3, 3, 3), (4, 4, 4, 4)]
+    assert [(r.place, r.low, r.high, r.alike) for r in ranks if r] == [
+        (1, 1, 2, 1),
+        (2, 1, 2, 1),
+        (3, 3, 3, 3),
+        (4, 4, 4, 4),
+    ]
     assert sum(r.first or 0.0 for r in ranks if r) == pytest.approx(1.0)
     assert ranks[0] is not None
     assert 0.4 < (ranks[0].first or 0) < 0.7
@@ -150,17 +155,16 @@ def test_few_images_show_the_paired_difference_in_the_place_of_an_interval() -> 
     assert "(−0.15 [−0.20, −0.10])" in render_table(table)
 
 
-@pytest.mark.parametrize("n", [5, 14])
-def test_no_interval_leaves_the_range_of_its_metric(n: int) -> None:
+def test_no_interval_leaves_the_range_of_its_metric() -> None:
     """SSIM once had an interval up to 1.004."""
-    values = [0.99] * (n - 2) + [0.9, 0.6]
-    table = only([cell("a_x4.c", n=n, metrics={"ssim": scores(values, "ssim")})])
+    values = [0.999, 0.99, 0.9, 0.5, 0.4]
+    table = only([cell("a_x4.c", n=5, metrics={"ssim": scores(values, "ssim")})])
     interval = row(table, "a_x4.c").scores["ssim"].interval
     free = mean_interval(values)
     assert interval is not None
     assert free is not None
     assert interval == (free[0], min(1.0, free[1]))
-    assert n == 14 or free[1] > 1.0
+    assert free[1] > 1.0
 
 
 def test_lower_is_better_is_respected() -> None:

@@ -67,7 +67,9 @@ def _plain(found: Comparison) -> dict[str, object]:
 
     from srbench.reports.plain import plain
 
-    record: dict[str, object] = {key: plain(value) for key, value in asdict(found).items() if key not in ("images", "interval")}
+    record: dict[str, object] = {
+        key: plain(value) for key, value in asdict(found).items() if key not in ("images", "interval")
+    }
     record["interval"] = list(found.interval) if found.interval else None
     record["images"] = [{"image": name, "a": plain(x), "b": plain(y)} for name, x, y in found.images]
     return record | {"verdict": found.verdict}

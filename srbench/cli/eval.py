@@ -109,7 +109,7 @@ def command(
     )
     outcome = run(plan, quiet=as_json)
     if outcome.rank == 0:
-        _show(outcome.keys, as_json, write=not no_report)
+        _show(outcome.keys, as_json, write=not no_report, every=every)
     wait(int(os.environ.get("WORLD_SIZE", "1")))  # torchrun ends all processes when one has failed
     for line in outcome.notes:
         click.echo(f"Note: {line}", err=True)
@@ -119,7 +119,7 @@ def command(
         click.get_current_context().exit(1)
 
 
-def _show(keys: set[tuple[str, int, str]], as_json: bool, write: bool) -> None:
+def _show(keys: set[tuple[str, int, str]], as_json: bool, write: bool, every: bool) -> None:
     """Print the leaderboard of the cells of this run and refresh reports/."""
     from srbench.cli._common import print_json
     from srbench.cli._tables import print_tables
@@ -131,11 +131,11 @@ def _show(keys: set[tuple[str, int, str]], as_json: bool, write: bool) -> None:
 
     results = read_results()
     chosen = [r for r in results if (r.dataset, r.scale, r.protocol) in keys]
-    tables = build_tables(chosen, read_speeds(), list_checkpoints())
+    tables = build_tables(chosen, read_speeds(), list_checkpoints(), derive=every)
     if as_json:
         print_json(leaderboard_rows(tables))
     else:
-        print_tables(tables, condense=True)
+        print_tables(tables, condense=every)
     if write:
         for path in write_reports(results):
             click.echo(f"wrote {path}", err=True)

@@ -55,11 +55,12 @@ def render_overview(found: Overview) -> str:
     """The first table: one row an architecture."""
     infos = [info for info in found.tables[0].metrics if info.name in ("psnr", "ssim")] or found.tables[0].metrics[:1]
     heads = ["model", "parameters", "training (min)"]
+    known = {t.dataset for t in found.tables if any((c := row.cells[t.dataset]) and c.published for row in found.rows)}
     for table in found.tables:
-        heads += [f"{_title(table.dataset)} ({len(table.images)})", "published"]
+        heads += [f"{_title(table.dataset)} ({len(table.images)})", *(["published"] if table.dataset in known else [])]
     timed = any(row.speed for row in found.rows)
     heads += ["ms"] if timed else []
-    rows = [_overview_row(row, found, list(infos), timed) for row in found.rows]
+    rows = [_overview_row(row, found, list(infos), known, timed) for row in found.rows]
     what = " / ".join(f"{info.name.upper()}{f' ({info.unit})' if info.unit else ''}" for info in infos)
     text = (
         f"×{found.scale}, protocol {code(found.protocol)}: {what} of each architecture's best checkpoint, number of images in "
@@ -77,12 +78,15 @@ def _measured_on(found: Overview) -> str:
     return f" ms: one pass for 1280×720 output on {escape(speed.device_text)}." if speed else ""
 
 
-def _overview_row(row: OverviewRow, found: Overview, infos: list[MetricInfo], timed: bool) -> list[str]:
+def _overview_row(
+    row: OverviewRow, found: Overview, infos: list[MetricInfo], known: set[str], timed: bool
+) -> list[str]:
     minutes = number(row.who.minutes, 0)
     cells: list[str] = [Markup(_name(row)), amount(row.who.parameters), minutes]
     for table in found.tables:
         cell = row.cells[table.dataset]
-        cells += [Markup(_means(cell, infos)), Markup(_paper(cell, infos[0]))]
+        cells.append(Markup(_means(cell, infos)))
+        cells += [Markup(_paper(cell, infos[0]))] if table.dataset in known else []
     if timed:
         doubtful = "~" if row.speed and row.speed.doubts else ""
         cells.append(doubtful + short(row.speed.latency_ms if row.speed else None))

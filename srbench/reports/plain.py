@@ -16,7 +16,7 @@ def leaderboard_rows(tables: Iterable[Table]) -> list[dict[str, Plain]]:
     for table in tables:
         place: dict[str, Plain] = {"dataset": table.dataset, "scale": table.scale, "protocol": table.protocol}
         found += [place | _row(row, table) for row in table.rows]
-        found += [place | _absent(entry) for entry in table.absent]
+        found += [place | _absent(entry, table) for entry in table.absent]
         found += [place | _published(row) for row in table.published]
     return found
 
@@ -77,8 +77,9 @@ def _row(row: Row, table: Table) -> dict[str, Plain]:
     return found
 
 
-def _absent(entry: Absent) -> dict[str, Plain]:
-    return {"rank": None} | _who(entry.who) | {"status": entry.status, "reason": entry.reason}
+def _absent(entry: Absent, table: Table) -> dict[str, Plain]:
+    found: dict[str, Plain] = {"rank": None} | _who(entry.who) | {"status": entry.status, "reason": entry.reason}
+    return found | {info.name: None for info in table.metrics}
 
 
 def _published(row: PublishedRow) -> dict[str, Plain]:

@@ -69,7 +69,7 @@ def render(
 
 def _table(table: Table, width: int, wide: bool, condense: bool, style: Style) -> Iterator[str]:
     rows = _condensed(table) if condense else list(table.rows)
-    columns = list(_columns(table, rows, condense))
+    columns = [c for c in _columns(table, rows, condense) if not c.urgency or set(c.cells) != {NONE}]
     chosen = columns if wide else _fitting(columns, width)
     few = "" if table.separable or len(table.rows) < 2 else f", too few to separate models ({ALIKE})"
     count = f"{len(table.images)} image{'s' if len(table.images) != 1 else ''}"

@@ -33,6 +33,7 @@ def build_tables(
     speed: Sequence[SpeedResult] = (),
     cards: Sequence[Card] | None = None,
     own: bool = True,
+    derive: bool = True,
 ) -> list[Table]:
     """Ranked tables, sorted by dataset, scale and protocol.
 
@@ -45,6 +46,7 @@ def build_tables(
         speed: speed records of any devices.
         cards: of the zoo. None leaves the zoo out: nothing is known of any training, and no cell is derived.
         own: whether the user's own records are wanted (``Result.own``).
+        derive: whether cells without record that can have no number are wanted in ``Table.absent``.
     """
     kept = [result for result in results if own or not result.own]
     known = list(cards or ())
@@ -56,7 +58,7 @@ def build_tables(
     by_name = {card.name: card for card in known}
     tables = []
     for key in sorted(groups):
-        table = _table(groups[key], by_name, weights, times, cards)
+        table = _table(groups[key], by_name, weights, times, cards if derive else None)
         shown = device if any(device in row.speeds for row in table.rows) else ""
         tables.append(replace(table, device=shown))
     return tables
