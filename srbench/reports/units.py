@@ -41,7 +41,7 @@ def amount(value: float | None) -> str:
 def short(value: float | None) -> str:
     """Three figures that count: milliseconds, megabytes, images a second.
 
-    >>> short(3.623), short(31.45), short(638.6), short(3279.7), short(0.4312)
+    >>> short(3.623), short(31.46), short(638.6), short(3279.7), short(0.4312)
     ('3.62', '31.5', '639', '3280', '0.431')
     """
     if value is None:
