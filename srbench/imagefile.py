@@ -40,9 +40,19 @@ def list_images(folder: Path | str) -> list[Path]:
         raise InputError(f"{folder}: no such folder")
     try:
         found = [p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith(".")]
+        for path in found:
+            check_name(path)
     except PermissionError:
         raise InputError(f"{folder}: the folder cannot be read (permission denied)") from None
     return sorted(found, key=lambda p: [int(t) if t.isdecimal() else t for t in re.split(r"(\d+)", p.name.lower())])
+
+
+def check_name(path: Path) -> None:
+    """Raise InputError where a file's name is not UTF-8: it becomes an image's name in records."""
+    try:
+        path.name.encode()
+    except UnicodeEncodeError:
+        raise InputError(f"{str(path)!a}: the name is not UTF-8; rename the file") from None
 
 
 def max_pixels() -> int:

@@ -1,14 +1,17 @@
 """The command line: one short file a command, each with a click command named ``command``; heavy imports inside it.
 
-SrbenchError becomes one line on standard error and exit code 1 here and nowhere else; a usage error is exit code 2.
+Errors become one line on standard error and exit code 1 here and nowhere else; a usage error is exit code 2.
 """
 
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import pkgutil
+import struct
 import sys
+from pathlib import PurePath
 from typing import Any
 
 import click
@@ -45,26 +48,61 @@ class Commands(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
-        except SrbenchError as error:
-            if ctx.obj and ctx.obj.get("debug"):
-                raise
-            click.echo(f"Error: {' '.join(str(error).split())}", err=True)
-            ctx.exit(1)
         except BrokenPipeError:
             sys.stderr.close()
             ctx.exit(1)
-        except ImportError as error:
-            missing = (error.name or "").partition(".")[0]
-            if (ctx.obj and ctx.obj.get("debug")) or missing in ("", __name__.partition(".")[0]):
+        except Exception as error:
+            line = one_line(error)
+            if line is None or (ctx.obj and ctx.obj.get("debug")):
                 raise
-            reason = " ".join(str(error).split())
-            click.echo(f"Error: this command needs {missing}, which cannot be imported here ({reason})", err=True)
+            click.echo(f"Error: {' '.join(line.split())}", err=True)
             ctx.exit(1)
-        except OSError as error:
-            if ctx.obj and ctx.obj.get("debug"):
-                raise
-            click.echo(f"Error: {error.strerror or error}: {error.filename or '(no file)'}", err=True)
-            ctx.exit(1)
+
+
+# What a file, a name or a machine can cause anywhere; whoever reads a file names it, and this is the net below them. Any other
+# exception is a fault of ours and keeps its traceback.
+_CAUSES: dict[type[Exception], str] = {
+    UnicodeError: "text that cannot be read or written here",
+    RecursionError: "nested too deeply",
+    OverflowError: "a number that is too large",
+    MemoryError: "the memory does not suffice",
+    struct.error: "the file is damaged",
+}
+
+
+def one_line(error: Exception) -> str | None:
+    """What to tell the user of an exception; None for one that nobody but us can mend."""
+    if isinstance(error, SrbenchError):
+        return str(error)
+    if isinstance(error, ImportError):
+        missing = (error.name or "").partition(".")[0]
+        if missing in ("", __name__.partition(".")[0]):
+            return None
+        return f"this command needs {missing}, which cannot be imported here ({error})"
+    if isinstance(error, OSError):
+        return f"{error.strerror or error}: {error.filename or file_in_work(error) or '(no file)'}"
+    for kind, cause in _CAUSES.items():
+        if isinstance(error, kind):
+            place = file_in_work(error)
+            return f"{place + ': ' if place else ''}{cause} ({type(error).__name__}: {str(error)[:200]})"
+    return None
+
+
+def file_in_work(error: Exception) -> str:
+    """The file that was being worked on when an exception without a file's name came up; empty where none is known.
+
+    It is what the innermost of our own functions calls its ``path``, ``file`` or ``folder``.
+    """
+    found = ""
+    trace = error.__traceback__
+    while trace is not None:
+        frame = trace.tb_frame
+        if frame.f_globals.get("__name__", "").startswith("srbench."):
+            values = (frame.f_locals.get(name) for name in ("path", "file", "folder"))
+            named = next((str(value) for value in values if isinstance(value, str | PurePath)), "")
+            found = named or found
+        trace = trace.tb_next
+    return found
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -89,6 +127,9 @@ def main(ctx: click.Context, debug: bool, max_pixels: int | None) -> None:
     from srbench.process import set_up_process
 
     ctx.obj = {"debug": debug}
+    for stream in (sys.stdout, sys.stderr):  # a name of any bytes can be shown, and by a terminal of any encoding
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     if max_pixels is not None:  # in the environment, where processes that a command starts find it as well
         os.environ["SRBENCH_MAX_PIXELS"] = str(max_pixels)
     set_up_process()
