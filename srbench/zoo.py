@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from srbench import __version__
-from srbench.errors import InputError, UnavailableError, UnknownNameError
+from srbench.errors import InputError, SrbenchError, UnavailableError, UnknownNameError
 from srbench.files import write_bytes, write_text
 from srbench.home import home
 from srbench.records import parse, read_toml, seal, unseal
@@ -129,10 +129,32 @@ def zoo_root() -> Path:
     return home() / "zoo"
 
 
-def list_checkpoints(pattern: str = "*", root: Path | str | None = None) -> list[Card]:
-    """Cards whose name matches a shell pattern, by name. Raises InputError that names a broken card."""
+def list_checkpoints(
+    pattern: str = "*", root: Path | str | None = None, broken: list[SrbenchError] | None = None
+) -> list[Card]:
+    """Cards whose name matches a shell pattern, by name.
+
+    Args:
+        pattern: such as ``"*_x4.*"``.
+        root: another zoo folder.
+        broken: takes what is wrong with each broken card, which is then left out.
+
+    Raises:
+        InputError: names the first broken card, where ``broken`` is not given.
+    """
     folder = Path(root) if root is not None else zoo_root()
-    cards = [read_card(path) for path in folder.glob("*/x*.toml") if path.parent.name != "recipes"]
+    cards = []
+    for path in sorted(folder.glob("*/x*.toml")):
+        if path.parent.name == "recipes":
+            continue
+        try:
+            cards.append(read_card(path))
+        except FileNotFoundError:  # another process removed it after we listed the folder
+            continue
+        except InputError as error:
+            if broken is None:
+                raise
+            broken.append(error)
     return sorted((card for card in cards if fnmatch.fnmatch(card.name, pattern)), key=lambda card: card.name)
 
 

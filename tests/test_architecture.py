@@ -48,6 +48,7 @@ MAY_IMPORT = {
     "datasets": "download errors files images protocol",
     "models": "errors facts registry images resize",
     "zoo": "errors files models names records weights",
+    "migration": "errors files records results speed_results zoo",
     "interop": "errors registry models zoo weights",
     "metrics": "download errors files registry images resize threads interop",
     "inference": "errors images resize models zoo",

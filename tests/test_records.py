@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import json
 import os
+import tomllib
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import tomli_w
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
+from srbench.cli import main
 from srbench.errors import InputError, SrbenchError
 from srbench.records import checksum, read_json, read_toml, seal, unseal
-from srbench.results import MetricScores, Result, read_result, read_results, write_result
+from srbench.results import MetricScores, Result, read_result, read_results, results_root, write_result
 from srbench.speed_results import SpeedResult, VariantSpeed, read_speed, read_speeds, write_speed
-from srbench.zoo import Card, read_card, write_card
+from srbench.zoo import Card, list_checkpoints, read_card, write_card
 
 QUALITY = Result(
     checkpoint="m_x4.common",
@@ -215,7 +219,48 @@ def test_a_seal_survives_json_and_is_one_of_the_content_alone(values: dict[str, 
 
 
 def test_toml_and_json_of_one_content_have_one_checksum() -> None:
-    import tomllib
-
     values = {"a": 1, "b": 0.1, "c": {"d": [1.0, 2.5]}, "e": "ü"}
     assert checksum(tomllib.loads(tomli_w.dumps(values))) == checksum(json.loads(json.dumps(values)))
+
+
+@pytest.fixture
+def old_home(srbench_home: Path) -> Path:
+    """Records as they were before checksums: of each kind one."""
+    for path, load, dump in (
+        (write_result(QUALITY), json.loads, partial(json.dumps, indent=1)),
+        (write_speed(SPEED), json.loads, partial(json.dumps, indent=1)),
+        (write_card(CARD), tomllib.loads, tomli_w.dumps),
+    ):
+        values = load(path.read_text())
+        del values["checksum"]
+        path.write_text(dump(values))
+    (srbench_home / "zoo" / "ablations").mkdir()
+    (srbench_home / "zoo" / "ablations" / "a.json").write_text('{"rows": [], "cells": []}')
+    return srbench_home
+
+
+def test_old_records_get_a_checksum_once_and_keep_their_content(old_home: Path) -> None:
+    before = [path for path in old_home.rglob("*") if path.is_file()]
+    refused = CliRunner().invoke(main, ["migrate", "--check"])
+    assert refused.exit_code == 1
+    assert "0 records had their checksum, 4 have none" in refused.stdout
+    assert "4 got one" in CliRunner().invoke(main, ["migrate"]).stdout
+    assert (read_results(), read_speeds(), list_checkpoints()) == ([QUALITY], [SPEED], [CARD])
+    texts = {path: path.read_text() for path in before}
+    assert len(texts) == len([path for path in old_home.rglob("*") if path.is_file()])
+    assert all("checksum" in text for text in texts.values())
+    again = CliRunner().invoke(main, ["migrate"])
+    assert "4 records had their checksum, 0 got one" in again.stdout
+    assert {path: path.read_text() for path in texts} == texts
+
+
+def test_a_broken_record_gets_no_checksum(old_home: Path) -> None:
+    invalid = results_root() / "quality" / "set5_x4" / "standard.v1" / "m_x4.common.json"
+    invalid.write_text(invalid.read_text().replace('"scale": 4', '"scale": true'))
+    edited = write_speed(SPEED)
+    edited.write_text(edited.read_text().replace('"median_ms": 2.0', '"median_ms": 1.0'))
+    before = {path: path.read_bytes() for path in (invalid, edited)}
+    result = CliRunner().invoke(main, ["migrate"])
+    assert result.exit_code == 1
+    assert "2 of the records are broken" in result.stderr
+    assert {path: path.read_bytes() for path in (invalid, edited)} == before

@@ -1,0 +1,82 @@
+"""Records of before checksums: read, validated and written once more with one. Whatever has a checksum is only tested."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from srbench.errors import InputError
+from srbench.files import write_text
+from srbench.records import is_sealed, parse, read_json, read_toml, seal, unseal
+from srbench.results import Result
+from srbench.speed_results import SpeedResult
+from srbench.zoo import Card
+
+
+@dataclass(frozen=True)
+class Migration:
+    """What was found.
+
+    Attributes:
+        sealed: records that had no checksum and have one now (or would have, where nothing is written).
+        broken: what is wrong with each record that cannot be read or does not have its checksum.
+        sound: how many had their checksum already.
+    """
+
+    sealed: tuple[Path, ...]
+    broken: tuple[str, ...]
+    sound: int
+
+
+def migrate(home: Path, write: bool = True) -> Migration:
+    """Give every record below ``home`` its checksum.
+
+    Args:
+        home: the folder with ``results/`` and ``zoo/``.
+        write: False to look alone.
+    """
+    sealed, broken, sound = [], [], 0
+    for path, old, validate in _records(home):
+        try:
+            values = read_toml(path, "a card") if path.suffix == ".toml" else read_json(path, "a record")
+            validate(unseal(values, path), path)
+        except InputError as error:
+            broken.append(str(error))
+            continue
+        if is_sealed(values):
+            sound += 1
+            continue
+        sealed.append(path)
+        if write:
+            write_text(path, old(seal(values)))
+    return Migration(tuple(sealed), tuple(broken), sound)
+
+
+Text = Callable[[Mapping[str, Any]], str]
+Validate = Callable[[Mapping[str, Any], Path], object]
+
+
+def _records(home: Path) -> Iterator[tuple[Path, Text, Validate]]:
+    """Every record's file, how it is written, and what finds fault with its content."""
+    for path in sorted((home / "results" / "quality").glob("*/*/[!.]*.json")):
+        yield path, _json(1), lambda values, path: parse(Result, values, str(path))
+    for path in sorted((home / "results" / "speed").glob("*/[!.]*.json")):
+        yield path, _json(1), lambda values, path: parse(SpeedResult, values, str(path))
+    for path in sorted((home / "zoo").glob("*/x*.toml")):
+        if path.parent.name != "recipes":
+            yield path, _toml, lambda values, path: parse(Card, values, str(path))
+    for path in sorted((home / "zoo" / "ablations").glob("[!.]*.json")):
+        yield path, _json(2), lambda _values, _path: None
+
+
+def _json(indent: int) -> Text:
+    return lambda values: json.dumps(values, indent=indent, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _toml(values: Mapping[str, Any]) -> str:
+    import tomli_w
+
+    return tomli_w.dumps(values)
