@@ -44,7 +44,18 @@ def list_images(folder: Path | str) -> list[Path]:
             check_name(path)
     except PermissionError:
         raise InputError(f"{folder}: the folder cannot be read (permission denied)") from None
-    return sorted(found, key=lambda p: [int(t) if t.isdecimal() else t for t in re.split(r"(\d+)", p.name.lower())])
+    return sorted(found, key=natural_order)
+
+
+def natural_order(path: Path | str) -> list[int | str]:
+    """Sorting key of a file's name: numbers in it are compared as numbers.
+
+    >>> sorted(["img_10.png", "img_2.png", "img_2²0.png"], key=natural_order)
+    ['img_2.png', 'img_2²0.png', 'img_10.png']
+    """
+    # Decimal digits only, as \d finds them: a superscript 2 is a digit for str.isdigit and none for int().
+    parts = re.split(r"(\d+)", Path(path).name.lower())
+    return [int(part) if part.isdecimal() else part for part in parts]
 
 
 def check_name(path: Path) -> None:
@@ -69,7 +80,8 @@ def read_image(path: Path | str) -> U8:
     """An image file as uint8 ``(H, W, 3)`` RGB or ``(H, W)`` gray.
 
     Palettes become RGB, 1-bit becomes gray 0/255, an alpha channel that is opaque everywhere is dropped, and EXIF orientation
-    is applied. 16-bit, CMYK, transparent and animated images are refused, since any conversion would change the numbers.
+    is applied. A phone's JPEG with several images (MPO) gives the first one. 16-bit, CMYK, transparent and animated images
+    and TIFFs with extra bands are refused, since any conversion would change the numbers.
 
     Raises:
         InputError: the message names the file and what was expected.
@@ -151,7 +163,10 @@ def _refuse(path: Path, file: Image.Image, png_depth: int) -> None:
         raise InputError(f"{path}: is {found}; expected 8 bits a channel (convert it first)")
     if file.mode == "CMYK":
         raise InputError(f"{path}: is CMYK; expected RGB or gray (convert it with a colour profile first)")
-    if (frames := getattr(file, "n_frames", 1)) > 1:
+    bands = getattr(file, "tag_v2", {}).get(277, 1)
+    if bands > len(file.getbands()):  # Pillow would drop what its mode has no place for
+        raise InputError(f"{path}: has {bands} bands; expected 1 or 3 (pick the bands that make the image first)")
+    if (frames := getattr(file, "n_frames", 1)) > 1 and file.format != "MPO":
         raise InputError(f"{path}: has {frames} frames; expected one image")
 
 

@@ -121,6 +121,8 @@ def _print_verification(found: Any) -> None:
         click.echo(f"  extra      {path}")
     for path, expected, got in found.different:
         click.echo(f"  different  {path}: expected sha256 {expected}, got {got}")
+    if found.recoded:
+        click.echo(f"  {len(found.recoded)} encoded otherwise, with the same pixels: {', '.join(found.recoded[:3])} …")
     if found.reference == "none":
         click.echo("  unverified: the catalog has no sha256 of these images")
     click.echo(f"  sha256 over all images: {found.digest}")

@@ -33,12 +33,15 @@ class File:
         size: bytes.
         sha256: of the whole file, in hexadecimal.
         url: where it is downloaded from; empty if it comes with another package.
+        pixels: sha256 of the decoded image (``srbench.datasets.pixels``), the same for every lossless encoding; empty if
+            unknown.
     """
 
     path: str
     size: int
     sha256: str
     url: str = ""
+    pixels: str = ""
 
     def __post_init__(self) -> None:
         _check_inside(self.path)
@@ -141,7 +144,9 @@ class Dataset:
 def _read_listing(name: str) -> tuple[File, ...]:
     text = package_files("srbench.datasets").joinpath(f"{name}.tsv").read_text(encoding="utf-8")
     rows = csv.DictReader(text.splitlines(), delimiter="\t")
-    return tuple(File(row["path"], int(row["size"]), row["sha256"], _raw_url(row)) for row in rows)
+    return tuple(
+        File(row["path"], int(row["size"]), row["sha256"], _raw_url(row), row.get("pixels") or "") for row in rows
+    )
 
 
 def _raw_url(row: Mapping[str, str]) -> str:

@@ -11,6 +11,7 @@ from srbench.datasets.catalog import get_dataset
 from srbench.datasets.entry import Archive, Dataset, File
 from srbench.datasets.hashes import sha256
 from srbench.datasets.local import Located, by_hand, data_roots, locate
+from srbench.datasets.pixels import same_image
 from srbench.datasets.unpack import unpack
 from srbench.datasets.verify import places, write_sums
 from srbench.download import Advance, download, progress_bar
@@ -66,7 +67,7 @@ def _lacking(entry: Dataset, found: Located, top: Path) -> list[tuple[File, Path
     for file, place in places(entry, found, found.folder or top / entry.folder / "HR"):
         if not place.exists():
             lacking.append((file, place))
-        elif (got := sha256(place)) != file.sha256:
+        elif not same_image(file, place, got := sha256(place)):
             raise InputError(
                 f"{place}: expected sha256 {file.sha256}, got {got}; move it away, then get {entry.name} again"
             )

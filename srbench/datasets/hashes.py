@@ -1,4 +1,4 @@
-"""sha256 of image files; of large sets they are remembered in the user cache by path, size, inode and times of change.
+"""sha256 of image files and of their pixels; those of large sets are remembered by path, size, inode and times of change.
 
 A set of a few files is read anew every time: that takes milliseconds, and bits that rot on a disk change no time.
 
@@ -12,7 +12,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -51,19 +51,34 @@ def digest_of(hashes: Mapping[str, str]) -> str:
 
 def sha256_of(paths: Iterable[Path]) -> dict[Path, str]:
     """sha256 of each file; of many or large ones from the cache, where size, inode and times of change are as they were."""
+    return remembered(paths, "hashes", sha256)
+
+
+def remembered(paths: Iterable[Path], kind: str, compute: Callable[[Path], str]) -> dict[Path, str]:
+    """A text computed from each file's content; for many or large files from the cache, while their size and times are the same.
+
+    Args:
+        paths: the files.
+        kind: names the folder of the cache, one for each way of computing.
+        compute: makes the text of a file.
+    """
     folders: dict[Path, list[Path]] = {}
     for path in paths:
         folders.setdefault(path.parent, []).append(path)
-    return {path: value for folder, files in folders.items() for path, value in _of_folder(folder, files).items()}
+    return {
+        path: value
+        for folder, files in folders.items()
+        for path, value in _of_folder(folder, files, kind, compute).items()
+    }
 
 
-def _of_folder(folder: Path, files: list[Path]) -> dict[Path, str]:
+def _of_folder(folder: Path, files: list[Path], kind: str, compute: Callable[[Path], str]) -> dict[Path, str]:
     facts = {path: path.stat() for path in files}
     if len(files) < _FEW and sum(stat.st_size for stat in facts.values()) < _FEW_BYTES:
-        return {path: sha256(path) for path in files}
+        return {path: compute(path) for path in files}
     # Resolved here, because a relative path names other files from another working folder.
     key = hashlib.sha256(os.fsencode(folder.resolve())).hexdigest()
-    memory = cache_root() / "hashes" / f"{key}.json"
+    memory = cache_root() / kind / f"{key}.json"
     known = _read(memory)
     found: dict[Path, str] = {}
     fresh: dict[str, list[int | str]] = {}
@@ -74,7 +89,7 @@ def _of_folder(folder: Path, files: list[Path]) -> dict[Path, str]:
         if isinstance(entry, list) and entry[:-1] == key_of_file:
             found[path] = str(entry[-1])
             continue
-        found[path] = sha256(path)
+        found[path] = compute(path)
         if time.time_ns() - max(stat.st_mtime_ns, stat.st_ctime_ns) > _SETTLED_NS:
             fresh[path.name] = [*key_of_file, found[path]]
     if fresh:

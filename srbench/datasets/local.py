@@ -4,106 +4,23 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 
+from srbench.datasets import names
 from srbench.datasets.catalog import CATALOG, get_dataset
-from srbench.datasets.entry import Dataset
-from srbench.datasets.hashes import cache_root, digest_of, sha256_of
+from srbench.datasets.entry import Dataset, File
+from srbench.datasets.folders import from_folder, pair_up
+from srbench.datasets.hashes import cache_root
+from srbench.datasets.image_set import ImageSet, LeftOut
+from srbench.datasets.pixels import pixels_of
 from srbench.errors import InputError, UnavailableError, UnknownNameError
-from srbench.images import list_images
+from srbench.images import list_images, natural_order
 
-
-@dataclass(frozen=True)
-class ImageSet:
-    """The HR images of one set.
-
-    Attributes:
-        name: the catalog's name; ``dir-<folder>`` for a folder of the user's.
-        paths: the HR files in natural order.
-        entry: the catalog's entry; None for a folder of the user's.
-    """
-
-    name: str
-    paths: tuple[Path, ...]
-    entry: Dataset | None = None
-
-    def __len__(self) -> int:
-        return len(self.paths)
-
-    def __iter__(self) -> Iterator[Path]:
-        return iter(self.paths)
-
-    @property
-    def folder(self) -> Path:
-        """The folder with the HR images."""
-        return self.paths[0].parent
-
-    def hashes(self) -> dict[str, str]:
-        """File name → sha256 of each HR image; read once, then remembered by size and time of change."""
-        return {path.name: value for path, value in sha256_of(self.paths).items()}
-
-    @cached_property
-    def digest(self) -> str:
-        """One sha256 over the names and hashes of all images; their order does not matter."""
-        return digest_of(self.hashes())
-
-    @property
-    def verifiable(self) -> bool:
-        """Whether the catalog knows the sha256 of each image."""
-        return self.entry is not None and self.entry.hashed
-
-    def check(self) -> None:
-        """Raise InputError if an image is not the one in the catalog; needs no network."""
-        if self.entry is None:
-            return
-        expected = {file.name.lower(): file for file in self.entry.files}
-        for name, got in self.hashes().items():
-            file = expected.get(name.lower())
-            if file is not None and file.sha256 != got:
-                raise InputError(
-                    f"{self.folder / name}: not the image of {self.name}: expected sha256 {file.sha256}, got {got}; "
-                    f"to measure it all the same, give the folder's path in the place of {self.name}"
-                )
-
-    def lr_folder(self, scale: int) -> Path | None:
-        """The folder of LR images that came with the set at this scale, or None.
-
-        ``LR_bicubic/X4`` or ``LR/X4`` in the set's folder; ``DIV2K_valid_LR_bicubic/X4`` beside ``DIV2K_valid_HR``.
-        """
-        here = self.folder
-        beside = [here] if here.name.lower() != "hr" else [here.parent]
-        named = here.name[:-3] if here.name.lower().endswith("_hr") else here.name
-        roots = [child for base in beside for child in _children(base, ("lr_bicubic", "lr"))]
-        roots += _children(here.parent, (f"{named}_lr_bicubic".lower(),))
-        for root in roots:
-            for folder in _children(root, (f"x{scale}",)):
-                return folder
-        return None
-
-    def lr_path(self, hr_path: Path, scale: int) -> Path:
-        """The LR image of ``hr_path``: ``babyx4.png``, ``baby_x4.png`` or ``baby.png`` in ``lr_folder(scale)``.
-
-        Raises:
-            UnavailableError: no LR folder at this scale.
-            InputError: the folder has no image of that name.
-        """
-        folder = self.lr_folder(scale)
-        if folder is None:
-            raise UnavailableError(
-                "unavailable", f"{self.name} has no folder of LR images at x{scale} beside its HR images"
-            )
-        stem = hr_path.stem.lower()
-        wanted = (f"{stem}x{scale}", f"{stem}_x{scale}", stem)
-        found = {path.stem.lower(): path for path in list_images(folder)}
-        for name in wanted:
-            if name in found:
-                return found[name]
-        raise InputError(
-            f"{folder}: no LR image of {hr_path.name}; expected {wanted[0]}{hr_path.suffix} or {hr_path.name}"
-        )
+__all__ = [
+    "ImageSet", "LeftOut", "Located", "by_hand", "data_roots", "find_dataset", "find_datasets", "from_folder", "locate",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -115,12 +32,14 @@ class Located:
         paths: the HR files found, in natural order.
         missing: names of HR files that are not there; empty if the catalog knows no names.
         expected: how many images there should be.
+        others: images in the folder with other names than the set's.
     """
 
     folder: Path | None
     paths: tuple[Path, ...]
     missing: tuple[str, ...]
     expected: int
+    others: tuple[Path, ...] = ()
 
     @property
     def complete(self) -> bool:
@@ -142,27 +61,51 @@ def locate(entry: Dataset, roots: Iterable[Path]) -> Located:
         found = _match(entry, folder)
         if found.complete:
             return found
-        if len(found.paths) > len(best.paths):
+        # A folder with enough images under other names is worth mentioning.
+        renamed = best.folder is None and len(found.others) >= entry.count
+        if len(found.paths) > len(best.paths) or renamed:
             best = found
     return best
 
 
-def find_dataset(spec: str | Path, data_root: Path | str | None = None) -> ImageSet:
+def find_dataset(
+    spec: str | Path,
+    data_root: Path | str | None = None,
+    *,
+    recursive: bool = False,
+    lr_folder: Path | str | None = None,
+) -> ImageSet:
     """A set by catalog name (in any case) or the path of a folder of images. Nothing is downloaded.
 
     A catalog name wins over a folder of that name in the current folder; write ``./set5`` for the folder.
+
+    Args:
+        spec: the name or folder.
+        data_root: the folder that sets of the catalog are looked for in first.
+        recursive: take the images of a folder's subfolders as well.
+        lr_folder: the folder of its LR images, instead of the one beside the HR images.
 
     Raises:
         UnknownNameError: neither a name nor a folder.
         UnavailableError: a set that is not here, or not complete.
         InputError: a folder that cannot be read, has no images, or has two images with the same stem.
     """
+    found = _find(spec, data_root, recursive)
+    if lr_folder is None:
+        return found
+    chosen = Path(lr_folder).expanduser()
+    if not chosen.is_dir():
+        raise InputError(f"{chosen}: no such folder; expected a folder of LR images")
+    return replace(found, lr_root=chosen)
+
+
+def _find(spec: str | Path, data_root: Path | str | None, recursive: bool) -> ImageSet:
     name = str(spec)
     if name.lower() in CATALOG and not isinstance(spec, Path):
         return _from_catalog(get_dataset(name), data_root)
     folder = Path(spec).expanduser()
     if folder.exists() or isinstance(spec, Path) or os.sep in name or name.startswith((".", "~")):
-        return from_folder(folder)
+        return from_folder(folder, recursive)
     raise UnknownNameError("dataset", name, CATALOG, "the catalog, nor a folder of images")
 
 
@@ -176,37 +119,14 @@ def find_datasets(spec: str, data_root: Path | str | None = None) -> list[ImageS
     return [find_dataset(part, data_root) for part in parts]
 
 
-def from_folder(folder: Path) -> ImageSet:
-    """The images directly in a folder, or in its subfolder ``HR`` if it has none itself; hidden files are ignored.
-
-    Raises:
-        InputError: no such folder, not readable, no images, or two images with the same stem.
-    """
-    if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder; expected a folder of images")
-    try:
-        paths = _images(folder)
-        if not paths:
-            inner = _children(folder, ("hr",))
-            paths = _images(inner[0]) if inner else []
-    except OSError as error:
-        raise InputError(f"{folder}: the folder cannot be read ({error.strerror})") from None
-    if not paths:
-        raise InputError(f"{folder}: no images; expected png, jpg, bmp, tif or webp files in it or in its folder HR")
-    _refuse_twins(paths)
-    # The name becomes part of a result's file name. A folder called HR says nothing, its parent does.
-    own = folder.absolute() if folder.name not in ("", "..") else folder.resolve()
-    label = own.parent.name if own.name.lower() == "hr" else own.name
-    safe = "".join(c if c.isalnum() or c in "._-" else "_" for c in label)
-    return ImageSet(f"dir-{safe or 'root'}", tuple(paths))
-
-
 def _from_catalog(entry: Dataset, data_root: Path | str | None) -> ImageSet:
     roots = data_roots(data_root)
     found = locate(entry, roots)
-    if found.complete:
-        _refuse_twins(found.paths)
-        return ImageSet(entry.name, found.paths, entry)
+    files: dict[Path, File] = {}
+    if not found.complete and len(found.others) >= len(found.missing):
+        files = _by_pixels(entry, found)
+    if found.complete or len(found.paths) + len(files) == entry.count:
+        return _whole(entry, found, files)
     way = f"run `srbench data get {entry.name}`" if entry.downloadable else by_hand(entry, roots[0])
     if found.paths:
         lacks = f", without {found.missing[0]}" if found.missing else ""
@@ -214,19 +134,50 @@ def _from_catalog(entry: Dataset, data_root: Path | str | None) -> ImageSet:
             f"{found.folder} has {len(found.paths)} of the {entry.count} images of {entry.name}{lacks}; "
             f"{way}, or give the folder's path to measure what is there"
         )
+    elif found.folder is not None:
+        what = "their pixels are not all the set's" if _pixels_known(entry) else "nobody has written down their pixels"
+        reason = (
+            f"{found.folder}: {len(found.others)} found under other names than those of {entry.name} "
+            f"({found.others[0].name} …; expected {entry.names[0]} …), and {what}; rename them, {way}, "
+            "or give the folder's path to measure what is there"
+        )
     else:
         reason = f"{entry.name} is not in {' or '.join(str(root) for root in roots)}; {way}"
     raise UnavailableError("unavailable", reason)
 
 
-def _refuse_twins(paths: Iterable[Path]) -> None:
-    stems: dict[str, Path] = {}
-    for path in paths:
-        other = stems.setdefault(path.stem.lower(), path)
-        if other is not path:
-            raise InputError(
-                f"{path.parent}: {other.name} and {path.name} have one stem; results are kept by stem, so rename one"
-            )
+def _whole(entry: Dataset, found: Located, files: dict[Path, File]) -> ImageSet:
+    """A set that is all there; ``files`` says which of the catalog's a file under another name is."""
+    paths = sorted((*found.paths, *files), key=lambda p: natural_order(files[p].name if p in files else p))
+    # The sample lies among the other images of scikit-image.
+    foreign = [] if entry.name == "sample" else [path.name for path in found.others if path not in files]
+    paired = pair_up(_images(found.folder)) if found.folder is not None and not entry.names else None
+    return ImageSet(
+        entry.name,
+        tuple(paths),
+        entry,
+        files=files,
+        titles=paired.titles if paired else {},
+        lr=paired.lr if paired else {},
+        left_out=LeftOut(foreign=tuple(foreign)),
+    )
+
+
+def _by_pixels(entry: Dataset, found: Located) -> dict[Path, File]:
+    """Files under other names that are the missing images of a set, known by their pixels."""
+    missing = {names.key(name) for name in found.missing}
+    wanted = {file.pixels: file for file in entry.files if file.hr and names.key(file.name) in missing and file.pixels}
+    if not wanted:
+        return {}
+    known: dict[str, Path] = {}
+    for path, value in pixels_of(found.others).items():
+        if value in wanted:
+            known.setdefault(value, path)
+    return {path: wanted[value] for value, path in known.items()}
+
+
+def _pixels_known(entry: Dataset) -> bool:
+    return any(file.pixels for file in entry.files)
 
 
 def by_hand(entry: Dataset, root: Path) -> str:
@@ -249,16 +200,21 @@ def _candidates(entry: Dataset, roots: Iterable[Path]) -> Iterator[Path]:
             for part in place.split("/"):
                 folders = [child for folder in folders for child in _children(folder, (part.lower(),))]
             for folder in folders:
-                yield from _children(folder, ("hr",))
+                yield from _children(folder, ("hr", "gt", "original"))
                 yield folder
 
 
 def _match(entry: Dataset, folder: Path) -> Located:
-    there = {path.name.lower(): path for path in _images(folder)}
-    wanted = {name.lower() for name in entry.names} or set(there)
-    paths = tuple(path for name, path in there.items() if name in wanted)
-    missing = tuple(name for name in entry.names if name.lower() not in there)
-    return Located(folder, paths, missing, entry.count)
+    images = _images(folder)
+    if not entry.names:  # any names: pairs of HR and LR in one folder, as SelfExSR has them, are half as many images
+        return Located(folder, pair_up(images).hr if images else (), (), entry.count)
+    exact = {path.name.lower(): path for path in images}
+    by_stem = {names.key(path): path for path in reversed(images)}
+    found = {name: exact.get(name.lower()) or by_stem.get(names.key(name)) for name in entry.names}
+    chosen = {path for path in found.values() if path is not None}
+    paths = tuple(path for path in images if path in chosen)
+    others = tuple(path for path in images if path not in chosen)
+    return Located(folder, paths, tuple(name for name, path in found.items() if path is None), entry.count, others)
 
 
 def _images(folder: Path) -> list[Path]:

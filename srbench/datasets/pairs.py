@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from srbench.datasets.local import ImageSet
+from srbench.datasets.image_set import ImageSet
 from srbench.errors import InputError
 from srbench.images import as_rgb, crop_to_multiple, imresize, luma, read_image
 from srbench.protocol import Protocol
@@ -21,7 +21,7 @@ class Sample:
     """One image of a test set as a protocol sees it.
 
     Attributes:
-        name: the HR file's stem.
+        name: what the image is called in results.
         hr: uint8 ``(H, W, 3)``; ``(H, W)`` uint8 luma if the protocol only has Y.
         lr: uint8 ``(H/scale, W/scale, 3)``; float64 ``(H/scale, W/scale)`` on the 0–255 scale if LR is not rounded.
     """
@@ -71,12 +71,12 @@ def load_sample(images: ImageSet, path: Path, scale: int, protocol: Protocol, lr
         InputError: naming the file: unreadable, too small, or an LR file that does not fit its HR.
     """
     try:
-        hr = prepare_hr(read_image(path), scale, protocol)
+        hr = prepare_hr(images.read(path), scale, protocol)
     except InputError as error:
         text = str(error)
         raise error if str(path) in text else InputError(f"{path}: {text}") from None
     if not lr_files:
-        return Sample(path.stem, hr, degrade(hr, scale, protocol))
+        return Sample(images.title(path), hr, degrade(hr, scale, protocol))
     if protocol.y_only:
         raise InputError(f"protocol {protocol.id} measures unrounded LR: LR files are 8-bit, leave out --lr-files")
     lr_path = images.lr_path(path, scale)
@@ -86,7 +86,7 @@ def load_sample(images: ImageSet, path: Path, scale: int, protocol: Protocol, lr
         raise InputError(
             f"{lr_path}: LR is {lr.shape[1]}×{lr.shape[0]}; its HR {path.name} at x{scale} needs {expected[1]}×{expected[0]}"
         )
-    return Sample(path.stem, hr, lr)
+    return Sample(images.title(path), hr, lr)
 
 
 def iterate(images: ImageSet, scale: int, protocol: Protocol, lr_files: bool = False) -> Iterator[Sample]:
@@ -101,5 +101,5 @@ def lr_difference(images: ImageSet, scale: int, protocol: Protocol) -> dict[str,
     for path in images.paths:
         ours = load_sample(images, path, scale, protocol)
         theirs = load_sample(images, path, scale, protocol, lr_files=True)
-        found[path.stem] = int(np.count_nonzero(ours.lr != theirs.lr))
+        found[images.title(path)] = int(np.count_nonzero(ours.lr != theirs.lr))
     return found

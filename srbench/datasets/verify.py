@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from srbench.datasets import names
 from srbench.datasets.catalog import get_dataset
 from srbench.datasets.entry import Archive, Dataset, File
 from srbench.datasets.hashes import digest_of, sha256
 from srbench.datasets.local import Located, data_roots, locate
+from srbench.datasets.pixels import same_image
 from srbench.images import list_images
 
 State = Literal["present", "unverified", "incomplete", "absent"]
@@ -32,7 +34,8 @@ class Verification:
         different: path, expected sha256, sha256 got.
         reference: where the expected hashes come from: ``catalog``, ``archive`` (written when a verified archive was
             unpacked), or ``none``.
-        digest: one sha256 over the names and hashes of the HR images, as ``ImageSet.digest``.
+        digest: one sha256 over the names and hashes of the HR images.
+        recoded: files that are encoded otherwise than the catalog's and hold the same pixels.
     """
 
     name: str
@@ -44,6 +47,7 @@ class Verification:
     different: tuple[tuple[str, str, str], ...]
     reference: Literal["catalog", "archive", "none"]
     digest: str
+    recoded: tuple[str, ...] = ()
 
     @property
     def status(self) -> Literal["verified", "unverified", "wrong", "absent"]:
@@ -75,7 +79,9 @@ def verify(dataset: str | Dataset, root: Path | str | None = None) -> Verificati
     expected = [(file, place) for file, place in places(entry, found, found.folder) if _belongs(place, found)]
     expected += sums
     missing = [file.path for file, place in expected if not place.is_file()]
-    got = [(file, hashes.get(place) or sha256(place)) for file, place in expected if place.is_file()]
+    got = [(file, place, hashes.get(place) or sha256(place)) for file, place in expected if place.is_file()]
+    other = [(file, place, value) for file, place, value in got if value != file.sha256]
+    recoded = [(file, place) for file, place, value in other if same_image(file, place, value)]
     # The sample lies among the other images of scikit-image.
     there = [] if entry.name == "sample" else list_images(found.folder)
     return Verification(
@@ -85,7 +91,10 @@ def verify(dataset: str | Dataset, root: Path | str | None = None) -> Verificati
         found=len(found.paths),
         missing=tuple(missing) or found.missing,
         extra=tuple(path.name for path in there if path not in hashes),
-        different=tuple((file.path, file.sha256, value) for file, value in got if value != file.sha256),
+        different=tuple(
+            (file.path, file.sha256, value) for file, place, value in other if (file, place) not in recoded
+        ),
+        recoded=tuple(place.name for _, place in recoded),
         reference="catalog" if entry.files else "archive" if sums else "none",
         digest=digest_of({path.name: value for path, value in hashes.items()}),
     )
@@ -102,11 +111,11 @@ def state(entry: Dataset, found: Located) -> State:
 
 def places(entry: Dataset, found: Located, hr_folder: Path) -> Iterator[tuple[File, Path]]:
     """Where each file of the catalog is or belongs, given the set's HR folder, which may be the set's folder itself."""
-    there = {path.name.lower(): path for path in found.paths}
+    there = {names.key(path): path for path in found.paths}
     top = hr_folder.parent if hr_folder.name.lower() == "hr" else hr_folder
     for file in entry.files:
         if file.hr:
-            yield file, there.get(file.name.lower(), hr_folder / file.name)
+            yield file, there.get(names.key(file.name), hr_folder / file.name)
         else:
             yield file, top / file.path
 
