@@ -7,18 +7,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
 import srbench
+from srbench.cli import main
 from srbench.datasets import layouts, names
 from srbench.datasets.local import find_dataset
 from srbench.datasets.pairs import load_sample
 from srbench.errors import InputError
 from srbench.images import imresize, natural_order, read_image, write_image
 from srbench.protocol import PRESETS
-from srbench.training.data import find_training_sets
+from srbench.training.data.sets import find_training_sets
 from tests import layouts_table
 
 
@@ -246,6 +248,29 @@ def test_tiffs_with_further_bands_are_refused(tmp_path: Path) -> None:
         assert file.mode == "RGB"
     with pytest.raises(InputError, match=r"five\.tif: has 5 bands; expected 1 or 3"):
         read_image(tmp_path / "five.tif")
+
+
+# On the command line
+
+
+def test_a_comma_in_a_path_and_brackets_in_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from srbench.cli._common import split_datasets
+
+    write(tmp_path / "a,b", "cat[hr].png")
+    assert split_datasets(f"set5, {tmp_path}/a,b,set14") == ["set5", f"{tmp_path}/a,b", "set14"]
+    assert split_datasets("set5,,set14,set5") == ["set5", "set14"]
+    done = CliRunner().invoke(
+        main, ["score", "--sr", f"{tmp_path}/a,b", "--hr", f"{tmp_path}/a,b", "--scale", "4", "--metrics", "psnr"]
+    )
+    assert "cat[hr]" in done.output
+
+
+def test_look_at_a_folder(tmp_path: Path) -> None:
+    write(tmp_path, "a_HR.png", "b_HR.png")
+    write(tmp_path, "a_LR4.png", "b_LR4.png", side=12)
+    done = CliRunner().invoke(main, ["data", "look", str(tmp_path)])
+    assert "2 HR images: a, b" in done.output
+    assert f"LR x4  {tmp_path}/a_LR4.png" in done.output
 
 
 # The page

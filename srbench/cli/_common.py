@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import click
@@ -23,6 +24,18 @@ def split(value: str | None) -> list[str]:
     return list(dict.fromkeys(part.strip() for part in (value or "").split(",") if part.strip()))
 
 
+def split_datasets(value: str | None) -> list[str]:
+    """The names and folders in a comma-separated option; a comma inside the path of a folder that exists is part of it."""
+    pieces = (value or "").split(",")
+    found: list[str] = []
+    while pieces:
+        joined = [",".join(pieces[:count]).strip() for count in range(len(pieces), 1, -1)]
+        folder = next((text for text in joined if Path(text).expanduser().is_dir()), pieces[0].strip())
+        pieces = pieces[folder.count(",") + 1 :]
+        found += [folder] if folder else []
+    return list(dict.fromkeys(found))
+
+
 def print_json(value: Any) -> None:
     """One JSON document on standard output; infinity is the string ``inf``."""
     click.echo(json.dumps(value, indent=2, default=str, allow_nan=False))
@@ -32,6 +45,7 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[obje
     """A table as wide as its content; piped output is not wrapped at 80 columns."""
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     console = Console()
     if not console.is_terminal:
@@ -40,5 +54,6 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[obje
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
-        table.add_row(*("" if cell is None else str(cell) for cell in row))
+        # As Text, since a name such as cat[hr].png would be markup.
+        table.add_row(*(Text("" if cell is None else str(cell)) for cell in row))
     console.print(table)

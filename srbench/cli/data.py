@@ -60,6 +60,36 @@ def _state_cells(row: dict[str, Any]) -> list[str]:
     return [here, row["where"] or way, row["protocol"]]
 
 
+@command.command("look")
+@click.argument("folder", type=click.Path(exists=True, file_okay=False))
+@click.option("--recursive", is_flag=True, help="Take the images of subfolders as well.")
+@click.option("--lr-folder", type=click.Path(exists=True, file_okay=False), help="The folder of its LR images.")
+@json_option
+def look(folder: str, recursive: bool, lr_folder: str | None, as_json: bool) -> None:
+    """Show what srbench makes of FOLDER: its HR images, the LR images of each scale, what is left out.
+
+    No image is decoded. docs/layouts.md shows the layouts that are understood.
+    """
+    from dataclasses import asdict
+    from pathlib import Path
+
+    from srbench.datasets.local import find_dataset
+    from srbench.datasets.look import look as look_at
+
+    found = look_at(find_dataset(Path(folder), recursive=recursive, lr_folder=lr_folder))
+    if as_json:
+        print_json(asdict(found))
+        return
+    some = ", ".join(found.images[:5]) + (" …" if len(found.images) > 5 else "")
+    click.echo(f"{found.name}: {len(found.images)} HR images: {some}")
+    for scale, where in found.lr.items():
+        click.echo(f"  LR x{scale}  {where}")
+    if not found.lr:
+        click.echo("  LR     none; a protocol makes its own")
+    for line in found.remarks:
+        click.echo(f"  note   {line}")
+
+
 @command.command("get")
 @click.argument("names", metavar="NAME...", nargs=-1, required=True)
 @data_root_option

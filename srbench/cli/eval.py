@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from srbench.cli._common import data_root_option, device_option, json_option, split
+from srbench.cli._common import data_root_option, device_option, json_option, split, split_datasets
 
 
 @click.command()
@@ -96,7 +96,7 @@ def command(
         model=model,
         weights=Path(checkpoint) if checkpoint else None,
         channels=channels,
-        datasets=tuple(split(datasets)),
+        datasets=tuple(split_datasets(datasets)),
         scale=scale,
         protocols=tuple(split(protocol)),
         metrics=tuple(split(metrics)),
