@@ -40,7 +40,7 @@ MAY_IMPORT = {
     "imagefile": "errors files",
     "images": "errors imagefile resize threads",
     "stats": "errors",
-    "weights": "errors",
+    "weights": "errors models",
     "results": "errors files records",
     "speed_results": "errors files records results",
     "protocol": "errors images records",

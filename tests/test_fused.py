@@ -26,7 +26,21 @@ NETWORKS = [
     for scale in model.scales
     if not (model.interpolator or (model.pre_upsampled and scale != model.scales[0]))
 ]
-UNCHANGED = {"espcn", "esrgan", "esrgan_s", "rrdb", "rrdb_s", "vdsr"}
+UNCHANGED = {
+    "carn",
+    "carn_m",
+    "imdn",
+    "pan",
+    "rfdn",
+    "rlfn",
+    "rlfn_s",
+    "espcn",
+    "esrgan",
+    "esrgan_s",
+    "rrdb",
+    "rrdb_s",
+    "vdsr",
+}
 
 
 def shaken(model: Model, scale: int, **options: object) -> nn.Module:
@@ -55,6 +69,7 @@ def shaken(model: Model, scale: int, **options: object) -> nn.Module:
 
 def image(model: Model, scale: int, height: int, width: int) -> Tensor:
     multiple = model.multiple_at(scale)
+    height, width = max(height, model.minimum), max(width, model.minimum)
     size = (math.ceil(height / multiple) * multiple, math.ceil(width / multiple) * multiple)
     planes = 1 if model.channels == "y" else 3
     return torch.rand(2, planes, *size, generator=torch.Generator().manual_seed(0))

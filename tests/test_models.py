@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from srbench.errors import InputError, UnavailableError, UnknownNameError
 from srbench.images import imresize
 from srbench.models import MODELS, Model, create_model, get_model, list_models
+from srbench.models._shapes import Shapes
 from srbench.models._skip import BicubicUpsample
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -22,6 +23,7 @@ NETWORKS = [  # a pre-upsampled network is the same at every scale
     for model, scale in [case.values]
     if not (model.interpolator or (model.pre_upsampled and scale != model.scales[0]))
 ]
+BOUNDED = [case for case in NETWORKS if case.values[0].receptive_radius is not None]
 WITHOUT_SKIP = [case for case in NETWORKS if not case.values[0].has_skip]
 INTERPOLATORS = [case for case in CASES if case.values[0].interpolator]
 
@@ -37,6 +39,7 @@ def planes(model: Model) -> int:
 
 def image(model: Model, scale: int, height: int = 4, width: int = 7) -> Tensor:
     multiple = model.multiple_at(scale)
+    height, width = max(height, model.minimum), max(width, model.minimum)
     size = (math.ceil(height / multiple) * multiple, math.ceil(width / multiple) * multiple)
     return torch.rand(2, planes(model), *size, generator=torch.Generator().manual_seed(0))
 
@@ -59,7 +62,8 @@ def test_describes_itself(model: Model) -> None:
     assert 1970 < model.paper.year < 2100
     assert model.paper.url.startswith("https://")
     assert set(model.parameters) == set(model.scales)
-    assert model.receptive_radius >= 0
+    assert model.receptive_radius is None or model.receptive_radius >= 0
+    assert model.minimum >= 1
     assert list_models(model.name) == [model.name]
 
 
@@ -103,6 +107,36 @@ def test_state_dict_carries_everything(model: Model, scale: int) -> None:
         assert torch.equal(trained.eval()(x), empty.eval()(x))
 
 
+VARIANTS: dict[str, object] = {
+    "kernels": "9-1-5",
+    "bias": True,
+    "fold": False,
+    "m": 2,
+    "kernel": 11,
+    "tail": 12,
+    "shared": True,
+}
+VARIANTS |= {"tails": "x2x3x4", "upsampler": "upsampling", "tail_activation": "lrelu", "width": 24}
+
+
+@pytest.mark.parametrize(("model", "scale"), CASES)
+@pytest.mark.parametrize("varied", [False, True], ids=["small", "varied"])
+def test_is_found_from_the_shapes_of_its_weights(model: Model, scale: int, varied: bool) -> None:
+    """What ``infer`` reads off a state dict builds a network with exactly its keys and shapes; other models' say no or other."""
+    if model.interpolator:
+        return
+    options = small(model) | ({k: v for k, v in VARIANTS.items() if k in model.options} if varied else {})
+    with torch.device("meta"):
+        state = create_model(model.name, scale, **options).state_dict()
+    assert model.infer is not None
+    found = model.infer(Shapes({key: tuple(value.shape) for key, value in state.items()}))
+    assert found is not None
+    assert scale in found.scales
+    with torch.device("meta"):
+        again = create_model(model.name, scale, channels=found.channels, **found.options_at(scale)).state_dict()
+    assert {key: value.shape for key, value in again.items()} == {key: value.shape for key, value in state.items()}
+
+
 @pytest.mark.parametrize(("model", "scale"), NETWORKS)
 def test_works_on_the_other_channels(model: Model, scale: int) -> None:
     other = "rgb" if model.channels == "y" else "y"
@@ -113,7 +147,7 @@ def test_works_on_the_other_channels(model: Model, scale: int) -> None:
         build(model, scale, channels="bgr")
 
 
-@pytest.mark.parametrize(("model", "scale"), NETWORKS)
+@pytest.mark.parametrize(("model", "scale"), BOUNDED)
 def test_receptive_radius_is_an_upper_bound_and_a_close_one(model: Model, scale: int) -> None:
     """NaN in one column of the input marks every output column that reads it, whatever the weights."""
     network = build(model, scale).eval()
@@ -129,7 +163,18 @@ def test_receptive_radius_is_an_upper_bound_and_a_close_one(model: Model, scale:
     assert radius - 6 <= reach <= radius
 
 
-@pytest.mark.parametrize("model", [m for m in MODELS if not m.interpolator], ids=lambda m: m.name)
+@pytest.mark.parametrize(("model", "scale"), [case for case in NETWORKS if case not in BOUNDED])
+def test_without_a_radius_a_tile_is_another_image(model: Model, scale: int) -> None:
+    x = image(model, scale, 40, 40)
+    network = build(model, scale).eval()
+    with torch.no_grad():
+        difference = network(x)[..., :16, :16] - network(x[..., :32, :32])[..., :16, :16]
+    assert difference.abs().max() > 0
+
+
+@pytest.mark.parametrize(
+    "model", [m for m in MODELS if not m.interpolator and m.receptive_radius], ids=lambda m: m.name
+)
 def test_declared_radius_holds_for_the_default_options(model: Model) -> None:
     with torch.device("meta"):
         radii = [getattr(create_model(model.name, s), "receptive_radius", model.receptive_radius) for s in model.scales]

@@ -115,7 +115,7 @@ def test_what_is_no_state_dict(tmp_path: Path) -> None:
     torch.save({}, tmp_path / "empty.pth")
     (tmp_path / "net.onnx").write_bytes(b"x")
     messages = {"text.pth": "cut off", "list.pth": "no state dict", "other.pth": "no state dict"}
-    messages |= {"empty.pth": "no state dict", "net.onnx": "neither", "absent.pth": "no weights at"}
+    messages |= {"empty.pth": "no state dict", "net.onnx": "cut off", "absent.pth": "no weights at"}
     for name, message in messages.items():
         with pytest.raises(InputError, match=message) as caught:
             read_weights(tmp_path / name)

@@ -60,5 +60,5 @@ def _cells(one: Any) -> list[str]:
         f"{one.flops / 1e9:.2f} G",
         f"{one.activations / 1e6:.1f} M",
         f"{one.weight_bytes / 1e6:.2f} MB",
-        f"{side}×{side}",
+        "whole image" if side is None else f"{side}×{side}",
     ]

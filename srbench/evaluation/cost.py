@@ -38,7 +38,8 @@ class Cost:
             pixel, and only the layers that the paper counted. None for interpolators and for any other size.
         activations: numbers that convolutions put out, which memory traffic goes with.
         weight_bytes: of the checkpoint's file; without one, of the state dict in float32.
-        receptive_field: side, in pixels of the network's input, of what one output pixel can see at most.
+        receptive_field: side, in pixels of the network's input, of what one output pixel can see at most; None
+            where it sees the whole image.
     """
 
     name: str
@@ -52,7 +53,7 @@ class Cost:
     paper_mult_adds: int | None
     activations: int
     weight_bytes: int
-    receptive_field: int
+    receptive_field: int | None
 
 
 def input_size(scale: int, size: tuple[int, int] | None = None) -> tuple[int, int]:
@@ -157,7 +158,7 @@ def _count(
         paper_mult_adds=round(paper * OUTPUT[0] * OUTPUT[1] / made) if conventional else None,
         activations=activations,
         weight_bytes=sum(value.numel() * value.element_size() for value in network.state_dict().values()),
-        receptive_field=2 * radius + 1,
+        receptive_field=None if radius is None else 2 * radius + 1,
     )
 
 
@@ -197,5 +198,5 @@ def _interpolator(model: Model, scale: int, size: tuple[int, int]) -> Cost:
         paper_mult_adds=None,
         activations=0,
         weight_bytes=0,
-        receptive_field=2 * model.receptive_radius + 1,
+        receptive_field=None if model.receptive_radius is None else 2 * model.receptive_radius + 1,
     )

@@ -16,6 +16,7 @@ from torch import nn
 
 from srbench.errors import InputError, UnavailableError
 from srbench.facts import display_name
+from srbench.models._shapes import Found, Shapes
 from srbench.registry import Registry
 
 Channels = Literal["y", "rgb"]
@@ -50,14 +51,18 @@ class Model:
         parameters: exact number of trainable parameters per scale, of the default options.
         receptive_radius: pixels of its input, on each side, that can change one output pixel (a safe upper bound);
             tiles overlap by as much. It holds for the default options; a network whose options change it has an
-            attribute of this name, which takes precedence.
+            attribute of this name, which takes precedence. None where there is no bound, as of a network that pools over the
+            whole image.
         multiple_of: its input's height and width must be multiples of this; a mapping from scale where scales differ.
+        minimum: its input's height and width must be at least this.
         pre_upsampled: its input is already upscaled, by bicubic, to the output's size.
         has_skip: the published network already adds its output to the upscaled input.
         interpolator: it has no weights and works at any scale in ``scales``.
         multi_scale: one network serves every scale in ``scales``; its ``set_scale`` chooses.
         options: build options besides ``channels`` and ``skip``, with their defaults.
         counted: regular expression for the submodules that the paper's mult-adds count; empty for all.
+        infer: what the shapes of a state dict with this network's keys say of it, or None where they are another network's;
+            a model without it is not found from its weights. Models that share a network share this function.
     """
 
     name: str
@@ -66,14 +71,16 @@ class Model:
     channels: Channels
     scales: tuple[int, ...]
     parameters: Mapping[int, int]
-    receptive_radius: int
+    receptive_radius: int | None
     multiple_of: int | Mapping[int, int] = 1
+    minimum: int = 1
     pre_upsampled: bool = False
     has_skip: bool = False
     interpolator: bool = False
     multi_scale: bool = False
     options: Mapping[str, Any] = field(default_factory=dict)
     counted: str = ""
+    infer: Callable[[Shapes], Found | None] | None = None
     display: str = ""
 
     def __post_init__(self) -> None:
@@ -94,12 +101,15 @@ def register_size(
     parameters: Mapping[int, int],
     *,
     paper: Paper,
-    receptive_radius: int,
+    receptive_radius: int | None,
     options: Mapping[str, Any],
+    infer: Callable[[Shapes], Found | None],
     multiple_of: int | Mapping[int, int] = 1,
+    minimum: int = 1,
     multi_scale: bool = False,
+    channels: Channels = "rgb",
 ) -> Model:
-    """Register one size of an RGB network of which there are several, and return it.
+    """Register one size of a network of which there are several, and return it.
 
     Args:
         name: of this size.
@@ -108,21 +118,26 @@ def register_size(
         paper: the one of all sizes.
         receptive_radius: of this size.
         options: what makes this size, such as ``{"features": 64, "blocks": 16}``; they can be changed like any option.
+        infer: as in :class:`Model`.
         multiple_of: as in :class:`Model`.
+        minimum: as in :class:`Model`.
         multi_scale: as in :class:`Model`.
+        channels: as in :class:`Model`.
     """
     return MODELS.register(
         Model(
             name=name,
             build=partial(network, **options),
             paper=paper,
-            channels="rgb",
+            channels=channels,
             scales=tuple(parameters),
             parameters=parameters,
             receptive_radius=receptive_radius,
             multiple_of=multiple_of,
+            minimum=minimum,
             multi_scale=multi_scale,
             options=options,
+            infer=infer,
         )
     )
 

@@ -8,6 +8,7 @@ from torch.nn import functional as F
 
 from srbench.models import MODELS, Model, Paper
 from srbench.models._layers import colours, conv3x3
+from srbench.models._shapes import Found, Shapes
 from srbench.models._skip import BicubicUpsample, start_near_zero
 
 _FEATURES = 128
@@ -72,6 +73,14 @@ class BTSRN(nn.Module):
         return self.tail(F.relu(features)) + self.bicubic(x)
 
 
+def _infer(shapes: Shapes) -> Found | None:
+    channels = shapes.channels("head.weight")
+    steps = [shapes.side(f"upsample.{number}.deconv.weight", 3) for number in range(shapes.count("upsample"))]
+    scale = {(2,): 2, (3,): 3, (2, 2): 4}.get(tuple(steps))
+    width = shapes.side("lr_blocks.0.project.weight")
+    return Found((scale,), channels, {"width": width}) if channels and scale and width else None
+
+
 MODELS.register(
     Model(
         name="btsrn",
@@ -86,6 +95,7 @@ MODELS.register(
         parameters={2: 483_907, 3: 565_827, 4: 549_571},
         receptive_radius=10,
         has_skip=True,
+        infer=_infer,
         options={"width": _WIDTH},
         counted=r"[lh]r_blocks\.",  # the printed 165.2 G at ×4 are those of the ten blocks
     )

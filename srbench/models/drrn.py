@@ -7,6 +7,7 @@ from torch.nn import functional as F
 
 from srbench.models import MODELS, Model, Paper
 from srbench.models._layers import colours
+from srbench.models._shapes import Found, Shapes
 from srbench.models._skip import start_near_zero
 
 _UNITS = 25
@@ -50,6 +51,11 @@ def _build(scale: int, channels: str = "y") -> DRRN:  # noqa: ARG001
     return DRRN(channels)
 
 
+def _infer(shapes: Shapes) -> Found | None:
+    channels = shapes.channels("first.weight")
+    return Found((2, 3, 4), channels) if channels and shapes.count("norms_a") == _UNITS else None
+
+
 MODELS.register(
     Model(
         name="drrn",
@@ -63,5 +69,6 @@ MODELS.register(
         receptive_radius=2 * _UNITS + 2,
         pre_upsampled=True,
         has_skip=True,
+        infer=_infer,
     )
 )

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from srbench.models import Paper, register_size
 from srbench.models._layers import MeanShifted, ResidualBlock, colours, conv3x3, subpixel_tail
+from srbench.models._shapes import Found, Shapes, shuffle_scale
 
 _RANGE = 255.0  # the network works on 0–255 with the mean taken off
 
@@ -43,6 +44,18 @@ class EDSR(MeanShifted):
         return x + self.mean if self.add_mean else x
 
 
+def _infer(shapes: Shapes) -> Found | None:
+    channels, features = shapes.channels("conv_first.weight"), shapes.side("conv_first.weight")
+    if channels is None or "conv_after_body.weight" not in shapes or "body.0.conv1.weight" not in shapes:
+        return None
+    scale = shuffle_scale(shapes.side("upsample.0.weight"), features) ** (2 if "upsample.2.weight" in shapes else 1)
+    blocks = shapes.count("body")
+    published = {(64, 16): 1.0, (256, 32): 0.1}.get((features, blocks))
+    res_scale = published or (0.1 if features >= 256 else 1.0)
+    notes = () if published else (f"the residual scaling is not in the file; {res_scale} is supposed",)
+    return Found((scale,), channels, {"features": features, "blocks": blocks, "res_scale": res_scale}, notes)
+
+
 _PAPER = Paper(
     "Enhanced Deep Residual Networks for Single Image Super-Resolution", 2017, "https://arxiv.org/abs/1707.02921"
 )
@@ -53,6 +66,7 @@ register_size(
     EDSR,
     {2: 1_369_859, 3: 1_554_499, 4: 1_517_571},
     paper=_PAPER,
+    infer=_infer,
     receptive_radius=37,
     options={"features": 64, "blocks": 16, "res_scale": 1.0},
 )
@@ -61,6 +75,7 @@ register_size(
     EDSR,
     {2: 40_729_603, 3: 43_680_003, 4: 43_089_923},
     paper=_PAPER,
+    infer=_infer,
     receptive_radius=69,
     options={"features": 256, "blocks": 32, "res_scale": 0.1},
 )

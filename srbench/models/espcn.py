@@ -8,6 +8,7 @@ from torch.nn import functional as F
 
 from srbench.models import MODELS, Model, Paper
 from srbench.models._layers import colours
+from srbench.models._shapes import Found, Shapes, shuffle_scale
 
 
 class ESPCN(nn.Module):
@@ -42,6 +43,12 @@ class ESPCN(nn.Module):
         return F.pixel_shuffle(features, self.scale)
 
 
+def _infer(shapes: Shapes) -> Found | None:
+    channels = shapes.channels("conv1.weight")
+    scale = shuffle_scale(shapes.side("conv3.weight"), shapes.side("conv1.weight", 1))
+    return Found((scale,), channels) if channels and scale > 1 else None
+
+
 MODELS.register(
     Model(
         name="espcn",
@@ -56,5 +63,6 @@ MODELS.register(
         scales=(2, 3, 4),
         parameters={2: 21_284, 3: 22_729, 4: 24_752},
         receptive_radius=4,
+        infer=_infer,
     )
 )

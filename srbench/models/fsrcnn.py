@@ -2,26 +2,37 @@
 
 from __future__ import annotations
 
+import math
+
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from srbench.models import MODELS, Model, Paper
+from srbench.models import Paper, register_size
 from srbench.models._layers import colours
+from srbench.models._shapes import Found, Shapes
 
-_PAD = 2  # LR pixels that a kernel of 9 reaches at stride 2, the widest
+KERNEL = 9
+
+
+def _reach(kernel: int, scale: int) -> int:
+    """LR pixels that the transposed convolution reaches on each side; at least 2, which 9 reaches at stride 2."""
+    return max(2, math.ceil(kernel // 2 / scale))
 
 
 class ReplicatedTransposedConvolution(nn.ConvTranspose2d):
-    """A 9×9 transposed convolution to exactly ``scale`` times the size; its input's edges are replicated.
+    """A transposed convolution to exactly ``scale`` times the size; its input's edges are replicated.
 
     PyTorch's own pads with zeros, which darkens the border. Weights and keys are those of ``nn.ConvTranspose2d``.
     """
 
-    def __init__(self, inputs: int, outputs: int, scale: int) -> None:
-        super().__init__(inputs, outputs, 9, stride=scale, padding=4 + _PAD * scale, output_padding=scale - 1)
+    def __init__(self, inputs: int, outputs: int, scale: int, kernel: int = KERNEL) -> None:
+        reach = _reach(kernel, scale)
+        padding = kernel // 2 + reach * scale
+        super().__init__(inputs, outputs, kernel, stride=scale, padding=padding, output_padding=scale - 1)
+        self.reach = reach
 
     def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
-        return super().forward(F.pad(x, (_PAD,) * 4, mode="replicate"), output_size)
+        return super().forward(F.pad(x, (self.reach,) * 4, mode="replicate"), output_size)
 
 
 class FSRCNN(nn.Module):
@@ -35,22 +46,26 @@ class FSRCNN(nn.Module):
         d: channels of the extracted features.
         s: channels after shrinking.
         m: number of mapping layers.
+        kernel: side of the transposed convolution's, odd; weights whose output lies one pixel off need 11.
         channels: ``y`` or ``rgb``.
     """
 
-    def __init__(self, scale: int, d: int = 56, s: int = 12, m: int = 4, channels: str = "y") -> None:
+    def __init__(
+        self, scale: int, d: int = 56, s: int = 12, m: int = 4, kernel: int = KERNEL, channels: str = "y"
+    ) -> None:
         super().__init__()
         planes = colours(channels)
+        self.receptive_radius = 2 + m + _reach(kernel, scale)
         widths = [(planes, d, 5), (d, s, 1), *[(s, s, 3)] * m, (s, d, 1)]
         layers: list[nn.Module] = []
-        for inputs, outputs, kernel in widths:
-            conv = nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, padding_mode="replicate")
+        for inputs, outputs, side in widths:
+            conv = nn.Conv2d(inputs, outputs, side, padding=side // 2, padding_mode="replicate")
             nn.init.kaiming_normal_(conv.weight, a=0.25)
             if conv.bias is not None:
                 nn.init.zeros_(conv.bias)
             layers += [conv, nn.PReLU(outputs)]
         self.body = nn.Sequential(*layers)
-        self.deconv = ReplicatedTransposedConvolution(d, planes, scale)
+        self.deconv = ReplicatedTransposedConvolution(d, planes, scale, kernel)
         nn.init.normal_(self.deconv.weight, std=0.001)
         if self.deconv.bias is not None:
             nn.init.zeros_(self.deconv.bias)
@@ -59,19 +74,27 @@ class FSRCNN(nn.Module):
         return self.deconv(self.body(x))
 
 
-def _build(scale: int, channels: str = "y") -> FSRCNN:
-    return FSRCNN(scale, 56, 12, 4, channels)
-
-
-def _build_small(scale: int, channels: str = "y") -> FSRCNN:
-    return FSRCNN(scale, 32, 5, 1, channels)
+def _infer(shapes: Shapes) -> Found | None:
+    channels, mappings = shapes.channels("body.0.weight"), shapes.count("body") // 2 - 3
+    kernel = shapes.side("deconv.weight", 3)
+    if channels is None or mappings < 1 or not kernel % 2:
+        return None
+    d, s = shapes.side("body.0.weight"), shapes.side("body.2.weight")
+    return Found((2, 3, 4), channels, {"d": d, "s": s, "m": mappings, "kernel": kernel})
 
 
 _PAPER = Paper(
     "Accelerating the Super-Resolution Convolutional Neural Network", 2016, "https://arxiv.org/abs/1608.00367"
 )
 # 12,464 weights, 173 biases and 172 slopes; 3,937, 75 and 74 of the small one.
-MODELS.register(Model("fsrcnn", _build, _PAPER, "y", (2, 3, 4), dict.fromkeys((2, 3, 4), 12_809), receptive_radius=8))
-MODELS.register(
-    Model("fsrcnn_s", _build_small, _PAPER, "y", (2, 3, 4), dict.fromkeys((2, 3, 4), 4_086), receptive_radius=5)
-)
+for _name, _parameters, _d, _s, _m in (("fsrcnn", 12_809, 56, 12, 4), ("fsrcnn_s", 4_086, 32, 5, 1)):
+    register_size(
+        _name,
+        FSRCNN,
+        dict.fromkeys((2, 3, 4), _parameters),
+        paper=_PAPER,
+        infer=_infer,
+        receptive_radius=4 + _m,
+        channels="y",
+        options={"d": _d, "s": _s, "m": _m, "kernel": KERNEL},
+    )

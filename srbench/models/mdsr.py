@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from srbench.errors import UnavailableError
 from srbench.models import Paper, register_size
 from srbench.models._layers import MeanShifted, ResidualBlock, colours, conv3x3, subpixel_tail
+from srbench.models._shapes import Found, Shapes
 
 _SCALES = (2, 3, 4)
 _RANGE = 255.0  # as EDSR
@@ -51,6 +52,13 @@ class MDSR(MeanShifted):
         return x + self.mean if self.add_mean else x
 
 
+def _infer(shapes: Shapes) -> Found | None:
+    channels = shapes.channels("conv_first.weight")
+    if channels is None or "pre_process.x2.0.conv1.weight" not in shapes:
+        return None
+    return Found(_SCALES, channels, {"features": shapes.side("conv_first.weight"), "blocks": shapes.count("body")})
+
+
 _PAPER = Paper(
     "Enhanced Deep Residual Networks for Single Image Super-Resolution", 2017, "https://arxiv.org/abs/1707.02921"
 )
@@ -62,6 +70,7 @@ for _name, _parameters, _blocks in (("mdsr", 7_953_987, 80), ("mdsr_baseline", 3
         MDSR,
         dict.fromkeys(_SCALES, _parameters),
         paper=_PAPER,
+        infer=_infer,
         receptive_radius=2 * _blocks + 13,
         multi_scale=True,
         options={"features": 64, "blocks": _blocks},

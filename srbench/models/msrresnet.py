@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from srbench.models import MODELS, Model, Paper
 from srbench.models._layers import ResidualBlock, colours, conv3x3, scaled_kaiming
+from srbench.models._shapes import Found, Shapes, shuffle_scale
 
 
 class MSRResNet(nn.Module):
@@ -50,6 +51,15 @@ def _lrelu(x: Tensor) -> Tensor:
     return F.leaky_relu(x, 0.1)
 
 
+def _infer(shapes: Shapes) -> Found | None:
+    channels, features = shapes.channels("conv_first.weight"), shapes.side("conv_first.weight")
+    step = shuffle_scale(shapes.side("upconv1.weight"), features)
+    if channels is None or step < 2 or "body.0.conv1.weight" not in shapes:
+        return None
+    scale = 4 if "upconv2.weight" in shapes else step
+    return Found((scale,), channels, {"features": features, "blocks": shapes.count("body")})
+
+
 MODELS.register(
     Model(
         name="msrresnet",
@@ -65,5 +75,6 @@ MODELS.register(
         receptive_radius=37,
         has_skip=True,
         options={"features": 64, "blocks": 16},
+        infer=_infer,
     )
 )

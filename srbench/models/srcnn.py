@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from srbench.errors import InputError
 from srbench.models import MODELS, Model, Paper
 from srbench.models._layers import colours
+from srbench.models._shapes import Found, Shapes
 
 KERNELS = "9-5-5"
 
@@ -55,6 +56,14 @@ def _build(scale: int, kernels: str | Sequence[int] = KERNELS, channels: str = "
     return SRCNN(kernels, channels)
 
 
+def _infer(shapes: Shapes) -> Found | None:
+    sides = [shapes.side(f"conv{number}.weight", 3) for number in (1, 2, 3)]
+    channels = shapes.channels("conv1.weight")
+    if channels is None or 0 in sides or shapes.side("conv3.weight") != shapes.side("conv1.weight", 1):
+        return None
+    return Found((2, 3, 4), channels, {"kernels": "-".join(map(str, sides))})
+
+
 MODELS.register(
     Model(
         name="srcnn",
@@ -68,5 +77,6 @@ MODELS.register(
         receptive_radius=8,
         pre_upsampled=True,
         options={"kernels": KERNELS},
+        infer=_infer,
     )
 )

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from srbench.errors import InputError
 from srbench.models import Paper, register_size
 from srbench.models._layers import colours, conv3x3
+from srbench.models._shapes import Found, Shapes, shuffle_scale
 
 _OPTIONS: dict[str, Any] = {"upsampler": "pixelshuffle", "tail_activation": "prelu"}
 
@@ -81,6 +82,24 @@ def _upsampling(scale: int, features: int, upsampler: str, activation: str) -> l
     return layers
 
 
+def _infer(shapes: Shapes) -> Found | None:
+    channels, features = shapes.channels("head.0.weight"), shapes.side("head.0.weight")
+    convs = [key for key in shapes if key.startswith("upsample.") and len(shapes[key]) == 4]
+    if channels is None or "after_body.0.weight" not in shapes or not convs:
+        return None
+    slopes = [key for key in shapes if key.startswith("upsample.") and key.endswith("weight") and len(shapes[key]) == 1]
+    step = shuffle_scale(shapes.side(convs[0]), features)
+    options = {
+        "upsampler": "pixelshuffle" if step > 1 else "upsampling",
+        "tail_activation": "prelu" if slopes else "lrelu",
+        "features": features,
+        "blocks": shapes.count("body"),
+    }
+    if step > 1:
+        return Found((step ** len(convs),), channels, options)
+    return Found((4,) if len(convs) == 2 else (2, 3), channels, options)
+
+
 _PAPER = Paper(
     "Photo-Realistic Single Image Super-Resolution Using a Generative Adversarial Network",
     2017,
@@ -94,6 +113,7 @@ for _name in ("srgan", "srresnet"):
         SRResNet,
         {2: 1_402_883, 3: 1_587_523, 4: 1_550_659},
         paper=_PAPER,
+        infer=_infer,
         receptive_radius=40,
         options={**_OPTIONS, "features": 64, "blocks": 16},
     )
@@ -103,6 +123,7 @@ for _name in ("srgan_s", "srresnet_s"):
         SRResNet,
         {2: 155_235, 3: 201_475, 4: 192_259},
         paper=_PAPER,
+        infer=_infer,
         receptive_radius=18,
         options={**_OPTIONS, "features": 32, "blocks": 5},
     )

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from srbench.models import MODELS, Model, Paper
 from srbench.models._layers import colours
+from srbench.models._shapes import Found, Shapes
 from srbench.models._skip import start_near_zero
 
 _LAYERS = 20
@@ -15,20 +16,22 @@ _FEATURES = 64
 
 
 class VDSR(nn.Module):
-    """Pre-upsampled image plus the output of 20 convolutions without bias (the published weights have none).
+    """Pre-upsampled image plus the output of 20 convolutions, without bias unless ``bias`` (the authors' weights have it).
 
     Convolutions start as He's for ReLU, as in the paper, except the last, which starts near zero so that the network
     starts as the identity.
     """
 
-    def __init__(self, channels: str = "y") -> None:
+    def __init__(self, bias: bool = False, channels: str = "y") -> None:
         super().__init__()
         planes = colours(channels)
         widths = [planes, *[_FEATURES] * (_LAYERS - 1), planes]
         layers: list[nn.Module] = []
         for inputs, outputs in pairwise(widths):
-            conv = nn.Conv2d(inputs, outputs, 3, padding=1, bias=False)
+            conv = nn.Conv2d(inputs, outputs, 3, padding=1, bias=bias)
             nn.init.kaiming_normal_(conv.weight)
+            if conv.bias is not None:
+                nn.init.zeros_(conv.bias)
             layers += [conv, nn.ReLU(inplace=True)]
         self.body = nn.Sequential(*layers[:-1])
         start_near_zero(self)
@@ -37,8 +40,15 @@ class VDSR(nn.Module):
         return x + self.body(x)
 
 
-def _build(scale: int, channels: str = "y") -> VDSR:  # noqa: ARG001
-    return VDSR(channels)
+def _build(scale: int, bias: bool = False, channels: str = "y") -> VDSR:  # noqa: ARG001
+    return VDSR(bias, channels)
+
+
+def _infer(shapes: Shapes) -> Found | None:
+    channels = shapes.channels("body.0.weight")
+    if channels is None or shapes.count("body") != 2 * _LAYERS - 1:
+        return None
+    return Found((2, 3, 4), channels, {"bias": "body.0.bias" in shapes})
 
 
 MODELS.register(
@@ -56,5 +66,7 @@ MODELS.register(
         receptive_radius=_LAYERS,
         pre_upsampled=True,
         has_skip=True,
+        options={"bias": False},
+        infer=_infer,
     )
 )

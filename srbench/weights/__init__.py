@@ -1,0 +1,95 @@
+"""Weights of any origin: read without running what is in the file, unwrapped, and recognised by their keys and shapes."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from torch import Tensor
+
+from srbench.errors import InputError
+from srbench.weights.fit import fit
+
+__all__ = ["WeightsFile", "fit", "open_weights", "read_weights"]
+
+
+@dataclass(frozen=True)
+class WeightsFile:
+    """What a file of weights holds.
+
+    Attributes:
+        path: the file. sha256: of its bytes.
+        kind: ``torch``, ``safetensors``, ``npz``, ``mat`` or ``onnx``, as its content says.
+        key: where in the file the state dict stands, dotted; empty where the file is one.
+        state: key → tensor on the CPU, floats as float32, without the prefixes that wrappers put before each key; empty of an
+            ONNX file, which is a program.
+        prefix: what was taken off each key. tried: every state dict that the file holds, with its number of tensors.
+        top_level: the uppermost names. notes: what a reader of numbers should know, such as that averaged weights were taken.
+    """
+
+    path: Path
+    sha256: str
+    kind: str
+    key: str
+    state: dict[str, Tensor]
+    prefix: str = ""
+    tried: tuple[str, ...] = ()
+    top_level: tuple[str, ...] = ()
+    notes: tuple[str, ...] = field(default=())
+
+
+def open_weights(path: Path | str, key: str = "") -> WeightsFile:
+    """Read a file of weights and choose the state dict that is meant.
+
+    Args:
+        path: ``.pth``, ``.pt``, ``.ckpt``, ``.bin``, ``.tar``, ``.safetensors``, ``.npz``, ``.mat`` or ``.onnx``; its content
+            says what it is.
+        key: which state dict of the file, where several are as likely; dotted, or the end of that.
+
+    Returns:
+        its content. Averaged weights (``params_ema``) are taken before others, a generator before a discriminator.
+
+    Raises:
+        InputError: no such file, damaged or hostile, without weights, or several networks and no ``key``.
+    """
+    from srbench.weights.read import read
+    from srbench.weights.unwrap import choose, top_level
+
+    path = Path(path)
+    content = read(path)
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if content.kind == "onnx":
+        if key:
+            raise InputError(f"{path} is an ONNX file: it holds one network, and --key {key} chooses nothing")
+        return WeightsFile(path, digest, "onnx", "", {})
+    chosen, found = choose(path, content.tree, key)
+    others = [str(candidate) for candidate in found if candidate is not chosen]
+    notes = list(content.notes)
+    if others:
+        notes.insert(0, f"{chosen} was taken; the file also holds {', '.join(others)}")
+    return WeightsFile(
+        path,
+        digest,
+        content.kind,
+        chosen.key,
+        {name: as_float32(value) for name, value in chosen.state.items()},
+        chosen.prefix,
+        tuple(map(str, found)),
+        top_level(content.tree),
+        tuple(notes),
+    )
+
+
+def read_weights(path: Path | str, key: str = "") -> dict[str, Tensor]:
+    """Key → tensor of a file of weights of any kind but ONNX, floats as float32; arguments and errors of ``open_weights``."""
+    file = open_weights(path, key)
+    if file.kind == "onnx":
+        raise InputError(f"{file.path} is an ONNX file, a program and not weights")
+    return file.state
+
+
+def as_float32(tensor: Tensor) -> Tensor:
+    """Floats of any width as float32; other types as they are."""
+    return tensor.detach().float() if tensor.is_floating_point() else tensor.detach()
