@@ -47,7 +47,7 @@ def test_parameters_function_and_gradients_are_the_networks(model: Model) -> Non
     assert dict(form.named_parameters()).keys() == dict(network.named_parameters()).keys()
     assert all(a is b for a, b in zip(form.parameters(), network.parameters(), strict=True))
     assert form.state_dict().keys() == network.state_dict().keys()
-    x = torch.rand(2, 1 if model.channels == "y" else 3, 9, 11)
+    x = torch.rand(2, 1 if model.channels == "y" else 3, max(9, model.minimum), max(11, model.minimum))
     gradients: list[list[Tensor]] = []
     outputs: list[Tensor] = []
     for each in (network, form):

@@ -46,7 +46,7 @@ class Block(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         kept, rest = [], x
         for conv in (self.conv1, self.conv2, self.conv3):
-            part, rest = _lrelu(conv(rest)).split((self.kept, self.rest), dim=1)
+            part, rest = torch.split(_lrelu(conv(rest)), [self.kept, self.rest], dim=1)
             kept.append(part)
         return x + self.fuse(self.attention(torch.cat([*kept, self.conv4(rest)], dim=1)))
 

@@ -19,13 +19,16 @@ class WeightsFile:
     """What a file of weights holds.
 
     Attributes:
-        path: the file. sha256: of its bytes.
+        path: the file.
+        sha256: of its bytes.
         kind: ``torch``, ``safetensors``, ``npz``, ``mat`` or ``onnx``, as its content says.
         key: where in the file the state dict stands, dotted; empty where the file is one.
         state: key → tensor on the CPU, floats as float32, without the prefixes that wrappers put before each key; empty of an
             ONNX file, which is a program.
-        prefix: what was taken off each key. tried: every state dict that the file holds, with its number of tensors.
-        top_level: the uppermost names. notes: what a reader of numbers should know, such as that averaged weights were taken.
+        prefix: what was taken off each key.
+        tried: every state dict that the file holds, with its number of tensors.
+        top_level: the uppermost names.
+        notes: what a reader of numbers should know, such as that averaged weights were taken.
     """
 
     path: Path

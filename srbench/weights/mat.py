@@ -64,12 +64,13 @@ def _check_expansion(path: Path, size: int) -> None:
 def _flatten(path: Path, name: str, value: Any, found: dict[str, Tensor], depth: int) -> None:
     from srbench.weights.read import to_tensor
 
-    if not isinstance(value, np.ndarray | np.void) or not depth:
+    if isinstance(value, np.void):
+        value = np.array([value])
+    if not isinstance(value, np.ndarray) or not depth:
         raise InputError(f"{path}: {name} is neither an array nor a cell nor a structure of them")
     if value.dtype.names:
-        fields = value.reshape(-1) if isinstance(value, np.ndarray) else np.array([value])
-        for number, item in enumerate(fields):
-            stem = name if len(fields) == 1 else f"{name}.{number}"
+        for number, item in enumerate(value.reshape(-1)):
+            stem = name if value.size == 1 else f"{name}.{number}"
             for field in value.dtype.names:
                 _flatten(path, f"{stem}.{field}", item[field], found, depth - 1)
     elif value.dtype == object:

@@ -73,14 +73,14 @@ def read(path: Path) -> Content:
 
 def _kind(path: Path, head: bytes, size: int) -> str:
     """The kind of a file by its first bytes; by its suffix where these say nothing, for the sake of the message."""
-    if head.startswith(b"PK"):
+    if len(head) > 9 and head[8:9] == b"{" and int.from_bytes(head[:8], "little") <= size - 8:
+        return "safetensors"  # first: its length may begin with any other kind's bytes
+    if head.startswith(b"PK\x03\x04"):
         return "zip"
     if head.startswith(b"MATLAB "):
         return "mat"
     if head.startswith(b"\x80"):
         return "torch"
-    if len(head) > 9 and head[8:9] == b"{" and int.from_bytes(head[:8], "little") <= size - 8:
-        return "safetensors"
     if _is_onnx(head):
         return "onnx"
     _refuse_others(path, head)
@@ -236,9 +236,9 @@ def _load(path: Path, stand_ins: list[str]) -> object:
         argparse.Namespace,
     ]
     allowed = [*scalars, *((StandIn, name) for name in stand_ins)]
-    with warnings.catch_warnings(), torch.serialization.safe_globals(allowed):
+    with warnings.catch_warnings(), torch.serialization.safe_globals(allowed), path.open("rb") as file:
         warnings.simplefilter("ignore")  # an odd pickle protocol, said better by the errors
-        return torch.load(path, map_location="cpu", weights_only=True)
+        return torch.load(file, map_location="cpu", weights_only=True)  # of a name it would judge by the suffix
 
 
 def _unsupported(message: str) -> str:

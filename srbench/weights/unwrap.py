@@ -66,8 +66,10 @@ class Candidate:
     """A state dict in a file.
 
     Attributes:
-        key: where it stands, dotted; empty for the whole file. state: names as the network's, without prefixes.
-        prefix: what was taken off each name. rank: 0 is meant before 1; 9 is no network that makes images.
+        key: where it stands, dotted; empty for the whole file.
+        state: names as the network's, without prefixes.
+        prefix: what was taken off each name.
+        rank: 0 is meant before 1; 9 is no network that makes images.
     """
 
     key: str
@@ -84,8 +86,10 @@ def candidates(tree: object) -> list[Candidate]:
     found: list[Candidate] = []
     for key, tensors in _mappings(tree):
         found += _split(key, tensors)
-    if len(found) > 1:  # a tensor beside the state dicts makes no network of the whole file
-        found = [replace(c, rank=8) if not c.key else c for c in found]
+    most = max(
+        (len(c.state) for c in found), default=0
+    )  # a tensor beside a state dict makes no network of the whole file
+    found = [replace(c, rank=8) if not c.key and len(c.state) < most else c for c in found]
     return sorted(found, key=lambda c: c.rank)
 
 
@@ -93,7 +97,9 @@ def choose(path: Path, tree: object, key: str = "") -> tuple[Candidate, list[Can
     """The state dict that is meant, and all that there are.
 
     Args:
-        path: for messages. tree: what was read. key: the caller's choice, a dotted name or the end of one.
+        path: for messages.
+        tree: what was read.
+        key: the caller's choice, a dotted name or the end of one.
 
     Raises:
         InputError: there is none, several are as likely, or none is called ``key``; with what the file holds.
