@@ -108,6 +108,7 @@ def register_size(
     minimum: int = 1,
     multi_scale: bool = False,
     channels: Channels = "rgb",
+    display: str = "",
 ) -> Model:
     """Register one size of a network of which there are several, and return it.
 
@@ -123,6 +124,7 @@ def register_size(
         minimum: as in :class:`Model`.
         multi_scale: as in :class:`Model`.
         channels: as in :class:`Model`.
+        display: as in :class:`Model`.
     """
     return MODELS.register(
         Model(
@@ -138,6 +140,7 @@ def register_size(
             multi_scale=multi_scale,
             options=options,
             infer=infer,
+            display=display,
         )
     )
 

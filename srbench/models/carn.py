@@ -144,5 +144,6 @@ for _name, _parameters, _groups in (("carn", 1_591_939, 1), ("carn_m", 414_787, 
         infer=_infer,
         receptive_radius=21,
         multi_scale=True,
+        display={"carn_m": "CARN-M"}.get(_name, ""),
         options={"features": 64, "groups": _groups, "shared": _groups > 1, "tails": _EVERY},
     )

@@ -96,5 +96,6 @@ for _name, _parameters, _features in (
         infer=_infer,
         receptive_radius=None,
         minimum=MINIMUM,
+        display={"rlfn_s": "RLFN-S"}.get(_name, ""),
         options={"features": _features, "blocks": 6, "width": 0, "attention": 16},
     )
