@@ -17,11 +17,21 @@ from srbench.datasets.local import find_datasets
 from srbench.errors import InputError, SrbenchError, UnknownNameError
 from srbench.images import write_image
 from srbench.stats import paired_test
-from srbench.training.after.ablate import AblationCell, AblationOutcome, ablate, cells, folder_of, outcomes, read_plan
+from srbench.training.after.ablate import (
+    AblationCell,
+    AblationOutcome,
+    ablate,
+    cells,
+    folder_of,
+    identity,
+    outcomes,
+    read_plan,
+)
 from srbench.training.after.table import as_json, make_table, markdown, write_table
 from srbench.training.loop.options import InterruptedRunError, RunOptions
 from srbench.training.loop.validation import split
 from srbench.training.recipe.schema import Recipe
+from srbench.training.recipe.tables import Adversarial
 from srbench.zoo import Card
 from tests.training_images import make_card, write_card
 
@@ -60,6 +70,30 @@ def test_a_changed_recipe_is_another_cell_and_an_added_value_keeps_the_rest(srbe
     assert base < tags('model = "fsrcnn"\n[grid]\nlr = [1e-3, 2e-3, 4e-3]\n')
     assert not base & tags('model = "fsrcnn"\nbudget = "3m"\n[grid]\nlr = [1e-3, 2e-3]\n')
     assert not base & tags('model = "fsrcnn"\n[set]\nema = 0.9\n[grid]\nlr = [1e-3, 2e-3]\n')
+
+
+class LaterTable(Adversarial):
+    """``[adversarial]`` with a key that is to come."""
+
+    spectral: bool = False
+
+
+class LaterRecipe(Recipe):
+    """A recipe with a key that is to come."""
+
+    adversarial: LaterTable | None = None
+    patience: int = 3
+
+
+def test_a_key_that_comes_later_leaves_the_names_of_cells_as_they_are() -> None:
+    values = {"loss": {"l1": 1.0, "adversarial": 1e-3}, "adversarial": {"kind": "relativistic"}, "keep": "last"}
+    before, after = (kind.model_validate(values) for kind in (Recipe, LaterRecipe))
+    assert identity(before) == identity(after)
+    assert identity(before)["adversarial"]["n_critic"] == 1  # keys of the beginning count at their defaults too
+    other = {**values, "patience": 4}
+    assert identity(LaterRecipe.model_validate(other)) == {**identity(before), "patience": 4}
+    other = {**values, "adversarial": {"kind": "relativistic", "spectral": True}}
+    assert identity(LaterRecipe.model_validate(other))["adversarial"]["spectral"] is True
 
 
 def test_variants_change_one_thing_each_and_keep_their_names(srbench_home: Path) -> None:

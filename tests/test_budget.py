@@ -27,7 +27,7 @@ def spent(folder: Path) -> float:
     """Seconds of the run in ``folder`` as its state holds them; a card's are rounded, which for so short a run may give 0."""
     state = load_state(folder)
     assert state is not None
-    return float(state.facts["progress"]["seconds"])
+    return state.facts.progress.seconds
 
 
 def test_a_budget_fixes_the_steps_once(

@@ -21,7 +21,7 @@ from srbench.training.loop.options import RunOptions
 from srbench.training.loop.step import Generator
 from srbench.training.loop.trainer import train
 from srbench.training.losses.adversarial import Noise, gradient_penalty, make_targets
-from srbench.training.losses.collapse import CollapseWatch, crop_health
+from srbench.training.losses.collapse import CollapseFacts, CollapseWatch, crop_health
 from srbench.training.recipe.load import load_recipe
 from srbench.training.recipe.schema import Recipe
 from srbench.training.recipe.tables import Adversarial
@@ -188,16 +188,16 @@ def test_collapse_is_named_once_and_survives_a_pause() -> None:
     assert watch.look(1, fine) == ""
     won = {**fine, "d_real": 0.9999, "d_fake": 0.0001}
     assert [bool(watch.look(step, won)) for step in range(2, 6)] == [False] * 4
-    watch = CollapseWatch(Adversarial(), json.loads(json.dumps(watch.facts())))
+    watch = CollapseWatch(Adversarial(), CollapseFacts.model_validate_json(watch.facts.model_dump_json()))
     assert watch.look(6, won).startswith("the discriminator has won: it tells HR (1.000) from SR (0.000)")
     assert watch.look(7, won)
-    assert [step for step, _ in watch.events] == [6]
+    assert [step for step, _ in watch.facts.events] == [6]
     assert "one colour" in watch.look(8, {**fine, "contrast": 0.001})
     assert "no gradient" in watch.look(9, {**fine, "g_grad": 0.0})
     dark = [watch.look(9, {**fine, "lr_psnr": 25.0}) for _ in range(5)]
     assert dark[:3] == ["", "", ""]
     assert "fell from 40.0 to 28.0 dB" in dark[3]
-    assert len(watch.events) == 4
+    assert len(watch.facts.events) == 4
     critic = CollapseWatch(Adversarial(kind="wgan-clip", norm="batch"))
     reasons = [critic.look(step, {**fine, "wasserstein": -0.1}) for step in range(5)]
     assert "rates SR above HR" in reasons[-1]

@@ -169,14 +169,14 @@ def _cell(plan: AblationPlan, values: dict[str, Any], varied: list[str], size: S
     recipe = load_recipe(name, model, {**plan.set, **values, **own}, size)
     shown.setdefault("seed", str(recipe.seed))
     budget = parse_budget(plan.budget) if plan.budget else 0.0
-    facts = json.dumps([_identity(recipe), budget], sort_keys=True)
+    facts = json.dumps([identity(recipe), budget], sort_keys=True)
     words = [recipe.name, *(f"{key}-{shown[key]}" for key in varied if key not in ("recipe", "model"))]
     readable = re.sub(r"[^A-Za-z0-9.]+", "-", "-".join(words))[:80].strip("-.")
     tag = f"{readable}-{hashlib.sha256(facts.encode()).hexdigest()[:6]}"
     return AblationCell(model, recipe, tag, shown, budget)
 
 
-def _identity(keys: BaseModel, table: str = "") -> dict[str, Any]:
+def identity(keys: BaseModel, table: str = "") -> dict[str, Any]:
     """The values of a recipe, or of one of its tables, that tell one cell from another.
 
     Keys that came to the schema after the first ablations count only where they differ from their defaults, which is how the
@@ -187,7 +187,7 @@ def _identity(keys: BaseModel, table: str = "") -> dict[str, Any]:
     for key, field in type(keys).model_fields.items():
         value = getattr(keys, key)
         if f"{table}{key}" in _FIRST_KEYS or value != field.default:
-            found[key] = _identity(value, f"{key}.") if isinstance(value, BaseModel) else dumped[key]
+            found[key] = identity(value, f"{key}.") if isinstance(value, BaseModel) else dumped[key]
     return found
 
 

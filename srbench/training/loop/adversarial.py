@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +17,8 @@ from srbench.models import Channels
 from srbench.models._discriminators import Discriminator, convolutional_discriminator, dense_discriminator
 from srbench.training.data.sampler import WHOLE, Sampler, Share
 from srbench.training.loop.progress import Window
-from srbench.training.loop.step import Batch, Generator, Groups, SupervisedStep
+from srbench.training.loop.state import AdversarialFacts, Groups, RunState
+from srbench.training.loop.step import Batch, Generator, SupervisedStep
 from srbench.training.losses.adversarial import OBJECTIVES, Noise, gradient_penalty, make_targets
 from srbench.training.losses.collapse import CollapseWatch, crop_health
 from srbench.training.losses.pixel import Term
@@ -80,7 +80,7 @@ class AdversarialStep(SupervisedStep):
         penalty = ["penalty"] if self._keys.kind == "wgan-gp" else []
         self._window = Window(["d_loss", *self._objective.measured, *penalty, "d_grad"])
         self._latest: dict[str, float] = {}
-        self.collapse = CollapseWatch(self._keys)
+        self.collapse, self._trouble = CollapseWatch(self._keys), ""
 
     def _make_descent(self) -> Descent:
         return Descent(self._generator.network, self._recipe, self._generator.exchange, measure_norm=True)
@@ -155,20 +155,25 @@ class AdversarialStep(SupervisedStep):
         self._latest = self._window.means(self._around.folder, self._recipe.seed) or self._latest
         return self._latest
 
-    def report(self, done: int, values: dict[str, float], batch: Batch) -> dict[str, Any]:
-        """``values`` of a log line and the health of both sides; raises as :meth:`collect`.
+    def report(self, done: int, values: Mapping[str, float], batch: Batch) -> dict[str, float]:
+        """The health of both sides, for a log line; raises as :meth:`collect`.
 
-        Added are ``d_loss``, ``d_real``, ``d_fake``, ``wasserstein`` and ``penalty`` where the kind has them, ``d_grad``,
-        ``lr_psnr``, ``contrast``, and ``collapse``, its reason, where there is one.
+        That is ``d_loss``, ``d_real``, ``d_fake``, ``wasserstein`` and ``penalty`` where the kind has them, ``d_grad``,
+        ``lr_psnr`` and ``contrast``.
         """
-        found = {**values, **self.collect(), **crop_health(batch.sr, batch.lr, batch.hr, self._recipe.scale)}
-        reason = self.collapse.look(done, found)
-        return {**found, **({"collapse": reason} if reason else {})}
+        found = {**self.collect(), **crop_health(batch.sr, batch.lr, batch.hr, self._recipe.scale)}
+        self._trouble = self.collapse.look(done, {**values, **found})
+        return found
+
+    @property
+    def trouble(self) -> str:
+        """The collapse that the last log line showed; "" where there was none."""
+        return self._trouble
 
     @property
     def events(self) -> list[tuple[int, str]]:
         """Step and reason of each collapse."""
-        return self.collapse.events
+        return self.collapse.facts.events
 
     def tensors(self) -> Groups:
         """What a saved state keeps, by group; the reference batch too, where there is one."""
@@ -180,15 +185,16 @@ class AdversarialStep(SupervisedStep):
             **({"reference": {"batch": reference}} if isinstance(reference, Tensor) else {}),
         }
 
-    def facts(self) -> dict[str, Any]:
-        """What a saved state keeps besides :meth:`tensors`; JSON values."""
-        return {"adversarial": {"collapse": self.collapse.facts(), "latest": self._latest}}
+    def facts(self) -> AdversarialFacts:
+        """What a saved state keeps besides :meth:`tensors`."""
+        return AdversarialFacts(collapse=self.collapse.facts, latest=self._latest)
 
-    def load(self, tensors: Groups, facts: dict[str, Any], device: torch.device) -> None:
-        """Put :meth:`tensors` and :meth:`facts` back."""
-        super().load(tensors, facts, device)
-        kept = facts["adversarial"]
-        self.collapse, self._latest = CollapseWatch(self._keys, kept["collapse"]), kept["latest"]
+    def load(self, state: RunState, device: torch.device) -> None:
+        """Put :meth:`tensors` and :meth:`facts` of a saved state back."""
+        super().load(state, device)
+        tensors, kept = state.tensors, state.facts.adversarial
+        assert kept is not None, "a state of the same recipe"
+        self.collapse, self._latest = CollapseWatch(self._keys, kept.collapse), kept.latest
         self.discriminator.load_state_dict(tensors["discriminator"])
         self._discriminators_descent.load(tensors.get("discriminator_optimiser", {}))
         if "reference" in tensors:

@@ -6,17 +6,16 @@ import json
 import math
 import re
 import statistics
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 from srbench.errors import InputError
 from srbench.training.loop.distributed import Processes
 from srbench.training.loop.folder import LOG
 from srbench.training.loop.options import RunOptions
-from srbench.training.loop.state import load_state
+from srbench.training.loop.state import RunFacts, load_state
 from srbench.training.recipe.schema import Recipe
 
 
@@ -38,10 +37,6 @@ class Length:
     def timed(self) -> bool:
         """Whether a time gave the steps."""
         return bool(self.budget or self.extensions)
-
-    def facts(self) -> dict[str, Any]:
-        """What a saved state keeps of it beside the recipe; JSON values."""
-        return {"budget": self.budget, "extensions": list(self.extensions)}
 
     def notes(self) -> list[str]:
         """What a card says of it."""
@@ -140,15 +135,14 @@ def longer(recipe: Recipe, folder: Path, seconds: float) -> Length:
         raise InputError(f"{folder} is at step {state.step} of {kept.recipe.steps}: --resume ends it, then --extend")
     if recipe.grow:
         raise InputError(f"--extend cannot go on with {folder}: its crops grow with the steps, and would shrink again")
-    spent = float(state.facts["progress"]["seconds"])
+    spent = state.facts.progress.seconds
     steps = kept.recipe.steps + max(1, int(seconds * kept.recipe.steps / max(spent, 1e-9)))
     return Length(kept.recipe.model_copy(update={"steps": steps}), kept.budget, (*kept.extensions, seconds))
 
 
-def _kept(recipe: Recipe, facts: Mapping[str, Any]) -> Length:
-    kept = {key: facts["recipe"][key] for key in ("steps", "val_every")}
-    extensions = tuple(map(float, facts.get("extensions", ())))
-    return Length(recipe.model_copy(update=kept), float(facts.get("budget", 0.0)), extensions)
+def _kept(recipe: Recipe, facts: RunFacts) -> Length:
+    kept = {"steps": facts.recipe.steps, "val_every": facts.recipe.val_every}
+    return Length(recipe.model_copy(update=kept), facts.budget, facts.extensions)
 
 
 def steps_within(recipe: Recipe, seconds: float, trial: Callable[[Recipe], tuple[Path, float]]) -> Recipe:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from torch import nn
 
 from srbench.provenance import hardware, source_commit
 from srbench.training.loop.budget import Length
 from srbench.training.loop.distributed import Processes
-from srbench.training.loop.start import Build, Origin
+from srbench.training.loop.start import Build
+from srbench.training.loop.state import Origin
 from srbench.zoo import Card, checkpoint_name
 
 
@@ -20,7 +20,8 @@ class RunRecord:
     """What a run was.
 
     Attributes:
-        build: the network. tag: the recipe part of its name.
+        build: the network.
+        tag: the recipe part of its name.
         length: its recipe and where the steps come from.
         origin: of its first weights.
         data: training set → digest.
@@ -34,7 +35,7 @@ class RunRecord:
     length: Length
     origin: Origin
     data: dict[str, str]
-    curve: list[dict[str, Any]]
+    curve: list[dict[str, int | float]]
     seconds: float
     remarks: tuple[str, ...]
 

@@ -49,7 +49,6 @@ def start_or_resume(
             has another recipe.
     """
     from srbench.training.loop.state import STATE, load_state
-    from srbench.training.recipe.load import resolve
 
     state = load_state(folder) if not overwrite else None
     if state is not None and not (resume or extend):
@@ -59,7 +58,7 @@ def start_or_resume(
     if state is not None:
         wanted = recipe.model_dump(mode="json")
         # A state of before a key was there was made as the key's default says.
-        for key, stored in resolve(state.facts["recipe"], str(folder / STATE)).model_dump(mode="json").items():
+        for key, stored in state.facts.recipe.model_dump(mode="json").items():
             if wanted[key] != stored and not (extend and key == "steps"):
                 raise InputError(f"{folder} was started with {key} = {stored!r}, not {wanted[key]!r}")
         _forget_after(folder / LOG, state.step)

@@ -6,9 +6,9 @@ import copy
 import math
 import time
 from pathlib import Path
-from typing import Any
 
 import torch
+from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
 from srbench.errors import SrbenchError
@@ -57,41 +57,43 @@ class Window:
         return {name: math.fsum(row[i] for row in rows) / len(rows) for i, name in enumerate(self.names) if rows}
 
 
+class ProgressFacts(BaseModel):
+    """What a run has measured so far, as a saved state holds it.
+
+    Attributes:
+        best_psnr: validation PSNR (dB) of the weights that are kept; None before the first.
+        seconds: of training.
+        curve: points of the validations.
+        window: sum of the loss and number of steps since the last validation.
+        latest: mean loss and terms of the last log line.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    best_psnr: float | None = None
+    seconds: float = 0.0
+    curve: list[dict[str, int | float]] = []
+    window: tuple[float, float] = (0.0, 0.0)
+    latest: dict[str, float] = {"loss": 0.0}
+
+
 class Progress:
     """What a run has measured so far, and its best weights.
+
+    Attributes:
+        best: the weights that are kept.
+        facts: all else that a saved state holds.
+        steps: what the steps since the last look measured.
 
     Args:
         best: the weights to keep.
         names: of the loss terms, and of what else a generator's step measures.
-        best_psnr, seconds, curve, window, latest: what :meth:`facts` gave, to go on from.
+        facts: of the earlier sittings of a run that goes on.
     """
 
-    def __init__(
-        self,
-        best: dict[str, Tensor],
-        names: list[str],
-        best_psnr: float = -math.inf,
-        seconds: float = 0.0,
-        curve: list[dict[str, Any]] | None = None,
-        window: list[float] | None = None,
-        latest: dict[str, float] | None = None,
-    ) -> None:
-        self.best, self.best_psnr, self.seconds = best, best_psnr, seconds
-        self.curve: list[dict[str, Any]] = curve or []
-        self.window: list[float] = window or [0.0, 0.0]  # sum of the loss and steps since the last validation
+    def __init__(self, best: dict[str, Tensor], names: list[str], facts: ProgressFacts | None = None) -> None:
+        self.best, self.facts = best, facts or ProgressFacts()
         self.steps = Window(["loss", *names])
-        self._latest: dict[str, float] = latest or {"loss": 0.0}
-
-    def facts(self) -> dict[str, Any]:
-        """What a saved state keeps besides the weights."""
-        best = self.best_psnr
-        return {
-            **({"best_psnr": best} if math.isfinite(best) else {}),
-            "seconds": self.seconds,
-            "curve": self.curve,
-            "window": self.window,
-            "latest": self._latest,
-        }
 
     def collect(self, folder: Path, seed: int) -> dict[str, float]:
         """Mean loss and terms of the steps since the last call, or those of the last call where there was no step.
@@ -103,20 +105,21 @@ class Progress:
         if rows:
             # Added step by step, so that the sum does not depend on how often it was asked for.
             for row in rows:
-                self.window = [self.window[0] + row[0], self.window[1] + 1]
+                self.facts.window = (self.facts.window[0] + row[0], self.facts.window[1] + 1)
             means = [math.fsum(column) / len(rows) for column in zip(*rows, strict=True)]
-            self._latest = dict(zip(self.steps.names, means, strict=True))
+            self.facts.latest = dict(zip(self.steps.names, means, strict=True))
             if len(self.steps.names) == 2:  # a single term is the loss
-                self._latest.popitem()
-        return dict(self._latest)
+                self.facts.latest.popitem()
+        return dict(self.facts.latest)
 
     def validated(self, step: int, scores: dict[str, float], weights: dict[str, Tensor], keep: str) -> None:
         """Add a point to the curve; keep the weights if they are the best so far, or in any case (``keep`` "last")."""
-        loss = self.window[0] / max(1.0, self.window[1])
-        self.window = [0.0, 0.0]
-        self.curve.append({"step": step, "loss": loss, **{key: round(value, 4) for key, value in scores.items()}})
-        if keep == "last" or scores["val_psnr"] > self.best_psnr:
-            self.best_psnr, self.best = scores["val_psnr"], copy.deepcopy(weights)
+        facts = self.facts
+        loss = facts.window[0] / max(1.0, facts.window[1])
+        facts.window = (0.0, 0.0)
+        facts.curve.append({"step": step, "loss": loss, **{key: round(value, 4) for key, value in scores.items()}})
+        if keep == "last" or facts.best_psnr is None or scores["val_psnr"] > facts.best_psnr:
+            facts.best_psnr, self.best = scores["val_psnr"], copy.deepcopy(weights)
 
 
 class RunTime:

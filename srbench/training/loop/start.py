@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,25 +14,9 @@ from torch import nn
 from srbench.errors import InputError, UnknownNameError
 from srbench.models import Channels, Model, create_model, get_model
 from srbench.training.loop.initial import draw_weights
+from srbench.training.loop.state import Origin
 from srbench.training.recipe.schema import Recipe
 from srbench.zoo import Card, find_checkpoint, load_weights, read_tensors, verify
-
-
-@dataclass(frozen=True)
-class Origin:
-    """Where a run's first weights came from. It is kept with the run's state: a name may mean other weights at the next sitting.
-
-    Attributes:
-        init_sha256: of the parent's weights, "" without ``init_from``.
-        warm: what ``warm_from`` gave, for the card; "" without it.
-    """
-
-    init_sha256: str = ""
-    warm: str = ""
-
-    def facts(self) -> dict[str, Any]:
-        """What a saved state keeps of it."""
-        return {"origin": asdict(self)}
 
 
 @dataclass(frozen=True)
@@ -80,7 +64,7 @@ def first_weights(network: nn.Module, build: Build, recipe: Recipe, zoo: Path | 
     """
     draw_weights(network, build.model, recipe)
     if recipe.init_from:
-        return Origin(start_from(recipe.init_from, network, build, zoo).sha256)
+        return Origin(init_sha256=start_from(recipe.init_from, network, build, zoo).sha256)
     if recipe.warm_from:
         return Origin(warm=warm_start(recipe.warm_from, network, build.model, zoo))
     return Origin()

@@ -10,33 +10,92 @@ import errno
 import json
 import os
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
+from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from srbench.errors import InputError
+from srbench.errors import InputError, first_problem
+from srbench.files import replacing
+from srbench.training.loop.progress import ProgressFacts
+from srbench.training.losses.collapse import CollapseFacts
+from srbench.training.recipe.schema import Recipe
 
 STATE = "state.safetensors"
 
+Groups = dict[str, dict[str, Tensor]]
+"""Tensors of a saved state, by group (``network``, ``average``, ``best``, ``optimiser``, ``random`` …) and name."""
 
-@dataclass
+
+class Origin(BaseModel):
+    """Where a run's first weights came from. A name may mean other weights at the next sitting.
+
+    Attributes:
+        init_sha256: of the parent's weights, "" without ``init_from``.
+        warm: what was taken of weights of which not all fit, for the card; "" where all were or none were asked for.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    init_sha256: str = ""
+    warm: str = ""
+
+
+class AdversarialFacts(BaseModel):
+    """What an adversarial run remembers besides tensors.
+
+    Attributes:
+        collapse: of its watch.
+        latest: mean values of the discriminator's steps of the last log line.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    collapse: CollapseFacts
+    latest: dict[str, float] = {}
+
+
+class RunFacts(BaseModel):
+    """What a state holds besides tensors.
+
+    Attributes:
+        model: its name.
+        recipe: that the run follows.
+        progress: what was measured.
+        budget: seconds that the steps follow from; 0 where the recipe gave them.
+        extensions: seconds by which the run was made longer after its end, each time.
+        origin: of its first weights.
+        adversarial: of a run with a discriminator.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    model: str
+    recipe: Recipe
+    progress: ProgressFacts
+    budget: float = 0.0
+    extensions: tuple[float, ...] = ()
+    origin: Origin = Origin()
+    adversarial: AdversarialFacts | None = None
+
+
+@dataclass(frozen=True)
 class RunState:
     """What a run needs to go on.
 
     Attributes:
         step: steps done.
-        tensors: by group (``network``, ``average``, ``best``, ``optimiser``, ``random``) and name.
-        facts: JSON values: model, recipe, seconds, best PSNR, curve.
+        tensors: by group and name.
+        facts: all else.
     """
 
     step: int
-    tensors: dict[str, dict[str, Tensor]]
-    facts: dict[str, Any] = field(default_factory=dict)
+    tensors: Groups
+    facts: RunFacts
 
 
 def save_state(folder: Path, state: RunState) -> None:
@@ -47,18 +106,13 @@ def save_state(folder: Path, state: RunState) -> None:
         for name, tensor in tensors.items()
     }
     path = folder / STATE
-    temporary = path.with_suffix(".writing")
     try:
-        save_file(flat, temporary, {"step": str(state.step), "facts": json.dumps(state.facts)})
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        with replacing(path) as staging:
+            save_file(flat, staging, {"step": str(state.step), "facts": json.dumps(state.facts.model_dump())})
     except SafetensorError as error:  # the system's own error stands in its text, such as a full disk's
         found = re.search(r"os error (\d+)", str(error))
         number = int(found[1]) if found else errno.EIO
         raise OSError(number, os.strerror(number), str(path)) from None
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def load_state(folder: Path) -> RunState | None:
@@ -66,14 +120,16 @@ def load_state(folder: Path) -> RunState | None:
     path = folder / STATE
     if not path.is_file():
         return None
-    tensors: dict[str, dict[str, Tensor]] = {}
+    tensors: Groups = {}
     try:
         with safe_open(path, framework="pt") as file:
             header = file.metadata()
             for key in file.keys():  # noqa: SIM118 (safe_open is no mapping)
                 group, _, name = key.partition("/")
                 tensors.setdefault(group, {})[name] = file.get_tensor(key)
-        return RunState(int(header["step"]), tensors, json.loads(header["facts"]))
+        return RunState(int(header["step"]), tensors, RunFacts.model_validate_json(header["facts"]))
+    except ValidationError as error:
+        raise InputError(f"{first_problem(error, str(path), RunFacts)}; --overwrite starts again") from None
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path} is not the state of a run, or cut off ({error}); --overwrite starts again") from None
 

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from srbench.training.data.sampler import Sampler
+from srbench.training.loop.state import AdversarialFacts, Groups, RunState
 from srbench.training.losses.pixel import Losses, Term
 from srbench.training.optim.descent import Descent, Exchange
 from srbench.training.optim.norms import freeze_norms
 from srbench.training.optim.schedule import learning_rate
 from srbench.training.recipe.schema import Recipe
-
-Groups = dict[str, dict[str, Tensor]]
-"""Tensors of a saved state, by group and name."""
 
 
 @dataclass(frozen=True)
@@ -103,9 +100,14 @@ class SupervisedStep:
     def check(self) -> None:
         """Raise SrbenchError where a step since the last look measured what is no number; nothing is saved after it."""
 
-    def report(self, done: int, values: dict[str, float], batch: Batch) -> dict[str, Any]:  # noqa: ARG002
-        """``values`` of a log line after ``done`` steps, with what this kind of training adds to it."""
-        return values
+    def report(self, done: int, values: Mapping[str, float], batch: Batch) -> dict[str, float]:  # noqa: ARG002
+        """What this kind of training adds to the ``values`` of a log line after ``done`` steps."""
+        return {}
+
+    @property
+    def trouble(self) -> str:
+        """What the last log line showed to be going wrong; "" where all is well."""
+        return ""
 
     @property
     def events(self) -> list[tuple[int, str]]:
@@ -116,10 +118,10 @@ class SupervisedStep:
         """What a saved state keeps, by group."""
         return {"optimiser": self._descent.tensors()}
 
-    def facts(self) -> dict[str, Any]:
-        """What a saved state keeps besides :meth:`tensors`; JSON values."""
-        return {}
+    def facts(self) -> AdversarialFacts | None:
+        """What a saved state keeps besides :meth:`tensors`."""
+        return None
 
-    def load(self, tensors: Groups, facts: dict[str, Any], device: torch.device) -> None:  # noqa: ARG002
-        """Put :meth:`tensors` and :meth:`facts` back."""
-        self._descent.load(tensors.get("optimiser", {}))
+    def load(self, state: RunState, device: torch.device) -> None:  # noqa: ARG002
+        """Put :meth:`tensors` and :meth:`facts` of a saved state back."""
+        self._descent.load(state.tensors.get("optimiser", {}))

@@ -29,8 +29,8 @@ from srbench.training.loop.folder import Stop, check_writable, claim, start_or_r
 from srbench.training.loop.half import halved
 from srbench.training.loop.options import InterruptedRunError, RunOptions
 from srbench.training.loop.progress import Progress, RunTime
-from srbench.training.loop.start import Build, Origin, first_weights
-from srbench.training.loop.state import RunState, load_random, load_state, random_tensors, save_state
+from srbench.training.loop.start import Build, first_weights
+from srbench.training.loop.state import Origin, RunFacts, RunState, load_random, load_state, random_tensors, save_state
 from srbench.training.loop.step import Batch, Generator, SupervisedStep
 from srbench.training.loop.validation import Validation, split
 from srbench.training.loop.watch import Watch
@@ -177,9 +177,9 @@ class Trainer:
         self.network.load_state_dict(state.tensors["network"])
         self.average.network.load_state_dict(state.tensors["average"])
         load_random(state.tensors["random"])
-        self.progress = Progress(state.tensors["best"], self.learning.names, **state.facts["progress"])
-        self.origin = Origin(**state.facts["origin"]) if "origin" in state.facts else self.origin
-        self.learning.load(state.tensors, state.facts, self.device)
+        self.progress = Progress(state.tensors["best"], self.learning.names, state.facts.progress)
+        self.origin = state.facts.origin
+        self.learning.load(state, self.device)
         return state.step
 
     def read_images(self) -> Stages:
@@ -230,7 +230,7 @@ class Trainer:
             if start == 0:
                 self._begin(stages)
             stop = stack.enter_context(stop_on_signal())  # not while images are read: there Ctrl-C ends the run at once
-            self.time, self._saved = RunTime(self.progress.seconds, start), time.monotonic()
+            self.time, self._saved = RunTime(self.progress.facts.seconds, start), time.monotonic()
             self.network.train()
             for step, (lr, hr) in enumerate(stages.batches(start, self.device), start):
                 self._after(step + 1, self.step(step, lr, hr), stop)
@@ -278,10 +278,12 @@ class Trainer:
 
     def _log(self, done: int, batch: Batch) -> None:
         values = self.progress.collect(self.folder, self.recipe.seed)
-        values = self.learning.report(done, values, batch)
-        self.watch.warn(str(values.get("collapse", "")))
+        values |= self.learning.report(done, values, batch)
+        trouble = self.learning.trouble
+        self.watch.warn(trouble)
         rate = round(self.time.rate(done, self.recipe.batch), 1)
-        self.watch.log(done, {**values, "lr": learning_rate(self.recipe, done - 1), "samples_per_s": rate})
+        facts = {**values, **({"collapse": trouble} if trouble else {})}
+        self.watch.log(done, {**facts, "lr": learning_rate(self.recipe, done - 1), "samples_per_s": rate})
 
     def validate(self, done: int) -> None:
         """Measure the average on the validation images after ``done`` steps, and keep it if it is the best so far."""
@@ -290,7 +292,7 @@ class Trainer:
         scores = self._scores() if main else {}
         scores = self.processes.agree({**scores, "seconds": self.time.seconds()})
         self.progress.validated(done, scores, self.average.weights(), self.recipe.keep)
-        self.watch.log(done, self.progress.curve[-1])
+        self.watch.log(done, self.progress.facts.curve[-1])
         if main and self.watch.wants_images(done, self.recipe.val_every):
             self.watch.images(done, self.validation.samples(self.upscaler))
 
@@ -307,7 +309,7 @@ class Trainer:
             return
         self.progress.collect(self.folder, self.recipe.seed)
         self.learning.check()
-        self.progress.seconds = self.time.seconds()
+        self.progress.facts.seconds = self.time.seconds()
         tensors = {
             "network": dict(self.network.state_dict()),
             "average": self.average.weights(),
@@ -315,14 +317,15 @@ class Trainer:
             "random": random_tensors(),
             **self.learning.tensors(),
         }
-        facts = {
-            "model": self.model.name,
-            "recipe": self.recipe.model_dump(mode="json"),
-            "progress": self.progress.facts(),
-            **self.length.facts(),
-            **self.origin.facts(),
-            **self.learning.facts(),
-        }
+        facts = RunFacts(
+            model=self.model.name,
+            recipe=self.recipe,
+            progress=self.progress.facts,
+            budget=self.length.budget,
+            extensions=self.length.extensions,
+            origin=self.origin,
+            adversarial=self.learning.facts(),
+        )
         save_state(self.folder, RunState(done, tensors, facts))
         self._saved = time.monotonic()
 
@@ -336,8 +339,8 @@ class Trainer:
             length=self.length,
             origin=self.origin,
             data=self.digests,
-            curve=self.progress.curve,
-            seconds=self.progress.seconds,
+            curve=self.progress.facts.curve,
+            seconds=self.progress.facts.seconds,
             remarks=(
                 self._left_out,
                 *self._sources,

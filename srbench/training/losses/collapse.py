@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Mapping
+from operator import itemgetter
 
 import torch
+from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
 from srbench.images import imresize
@@ -37,60 +39,77 @@ def crop_health(sr: Tensor, lr: Tensor, hr: Tensor, scale: int) -> dict[str, flo
     return {"lr_psnr": 10 * math.log10(1 / max(error, 1e-12)), "contrast": contrast}
 
 
+class CollapseFacts(BaseModel):
+    """What a watch remembers between log lines, as a saved state holds it.
+
+    Attributes:
+        won: log lines in a row in which one side had won.
+        best: the best LR-PSNR (dB) over as many lines as are averaged; None before that.
+        recent: LR-PSNR (dB) of the latest lines.
+        last: name of the collapse that lasts, or "".
+        events: step and reason of each collapse, once while it lasts.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    won: int = 0
+    last: str = ""
+    recent: list[float] = []
+    events: list[tuple[int, str]] = []
+    best: float | None = None
+
+
 class CollapseWatch:
     """Watches log lines for a run that can no longer succeed.
 
     Attributes:
-        events: step and reason of each collapse, once while it lasts.
+        facts: what it remembers.
 
     Args:
-        keys: the recipe's ``[adversarial]``. facts: what :meth:`facts` gave, to go on from.
+        keys: the recipe's ``[adversarial]``.
+        facts: what an earlier sitting remembered, to go on from.
     """
 
-    def __init__(self, keys: Adversarial, facts: dict[str, Any] | None = None) -> None:
-        facts = facts or {}
+    def __init__(self, keys: Adversarial, facts: CollapseFacts | None = None) -> None:
         self._keys = keys
-        self._won = int(facts.get("won", 0))
-        self._best = float(facts.get("best", -math.inf))
-        self._recent: list[float] = [float(value) for value in facts.get("recent", [])]
-        self._last = str(facts.get("last", ""))
-        self.events: list[tuple[int, str]] = [(int(step), str(reason)) for step, reason in facts.get("events", [])]
+        self.facts = facts or CollapseFacts()
 
-    def facts(self) -> dict[str, Any]:
-        """What a saved state keeps."""
-        best = {"best": self._best} if math.isfinite(self._best) else {}
-        return {"won": self._won, "last": self._last, "recent": self._recent, "events": self.events, **best}
-
-    def look(self, step: int, values: dict[str, float]) -> str:
+    def look(self, step: int, values: Mapping[str, float]) -> str:
         """The collapse that the values of a log line show, or ""; a new one becomes an event."""
-        self._recent = [*self._recent, values["lr_psnr"]][-_PATIENCE:]
-        consistent = sum(self._recent) / len(self._recent)  # one batch may hold nothing but sky
-        reasons = {
-            "one-sided": self._one_sided(values),
-            "constant": values["contrast"] < _NO_CONTRAST
-            and f"the generator gives one colour: its contrast is {values['contrast']:.3f} of HR's",
-            "drift": consistent < self._best - _FALL
-            and f"the generator leaves its input: lr-psnr fell from {self._best:.1f} to {consistent:.1f} dB",
-            "stuck": values.get("g_grad", 1.0) < _NO_GRADIENT and "no gradient reaches the generator",
-        }
-        self._best = max(self._best, consistent) if len(self._recent) == _PATIENCE else self._best
-        name, reason = next(((name, reason) for name, reason in reasons.items() if reason), ("", ""))
-        if name and name != self._last:
-            self.events.append((step, str(reason)))
-        self._last = name
-        return str(reason)
+        facts = self.facts
+        facts.recent = [*facts.recent, values["lr_psnr"]][-_PATIENCE:]
+        consistent = sum(facts.recent) / len(facts.recent)  # one batch may hold nothing but sky
+        name, reason = next(filter(itemgetter(1), self._reasons(values, consistent)), ("", ""))
+        if len(facts.recent) == _PATIENCE:
+            facts.best = consistent if facts.best is None else max(facts.best, consistent)
+        if name and name != facts.last:
+            facts.events.append((step, reason))
+        facts.last = name
+        return reason
 
-    def _one_sided(self, values: dict[str, float]) -> str:
+    def _reasons(self, values: Mapping[str, float], consistent: float) -> list[tuple[str, str]]:
+        """Each kind of collapse and what the values say of it; "" where they show none."""
+        best = self.facts.best
+        one_sided, constant, drift, stuck = self._one_sided(values), "", "", ""
+        if values["contrast"] < _NO_CONTRAST:
+            constant = f"the generator gives one colour: its contrast is {values['contrast']:.3f} of HR's"
+        if best is not None and consistent < best - _FALL:
+            drift = f"the generator leaves its input: lr-psnr fell from {best:.1f} to {consistent:.1f} dB"
+        if values.get("g_grad", 1.0) < _NO_GRADIENT:
+            stuck = "no gradient reaches the generator"
+        return [("one-sided", one_sided), ("constant", constant), ("drift", drift), ("stuck", stuck)]
+
+    def _one_sided(self, values: Mapping[str, float]) -> str:
         """Whether one side has won for several log lines in a row."""
         wasserstein = self._keys.kind.startswith("wgan")
         gap = _CERTAIN * (self._keys.real_label - self._keys.fake_label)
         lost = values["wasserstein"] < 0 if wasserstein else values["d_real"] - values["d_fake"] > gap
-        self._won = self._won + 1 if lost else 0
-        if self._won < _PATIENCE:
+        self.facts.won = self.facts.won + 1 if lost else 0
+        if self.facts.won < _PATIENCE:
             return ""
         if wasserstein:
-            return f"the critic rates SR above HR in {self._won} log lines in a row: its estimate means nothing"
+            return f"the critic rates SR above HR in {self.facts.won} log lines in a row: its estimate means nothing"
         return (
             f"the discriminator has won: it tells HR ({values['d_real']:.3f}) from SR ({values['d_fake']:.3f}) "
-            f"without doubt in {self._won} log lines in a row"
+            f"without doubt in {self.facts.won} log lines in a row"
         )

@@ -1,4 +1,8 @@
-"""The keys of a recipe: everything that decides what a training run learns. A new key is written here and nowhere else."""
+"""The keys of a recipe: everything that decides what a training run learns. A new key is written here and nowhere else.
+
+Its default must be what runs did before it was there: files that do not name it, states and names of ablations' cells then mean
+what they meant.
+"""
 
 from __future__ import annotations
 
