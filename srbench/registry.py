@@ -14,6 +14,7 @@ from importlib.metadata import entry_points
 from typing import Generic, Protocol, TypeVar
 
 from srbench.errors import SrbenchError, UnknownNameError
+from srbench.names import check_name
 
 
 class Named(Protocol):
@@ -43,7 +44,8 @@ class Registry(Generic[T]):
         self._discovered = False
 
     def register(self, thing: T) -> T:
-        """Add a thing under its own name; raises SrbenchError if the name is taken."""
+        """Add a thing under its own name; raises SrbenchError if the name is taken, or cannot be a part of file names."""
+        check_name(self.kind, thing.name)
         if thing.name in self._things:
             raise SrbenchError(f"{self.kind} {thing.name!r} is registered twice")
         self._things[thing.name] = thing

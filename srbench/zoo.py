@@ -20,6 +20,7 @@ from srbench import __version__
 from srbench.errors import InputError, SrbenchError, UnavailableError, UnknownNameError
 from srbench.files import write_bytes, write_text
 from srbench.home import home
+from srbench.names import PATTERN
 from srbench.records import parse, read_toml, seal, unseal
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
-_NAME = re.compile(r"(?P<model>[a-z0-9][a-z0-9_-]*)_(?P<scales>x\d+(?:x\d+)*)\.(?P<recipe>[A-Za-z0-9][A-Za-z0-9._+-]*)")
+_NAME = re.compile(rf"(?P<model>[a-z0-9][a-z0-9_-]*)_(?P<scales>x\d+(?:x\d+)*)\.(?P<recipe>{PATTERN})")
 
 
 class Card(BaseModel):

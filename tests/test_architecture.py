@@ -34,7 +34,7 @@ MAY_IMPORT = {
     "errors": "",
     "names": "errors",
     "home": "",
-    "registry": "errors",
+    "registry": "errors names",
     "threads": "",
     "resize": "errors threads",
     "imagefile": "errors files",

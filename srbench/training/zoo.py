@@ -9,6 +9,7 @@ from typing import Any
 from srbench.errors import SrbenchError, UnavailableError, UnknownNameError
 from srbench.inference import pick_device
 from srbench.models import MODELS, Model, get_model
+from srbench.names import check_name
 from srbench.training.loop.options import InterruptedRunError, RunOptions
 from srbench.training.loop.trainer import train
 from srbench.training.losses.perceptual import with_backbone
@@ -28,6 +29,9 @@ class RecipeRequest:
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         seed: goes before the recipe's and becomes a part of the name; None leaves both as they are.
         name: the recipe part of checkpoints' names; "" for the recipe's own name and the seed, where one is given.
+
+    Raises:
+        InputError: a name that cannot be a part of file names.
     """
 
     recipe: str = "common"
@@ -36,6 +40,10 @@ class RecipeRequest:
     device: str = "auto"
     seed: int | None = None
     name: str = ""
+
+    def __post_init__(self) -> None:
+        if self.name:
+            check_name("recipe", self.name)
 
     def resolve(self, model: str) -> tuple[Recipe, str]:
         """The recipe of one network, and the recipe part of its checkpoint's name.

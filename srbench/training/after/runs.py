@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any, Literal
 
 from srbench.errors import InputError, UnknownNameError
 from srbench.home import home
+from srbench.names import PATTERN
 from srbench.training.loop.folder import LOCK, LOG, RECIPE, SAMPLES, lock
 
 Status = Literal["running", "stopped", "done"]
@@ -58,7 +60,8 @@ def list_runs(root: Path | None = None) -> list[Run]:
 def find_run(name: str, root: Path | None = None) -> Run:
     """The run called ``name``; raises UnknownNameError with the nearest name."""
     root = root or runs_root()
-    if not name or not (root / name / LOG).is_file():
+    known = name and all(re.fullmatch(PATTERN, part) for part in name.split("/"))
+    if not known or not (root / name / LOG).is_file():
         raise UnknownNameError("run", name, (run.name for run in list_runs(root)), str(root))
     return read_run(root / name, root)
 

@@ -18,10 +18,8 @@ from pydantic import ValidationError
 
 from srbench.errors import InputError, UnknownNameError, first_problem
 from srbench.home import home
+from srbench.names import check_name
 from srbench.training.recipe.schema import CPU_KEYS, Recipe, Size
-
-NAME = r"[A-Za-z0-9][A-Za-z0-9._+-]*"
-"""What a recipe may be called: its name becomes a part of file names."""
 
 
 def recipe_folders() -> list[Path]:
@@ -46,12 +44,13 @@ def find_recipe(name: str, model: str) -> Path:
 
     Raises:
         UnknownNameError: with the nearest recipe that serves the model.
-        InputError: a path to no file.
+        InputError: a path to no file, or what can be no name.
     """
     if name.endswith(".toml"):
         if not Path(name).is_file():
             raise InputError(f"no recipe file {name}")
         return Path(name)
+    check_name("recipe", name)
     for folder in recipe_folders():
         for path in (folder / f"{model}.{name}.toml", folder / f"{name}.toml"):
             if path.is_file():
