@@ -52,7 +52,8 @@ MAY_IMPORT = {
     "interop": "errors registry models zoo weights",
     "metrics": "download errors files registry images resize threads interop",
     "inference": "errors images resize models zoo",
-    "training": "errors files markdown names provenance records datasets models metrics protocol images resize inference zoo",
+    "training": "errors files markdown names provenance records datasets models metrics protocol images resize inference "
+    "weights zoo",
     "evaluation": "errors files provenance datasets models metrics protocol images resize inference zoo results "
     "speed_results process",
     "reports": "errors facts files markdown results speed_results stats zoo images",
@@ -63,6 +64,7 @@ EVERYTHING = ("cli", "__main__", "__init__")
 LIGHT = {
     "errors",
     "facts",
+    "names",
     "files",
     "markdown",
     "records",

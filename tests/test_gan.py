@@ -37,8 +37,8 @@ SLOW = ["srgan", "srgan-smooth", "srgan-wgan-clip", "esrgan"]
 RECIPES = ["srgan-vbn", "esrgan-wgan-gp", *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW)]
 
 
-def recipe_of(kind: str, **game: object) -> Recipe:
-    table = {"kind": kind, "discriminator": "convolutional", "norm": "none", "lr": 1e-3, **game}
+def recipe_of(kind: str, **keys: object) -> Recipe:
+    table = {"kind": kind, "discriminator": "convolutional", "norm": "none", "lr": 1e-3, **keys}
     return Recipe.model_validate(
         {"patch": 4, "batch": 2, "loss": {"adversarial": 1.0}, "adversarial": table, "keep": "last", "lr": 1e-3}
     )

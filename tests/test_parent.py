@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,11 +12,11 @@ import torch
 from srbench.errors import InputError, UnknownNameError
 from srbench.models import create_model, get_model
 from srbench.training.loop.options import InterruptedRunError, RunOptions
-from srbench.training.loop.start import warm_start
+from srbench.training.loop.start import Build, from_file, warm_start
 from srbench.training.loop.trainer import train
 from srbench.training.recipe.load import load_recipe
-from srbench.zoo import find_checkpoint, load_weights, save_checkpoint
-from tests.training_images import make_card, write_images
+from srbench.zoo import find_checkpoint, load_checkpoint, load_weights, save_checkpoint
+from tests.training_images import make_card, small_recipe, write_images
 
 
 def store(model: str, scale: int) -> dict[str, torch.Tensor]:
@@ -145,3 +146,62 @@ def test_batch_norm_keeps_its_statistics_from_the_recipes_step_on(tmp_path: Path
     start = create_model("srresnet_s", 4, skip="bicubic").state_dict()
     key = next(k for k in start if k.endswith("running_mean")).replace("running_mean", "weight")
     assert not torch.equal(found[0.0][key], torch.ones_like(found[0.0][key]))  # what norms scale by still learns
+
+
+# Files of weights
+
+
+def test_a_file_of_weights_gives_all_or_what_fits_and_says_which(tmp_path: Path, srbench_home: Path) -> None:
+    torch.manual_seed(3)
+    other = create_model("espcn", 4)
+    file = tmp_path / "own.pth"
+    torch.save({"params": other.state_dict()}, file)
+    build = Build(get_model("espcn"), 4, "y", {})
+    network = build.network()
+    origin = from_file(file, network, build)
+    assert all(
+        torch.equal(a, b) for a, b in zip(network.state_dict().values(), other.state_dict().values(), strict=True)
+    )
+    assert origin.init_sha256 == hashlib.sha256(file.read_bytes()).hexdigest()
+    assert f"all {len(other.state_dict())} tensors" in origin.warm
+
+    third = Build(get_model("espcn"), 3, "y", {})
+    network = third.network()
+    before = {key: value.clone() for key, value in network.state_dict().items()}
+    said = from_file(file, network, third).warm
+    differing = {key for key, value in network.state_dict().items() if value.shape != other.state_dict()[key].shape}
+    assert differing == {"conv3.weight", "conv3.bias"}
+    for key, value in network.state_dict().items():
+        assert torch.equal(value, before[key] if key in differing else other.state_dict()[key])
+    assert "4 of 6 tensors; of another shape: conv3.weight (16×32×3×3 there, 9×32×3×3 here), conv3.bias" in said
+
+    state = {key: value for key, value in other.state_dict().items() if key != "conv1.bias"} | {"head": torch.ones(1)}
+    torch.save(state, file)
+    said = from_file(file, build.network(), build).warm
+    assert "5 of 6 tensors; not there: conv1.bias; not used: 1 of the file's" in said
+
+
+def test_a_file_of_which_nothing_fits_is_refused(tmp_path: Path, srbench_home: Path) -> None:
+    file = tmp_path / "other.pth"
+    torch.save(create_model("srcnn", 4).state_dict(), file)
+    build = Build(get_model("edsr_baseline"), 4, "rgb", {})
+    with pytest.raises(InputError, match=r"init_from = '.*other\.pth' has no weights that fit edsr_baseline at x4"):
+        from_file(file, build.network(), build)
+    skipping = Build(get_model("srcnn"), 4, "y", {"skip": "bicubic"})
+    with pytest.raises(InputError, match="give skip = 'none'"):
+        from_file(file, skipping.network(), skipping)
+    with pytest.raises(InputError, match=r"no weights at .*none\.pth"):
+        from_file(tmp_path / "none.pth", build.network(), build)
+
+
+def test_a_run_starts_from_a_file_and_its_card_says_what_was_taken(tmp_path: Path, srbench_home: Path) -> None:
+    images = write_images(tmp_path / "images")
+    file = tmp_path / "own.pth"
+    torch.save(create_model("espcn", 4).state_dict(), file)
+    recipe = small_recipe(images, "espcn", steps=1, val_every=1, lr=1e-12, ema=0.0, skip="none", init_from=str(file))
+    card = train("espcn", recipe, RunOptions(progress=False, threads=1))
+    assert card.init_from == str(file)
+    assert card.init_sha256 == hashlib.sha256(file.read_bytes()).hexdigest()
+    assert "init_from own.pth" in card.notes
+    wanted = torch.load(file)["conv1.weight"].half().float()
+    assert torch.allclose(load_checkpoint(card.name).state_dict()["conv1.weight"], wanted, atol=1e-6)

@@ -84,16 +84,16 @@ def test_an_aim_is_met_by_measured_weights_of_this_zoo_and_by_every_seed() -> No
 
 
 def test_an_adversarial_checkpoint_stands_beside_the_parent_it_really_had() -> None:
-    game = {"init_from": "srresnet_x4.common", "config": {"loss": {"l1": 1.0, "adversarial": 0.1}}}
+    adversarial = {"init_from": "srresnet_x4.common", "config": {"loss": {"l1": 1.0, "adversarial": 0.1}}}
     cards = [
         card("srresnet"),
         card("srresnet", "common-frozen", init_from="srresnet_x4.common", config={"loss": {"l1": 1.0}}),
-        card("srgan", "srgan", init_sha256="now", **game),
-        card("srgan", "of-old", **game),
-        card("srgan", "earlier", **(game | {"created": "2026-01-01"})),
-        card("srgan", "replaced", init_sha256="old", **game),
-        card("srgan", "alone", **(game | {"init_from": "srresnet_x4.gone"})),
-        card("srgan", "scratch", **(game | {"init_from": None})),
+        card("srgan", "srgan", init_sha256="now", **adversarial),
+        card("srgan", "of-old", **adversarial),
+        card("srgan", "earlier", **(adversarial | {"created": "2026-01-01"})),
+        card("srgan", "replaced", init_sha256="old", **adversarial),
+        card("srgan", "alone", **(adversarial | {"init_from": "srresnet_x4.gone"})),
+        card("srgan", "scratch", **(adversarial | {"init_from": None})),
     ]
     found = [
         result("srresnet_x4.common", "set5", lpips=0.1892, psnr=31.0),

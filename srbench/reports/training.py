@@ -13,7 +13,7 @@ _SLACK = 5.0  # seconds by which a validation may come late
 
 
 def render_curves(cards: Sequence[Card]) -> str:
-    """A table a scale: PSNR on held-back images after so many minutes of each run of the ``common`` recipe.
+    """A table a scale: PSNR on validation images after so many minutes of each run of the ``common`` recipe.
 
     Args:
         cards: any; those without a timed curve, adversarial ones and those of other recipes are left out.

@@ -133,7 +133,7 @@ def find_layer(network: nn.Module, name: str) -> tuple[str, Tensor]:
     for key, layer in network.named_modules():
         weight = getattr(layer, "weight", None)
         if weight is not None and weight.ndim == 4:
-            # A deconvolution's weight stands the other way round.
+            # A transposed convolution's weight stands the other way round.
             layers[key] = weight.detach().transpose(0, 1) if getattr(layer, "transposed", False) else weight.detach()
     wanted = name.removesuffix(".weight")
     if wanted not in layers:

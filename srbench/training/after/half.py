@@ -1,4 +1,4 @@
-"""Checkpoints of the zoo in half precision, measured on the images that their training held out for validation."""
+"""Checkpoints of the zoo in half precision, measured on their validation images."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from srbench.zoo import Card, load_checkpoint, save_checkpoint
 
 
 def halve(card: Card, zoo: Path | None = None, data_root: str | None = None) -> Card:
-    """Measure a checkpoint of the zoo on the images that its training held out, and store it in half precision if it may.
+    """Measure a checkpoint of the zoo on its validation images, and store it in half precision if it may.
 
     Raises:
         InputError: its recipe is not on the card, or its data are not here.

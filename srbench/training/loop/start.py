@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,13 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from srbench.errors import InputError, UnknownNameError
 from srbench.models import Channels, Model, create_model, get_model
 from srbench.training.loop.initial import draw_weights
 from srbench.training.loop.state import Origin
 from srbench.training.recipe.schema import Recipe
+from srbench.weights import fit, read_weights
 from srbench.zoo import Card, find_checkpoint, load_weights, read_tensors, verify
 
 
@@ -63,11 +65,86 @@ def first_weights(network: nn.Module, build: Build, recipe: Recipe, zoo: Path | 
         InputError: as :func:`start_from` and :func:`warm_start`.
     """
     draw_weights(network, build.model, recipe)
+    if is_file(recipe.init_from):
+        return from_file(Path(recipe.init_from), network, build)
     if recipe.init_from:
         return Origin(init_sha256=start_from(recipe.init_from, network, build, zoo).sha256)
     if recipe.warm_from:
         return Origin(warm=warm_start(recipe.warm_from, network, build.model, zoo))
     return Origin()
+
+
+_SKIP = "network."  # before the keys of a network that a skip was put around
+_SUFFIXES = {".pth", ".pt", ".ckpt", ".bin", ".tar", ".safetensors", ".npz", ".mat"}
+
+
+def is_file(init_from: str) -> bool:
+    """Whether a recipe's ``init_from`` means a file of weights and not a checkpoint of the zoo.
+
+    >>> is_file("EDSR_x4.pth"), is_file("edsr_x4.common"), is_file("")
+    (True, False, False)
+    """
+    return "/" in init_from or Path(init_from).suffix.lower() in _SUFFIXES
+
+
+@torch.no_grad()
+def from_file(path: Path, network: nn.Module, build: Build) -> Origin:
+    """Put a file's weights into ``network``: all of them where they fit, in any layout that is known, else those that do.
+
+    Args:
+        path: a file of weights of any origin.
+        network: what ``build`` made.
+        build: names the network in an error.
+
+    Returns:
+        the file's sha256 and what was taken of it.
+
+    Raises:
+        InputError: a file that cannot be read, or of which nothing fits.
+    """
+    found = read_weights(path)
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    own = network.state_dict()
+    said = f"init_from {path.name} (sha256 {digest[:16]})"
+    try:
+        fit(network, found, path)
+        return Origin(init_sha256=digest, warm=f"{said}: all {len(own)} tensors")
+    except InputError as error:
+        taken = [key for key, tensor in own.items() if key in found and found[key].shape == tensor.shape]
+        if not taken:
+            inner = any(f"{_SKIP}{key}" in own for key in found)
+            why = "they are of the network without its skip: give skip = 'none'" if inner else str(error)
+            what = f"{build.model.name} at x{build.scale}"
+            raise InputError(f"init_from = {str(path)!r} has no weights that fit {what}: {why}") from None
+    for key in taken:
+        own[key].copy_(found[key])
+    return Origin(init_sha256=digest, warm=f"{said}: {len(taken)} of {len(own)} tensors{_left(own, found)}")
+
+
+def _left(own: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> str:
+    """Which tensors of a network were not taken from a file, and how many of the file's have no place."""
+    lacking = [key for key in own if key not in found]
+    other = [
+        f"{key} ({_shape(found[key])} there, {_shape(tensor)} here)"
+        for key, tensor in own.items()
+        if key in found and found[key].shape != tensor.shape
+    ]
+    unused = sum(key not in own for key in found)
+    parts = [
+        f"not there: {_some(lacking)}" if lacking else "",
+        f"of another shape: {_some(other)}" if other else "",
+        f"not used: {unused} of the file's" if unused else "",
+    ]
+    return "".join(f"; {part}" for part in parts if part)
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
+
+
+def _shape(tensor: Tensor) -> str:
+    return "×".join(map(str, tensor.shape)) or "a number"
 
 
 def start_from(name: str, network: nn.Module, build: Build, zoo: Path | None = None) -> Card:

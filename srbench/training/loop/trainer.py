@@ -244,6 +244,8 @@ class Trainer:
 
     def _begin(self, stages: Stages) -> None:
         self.learning.begin(stages.first, self.device)
+        if self.origin.warm:
+            self.watch.say(self.origin.warm)
         if self.processes.main:
             self.watch.log(0, {"val_bicubic": self.validation.bicubic(), **self._scores()})
 

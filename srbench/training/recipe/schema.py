@@ -31,7 +31,8 @@ class Recipe(BaseModel):
         skip: ``"bicubic"`` adds the network's output to the bicubic upscaling, where it has no such skip itself.
         options: the model's build options.
         init: who draws the initial weights: the ``"model"``, as its file says, or ``"pytorch"`` (see ``initial.py``).
-        init_from: a checkpoint of the same architecture, options and scale whose weights training starts from, or "".
+        init_from: a checkpoint of the same architecture, options and scale whose weights training starts from; or a file of
+            weights of any origin, of which those that fit are taken; or "".
         warm_from: a checkpoint of the same architecture at any scale, or ``x2.common`` for whatever network is trained;
             training starts from those of its weights that fit.
         patch: side of an LR crop in pixels; the HR crop's is ``scale`` times it.
