@@ -215,7 +215,8 @@ class ImageSet:
         """The LR image of ``hr_path``: ``babyx4.png``, ``baby_LRBI_x4.png``, ``baby.png`` … in ``lr_folder(scale)``.
 
         Raises:
-            UnavailableError: no LR folder at this scale. InputError: the folder has no image of that name, or two.
+            UnavailableError: no LR folder at this scale.
+            InputError: the folder has no image of that name, or two.
         """
         key = (hr_path.parent, scale)
         if key not in self._lr_folders:
