@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -186,43 +186,71 @@ def imresize(
     array([[7, 7],
            [7, 7]], dtype=uint8)
     """
-    import torch
-
-    if (scale is None) == (size is None):
-        raise InputError("imresize needs a scale or a size, not both")
-    if scale is not None and not (scale > 0 and math.isfinite(scale)):
-        raise InputError(f"imresize: the scale must be positive, not {scale}")
     array = isinstance(image, np.ndarray)
+    _check_image(image, array)
+    height, width = image.shape[:2] if array else image.shape[-2:]
+    new, scales = _size_and_scales((height, width), scale, size)
+    rows = _Axis(-2, new[0], scales[0], edges, method)
+    columns = _Axis(-1, new[1], scales[1], edges, method)
+    rows_first = scales[0] <= scales[1]  # MATLAB takes the axis that shrinks most first, rows where both are alike
+    if array:
+        return _resize_array(image, rows, columns, rows_first)
+    planes = image.reshape(-1, height, width)
+    for axis in (rows, columns) if rows_first else (columns, rows):
+        planes = _pass(planes, *axis)
+    return planes.reshape(*image.shape[:2], *new)
+
+
+class _Axis(NamedTuple):
+    """What happens to one axis; the arguments of ``_pass``."""
+
+    axis: int
+    out_len: int
+    scale: float
+    edges: Edges
+    method: str
+
+
+def _check_image(image: Any, array: bool) -> None:
     wanted = (2, 3) if array else (4,)
     if image.ndim not in wanted or 0 in image.shape:
         shape = "(H, W) or (H, W, C)" if array else "(N, C, H, W)"
         raise InputError(f"imresize: expected an image {shape}, not {tuple(image.shape)}")
     if array and image.dtype not in (np.uint8, np.float32, np.float64):
         raise InputError(f"imresize: expected uint8, float32 or float64, not {image.dtype}")
-    height, width = image.shape[:2] if array else image.shape[-2:]
+
+
+def _size_and_scales(
+    old: tuple[int, int], scale: float | None, size: tuple[int, int] | None
+) -> tuple[tuple[int, int], tuple[float, float]]:
+    """Height and width after, and the scale of each axis, of an image of ``old`` height and width."""
+    if (scale is None) == (size is None):
+        raise InputError("imresize needs a scale or a size, not both")
+    if scale is not None and not (scale > 0 and math.isfinite(scale)):
+        raise InputError(f"imresize: the scale must be positive, not {scale}")
     if size is None:
         assert scale is not None
-        size, scales = (math.ceil(height * scale - 1e-9), math.ceil(width * scale - 1e-9)), (scale, scale)
+        size, scales = (math.ceil(old[0] * scale - 1e-9), math.ceil(old[1] * scale - 1e-9)), (scale, scale)
     else:
-        scales = (size[0] / height, size[1] / width)
+        scales = (size[0] / old[0], size[1] / old[1])
     if min(size) < 1:
         raise InputError(f"imresize: the output size must be positive, not {size}")
-    rows_first = scales[0] <= scales[1]  # MATLAB takes the axis that shrinks most first, rows where both are alike
-    rows = (-2, size[0], scales[0], edges, method)
-    columns = (-1, size[1], scales[1], edges, method)
-    if not array:
-        planes = image.reshape(-1, height, width)
-        for step in (rows, columns) if rows_first else (columns, rows):
-            planes = _pass(planes, *step)
-        return planes.reshape(*image.shape[:2], *size)
+    return size, scales
+
+
+def _resize_array(image: npt.NDArray[Any], rows: _Axis, columns: _Axis, rows_first: bool) -> npt.NDArray[Any]:
+    """Resize an interleaved image ``(H, W)`` or ``(H, W, C)``."""
+    import torch
+
+    height, width = image.shape[:2]
     channels = image.shape[2] if image.ndim == 3 else 1
     x = torch.from_numpy(np.ascontiguousarray(image))
     if rows_first:  # rows of an interleaved image need no copy into planes; only the smaller result is transposed
         x = _pass(x.reshape(1, height, width * channels), *rows)
-        planes = x.reshape(size[0], width, channels).permute(2, 0, 1).contiguous()
+        planes = x.reshape(rows.out_len, width, channels).permute(2, 0, 1).contiguous()
         planes = _pass(planes, *columns)
     else:
         planes = x.reshape(height, width, channels).permute(2, 0, 1).contiguous()
         planes = _pass(_pass(planes, *columns), *rows)
-    out = planes.permute(1, 2, 0).contiguous().numpy()
+    out: npt.NDArray[Any] = planes.permute(1, 2, 0).contiguous().numpy()
     return out if image.ndim == 3 else out[..., 0]
