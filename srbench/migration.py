@@ -42,7 +42,7 @@ def migrate(home: Path, write: bool = True) -> Migration:
     for path, old, validate in _records(home):
         try:
             values = read_toml(path, "a card") if path.suffix == ".toml" else read_json(path, "a record")
-            validate(unseal(values, path), path)
+            validate(unseal(values, path) if is_sealed(values) else values, path)
         except InputError as error:
             broken.append(str(error))
             continue

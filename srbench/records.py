@@ -99,10 +99,11 @@ def seal(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def unseal(values: Mapping[str, Any], path: Path | str) -> dict[str, Any]:
-    """The values without their checksum; raises InputError where it is not theirs."""
+    """The values without their checksum; raises InputError where there is none or it is not theirs."""
     content = dict(values)
-    given = content.pop(KEY, None)
-    if given is not None and given != checksum(content):
+    if KEY not in content:
+        raise InputError(f"{path} has no checksum, as records of an earlier srbench: `srbench migrate` gives it one")
+    if content.pop(KEY) != checksum(content):
         raise InputError(
             f"{path} is not what was written: its content does not have its checksum; measure or copy it anew"
         )

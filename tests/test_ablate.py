@@ -32,8 +32,8 @@ from srbench.training.loop.options import InterruptedRunError, RunOptions
 from srbench.training.loop.validation import split
 from srbench.training.recipe.schema import Recipe
 from srbench.training.recipe.tables import Adversarial
-from srbench.zoo import Card
-from tests.training_images import make_card, write_card
+from srbench.zoo import Card, write_card
+from tests.training_images import make_card
 
 
 def write_plan(folder: Path, text: str, name: str = "plan.toml") -> Path:

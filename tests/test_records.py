@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import tomllib
 from collections.abc import Callable
 from functools import partial
@@ -106,6 +107,25 @@ def test_broken_records_are_named_and_the_others_are_read(tmp_path: Path) -> Non
     assert [str(bad) in str(error) for error in broken] == [True]
     with pytest.raises(InputError, match="set14"):
         read_results(tmp_path)
+
+
+def test_a_broken_record_leaves_the_board_and_the_check_fails(srbench_home: Path) -> None:
+    write_result(QUALITY.model_copy(update={"checkpoint": "bicubic", "model": "bicubic"}))
+    bad = [
+        write_result(QUALITY.model_copy(update={"checkpoint": "lanczos", "model": "lanczos"})),
+        write_speed(SPEED),
+        write_card(CARD),
+    ]
+    for path in bad:
+        path.write_text(path.read_text().replace("created", "creatde"))
+    for command in (["report"], ["report", "--check"], ["report", "--json"]):
+        result = CliRunner().invoke(main, command)
+        assert result.exit_code == 1
+        assert "Error: 3 of the records are broken" in result.stderr
+        assert [path.name for path in bad if f"Left out: {path}" not in result.stderr] == []
+    board = (srbench_home / "reports" / "leaderboard.md").read_text()
+    assert re.search(r"\| Bicubic \|", board)
+    assert not re.search(r"\| Lanczos \|", board)
 
 
 def test_a_misplaced_speed_record_is_refused(tmp_path: Path) -> None:
@@ -244,6 +264,9 @@ def test_old_records_get_a_checksum_once_and_keep_their_content(old_home: Path) 
     refused = CliRunner().invoke(main, ["migrate", "--check"])
     assert refused.exit_code == 1
     assert "0 records had their checksum, 4 have none" in refused.stdout
+    for read in (read_results, read_speeds, list_checkpoints):
+        with pytest.raises(InputError, match=r"has no checksum.*srbench migrate"):
+            read()
     assert "4 got one" in CliRunner().invoke(main, ["migrate"]).stdout
     assert (read_results(), read_speeds(), list_checkpoints()) == ([QUALITY], [SPEED], [CARD])
     texts = {path: path.read_text() for path in before}

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tomli_w
 import torch
 from torch import nn
 
@@ -53,13 +52,6 @@ def make_card(model: str, recipe: str = "common", scale: int = 4, **values: Any)
     }
     name = checkpoint_name(model, [scale], recipe)
     return Card.model_validate({**made_up, "name": name, "model": model, "scales": [scale], "recipe": recipe, **values})
-
-
-def write_card(card: Card, zoo: Path) -> None:
-    """The card alone, for tests that load no weights."""
-    path = zoo / f"{card.stem}.toml"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(tomli_w.dumps(card.model_dump(mode="json", exclude_none=True)))
 
 
 def narrow_vgg(folder: Path) -> Callable[[str], tuple[nn.Sequential, str]]:

@@ -18,6 +18,7 @@ def command(check: bool, as_json: bool) -> None:
     srbench report --check       for CI: are they fresh?
     srbench report --json        the leaderboard's rows, unrounded
 
+    A record that is broken, or whose content is not what its checksum says, is named and left out, and the command fails.
     Works without torch; --json writes no file.
     """
     from srbench.errors import SrbenchError
@@ -27,12 +28,18 @@ def command(check: bool, as_json: bool) -> None:
     from srbench.reports.plain import leaderboard_rows
 
     root = home()
+    broken: list[SrbenchError] = []
+    stale: list[str] = []
     if check:
-        stale = [str(path.relative_to(root)) for path in stale_files(root=root)]
-        if stale:
-            raise SrbenchError(f"stale: {', '.join(stale)}; run `srbench report`")
+        stale = [str(path.relative_to(root)) for path in stale_files(root=root, broken=broken)]
     if as_json:
-        print_json(leaderboard_rows(read_source(root=root).tables))
+        print_json(leaderboard_rows(read_source(root=root, broken=broken).tables))
     elif not check:
-        for path in write_reports(root=root, redraw=True):
+        for path in write_reports(root=root, redraw=True, broken=broken):
             click.echo(f"wrote {path}")
+    for line in dict.fromkeys(map(str, broken)):
+        click.echo(f"Left out: {line}", err=True)
+    if broken:
+        raise SrbenchError(f"{len(set(map(str, broken)))} of the records are broken")
+    if stale:
+        raise SrbenchError(f"stale: {', '.join(stale)}; run `srbench report`")

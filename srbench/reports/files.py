@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from srbench.errors import InputError
+from srbench.errors import InputError, SrbenchError
 from srbench.files import write_text
 from srbench.home import home
 from srbench.reports.aims import read_aims, render_aims, render_games
@@ -35,20 +35,22 @@ class Source:
     Attributes:
         root: the folder that holds results/, zoo/, reports/ and README.md.
         results: the quality records; own records are among them.
+        broken: takes what is wrong with each broken card and speed record, which is then left out; None to raise it.
     """
 
     root: Path
     results: tuple[Result, ...]
+    broken: list[SrbenchError] | None = None
 
     @cached_property
     def cards(self) -> list[Card]:
         """Of the zoo."""
-        return list_checkpoints(root=self.root / "zoo")
+        return list_checkpoints(root=self.root / "zoo", broken=self.broken)
 
     @cached_property
     def speeds(self) -> list[SpeedResult]:
         """The speed records."""
-        return read_speeds(self.root / "results")
+        return read_speeds(self.root / "results", self.broken)
 
     @cached_property
     def tables(self) -> list[Table]:
@@ -56,10 +58,13 @@ class Source:
         return build_tables(self.results, self.speeds, self.cards, own=False)
 
 
-def read_source(results: Iterable[Result] | None = None, root: Path | None = None) -> Source:
-    """What reports are made from: all records of ``root`` (home by default), or those given."""
+def read_source(
+    results: Iterable[Result] | None = None, root: Path | None = None, broken: list[SrbenchError] | None = None
+) -> Source:
+    """What reports are made from: all records of ``root`` (home by default), or those given; ``broken`` as in ``Source``."""
     root = root or home()
-    return Source(root, tuple(read_results(root / "results") if results is None else results))
+    found = read_results(root / "results", broken) if results is None else results
+    return Source(root, tuple(found), broken)
 
 
 # Marked parts of the two READMEs, each with what fills it.
@@ -79,7 +84,10 @@ _ZOO: dict[tuple[str, str], Part] = {
 
 
 def write_reports(
-    results: Iterable[Result] | None = None, root: Path | None = None, redraw: bool = False
+    results: Iterable[Result] | None = None,
+    root: Path | None = None,
+    redraw: bool = False,
+    broken: list[SrbenchError] | None = None,
 ) -> list[Path]:
     """Render everything and replace what changed, each file in one step.
 
@@ -87,11 +95,12 @@ def write_reports(
         results: all records; those of results/ by default.
         root: the folder that holds reports/ and README.md; home by default.
         redraw: draw the figures even where no text changed and all are there; drawing takes longer than all the rest.
+        broken: takes what is wrong with each broken record, which is then left out.
 
     Returns:
         The files that were written; README.md and zoo/README.md only where they have their marks.
     """
-    source = read_source(results, root)
+    source = read_source(results, root, broken)
     changed = {path: text for path, text in _texts(source).items() if _read(path) != text}
     folder = _figures(source)
     drawn = {folder / plot.file: plot for plot in plan(source.tables)}
@@ -106,12 +115,14 @@ def write_reports(
     return list(changed)
 
 
-def stale_files(results: Iterable[Result] | None = None, root: Path | None = None) -> list[Path]:
+def stale_files(
+    results: Iterable[Result] | None = None, root: Path | None = None, broken: list[SrbenchError] | None = None
+) -> list[Path]:
     """The generated files that are missing, and the texts that differ from what ``write_reports`` would write.
 
     Figures are not compared: another version of matplotlib draws other bytes.
     """
-    source = read_source(results, root)
+    source = read_source(results, root, broken)
     texts = [path for path, text in _texts(source).items() if _read(path) != text]
     figures = [_figures(source) / plot.file for plot in plan(source.tables)]
     return texts + [path for path in figures if not path.is_file()]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from srbench.files import write_text
+from srbench.records import seal
 from srbench.training.after.ablate import AblationOutcome
 
 if TYPE_CHECKING:
@@ -120,13 +120,7 @@ def write_table(folder: Path, title: str, found: list[AblationOutcome], test: Te
         f"minus smallest over seeds; behind: mean difference (dB) from the first row on the same images; p: paired Wilcoxon "
         f"test of it.\n\n{markdown(make_table(found, test))}"
     )
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, content in (
-        ("table.json", json.dumps(as_json(found, test), indent=2, allow_nan=False)),
-        ("table.md", text),
-    ):
-        handle, temporary = tempfile.mkstemp(dir=folder, prefix=".table-")
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(content)
-        Path(temporary).replace(folder / name)
+    values = json.dumps(seal(as_json(found, test)), indent=2, ensure_ascii=False, allow_nan=False)
+    write_text(folder / "table.json", values + "\n")
+    write_text(folder / "table.md", text)
     return folder / "table.md"
