@@ -16,6 +16,7 @@ from srbench.cli import main
 from srbench.datasets.local import find_datasets
 from srbench.errors import InputError, SrbenchError, UnknownNameError
 from srbench.images import write_image
+from srbench.records import read_json, unseal
 from srbench.stats import paired_test
 from srbench.training.after.ablate import (
     AblationCell,
@@ -203,7 +204,9 @@ def test_seeds_are_one_row_with_mean_and_spread(srbench_home: Path) -> None:
     assert len(lines) == 5
     assert "| common | fsrcnn | 1 | 30.250 | 0.500 | 2 | 2 | 1.5 | 100 |" in lines[3]
     assert "seed 0: loss is nan \\| step 3" in lines[4]
-    written = json.loads(write_table(srbench_home / "out", "plan", found).with_suffix(".json").read_text())
+    written = unseal(
+        read_json(write_table(srbench_home / "out", "plan", found).with_suffix(".json"), "a table"), "table"
+    )
     assert written == as_json(found)
     assert written["rows"][2]["val_psnr"] is None
     assert written["cells"][0]["recipe"]["lr"] == 1.0
