@@ -15,6 +15,9 @@ _PUBLIC = {
     "create_model": "srbench.models",
     "list_checkpoints": "srbench.zoo",
     "load_checkpoint": "srbench.zoo",
+    "load": "srbench.subjects",
+    "Inference": "srbench.inference",
+    "Upscaler": "srbench.upscaler",
     "evaluate": "srbench.evaluation",
     "score": "srbench.evaluation",
     "load_results": "srbench.results",
@@ -25,15 +28,18 @@ _PUBLIC = {
 _MODULES = ("images",)
 
 __all__ = [
-    "Protocol", "Result", "__version__", "create_model", "evaluate", "list_checkpoints", "list_models", "load_checkpoint",
-    "load_results", "score",
+    "Inference", "Protocol", "Result", "Upscaler", "__version__", "create_model", "evaluate", "list_checkpoints", "list_models",
+    "load", "load_checkpoint", "load_results", "score",
 ]  # fmt: skip
 
 if TYPE_CHECKING:
     from srbench.evaluation import evaluate, score
+    from srbench.inference import Inference
     from srbench.models import create_model, list_models
     from srbench.protocol import Protocol
     from srbench.results import Result, load_results
+    from srbench.subjects import load
+    from srbench.upscaler import Upscaler
     from srbench.zoo import list_checkpoints, load_checkpoint
 
 

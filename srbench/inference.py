@@ -1,298 +1,228 @@
-"""LR image → SR image with any network: colours, padding, tiling, self-ensemble, precision.
+"""How a network is applied: one frozen set of options that evaluation, timing, upscaling, the command line and Python share.
 
-Networks see float tensors ``(N, C, H, W)`` in [0, 1]; everything around them happens here and nothing is rounded.
+A new option is one field of :class:`Inference` and one line of :class:`InferenceOptions`: its part in names, the check of its
+values and its option on the command line follow from the field. Nothing here needs torch before a device is named.
 """
 
 from __future__ import annotations
 
-import contextlib
-import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar
 
-import numpy as np
-import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from srbench.errors import InputError, UnknownNameError
 
-from srbench.errors import InputError, UnavailableError
-from srbench.images import imresize, rgb, to_array, ycbcr
-from srbench.models import Model, get_model
-from srbench.zoo import Card, load_checkpoint
+if TYPE_CHECKING:
+    import torch
 
 Precision = Literal["fp32", "tf32", "bf16", "fp16"]
+Layout = Literal["contiguous", "channels_last"]
+
+PLAIN = "eager"
+_TILE = re.compile(r"tile(\d+)(?:-(\d+))?")
+_T = TypeVar("_T")
 
 
-def pick_device(name: str = "auto") -> torch.device:
-    """``auto`` is CUDA where there is one, else the CPU; InputError for a device that is not there."""
+@dataclass(frozen=True)
+class Option:
+    """What the command line and names must know of a field of :class:`Inference`.
+
+    Attributes:
+        help: its line in a command's help.
+        words: part of a variant's name → the value that it stands for; the default has none.
+        timed: whether it changes one pass of the network, which is what ``srbench speed`` times.
+        formerly: option that the command line had in its place.
+    """
+
+    help: str
+    words: Mapping[str, object]
+    timed: bool
+    formerly: str
+
+
+def _option(
+    default: _T, says: str, words: Mapping[str, object] | None = None, timed: bool = True, formerly: str = ""
+) -> _T:  # fmt: skip
+    made: Any = field(default=default, metadata={"option": Option(says, words or {}, timed, formerly)})
+    return made
+
+
+class InferenceOptions(TypedDict, total=False):
+    """The fields of :class:`Inference` as keyword arguments."""
+
+    device: str | torch.device
+    tile: int
+    overlap: int | None
+    ensemble: bool
+    fused: bool
+    precision: Precision
+    layout: Layout
+    compile: bool
+    graph: bool
+
+
+@dataclass(frozen=True)
+class Inference:
+    """How a network is applied; the defaults are the plain way, whose results are compared with papers.
+
+    Attributes:
+        device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or a torch device; kept as a torch device.
+        tile: edge of tiles in LR pixels; 0 for whole images.
+        overlap: LR pixels that a tile sees around itself; None takes the receptive field, which is exact.
+        ensemble: the mean over the eight flips and rotations (EDSR's self-ensemble, arXiv:1707.02921).
+        fused: exact rewrites of the network (``srbench.models._fused``).
+        precision: ``bf16`` and ``fp16`` run under autocast; ``tf32`` lets a GPU round float32 products' inputs.
+        layout: of the weights and the input in memory.
+        compile: by torch.compile.
+        graph: passes captured once for each size of input and replayed as a CUDA graph.
+
+    Raises:
+        InputError, UnknownNameError: a value that an option cannot have.
+
+    >>> Inference(tile=64, overlap=8, precision="bf16").variant
+    'tile64-8+bf16'
+    """
+
+    device: str | torch.device = _option("cpu", "auto, cpu, cuda or cuda:N.", timed=False)
+    tile: int = _option(0, "Edge of tiles in LR pixels; 0: whole images.", timed=False)
+    overlap: int | None = _option(
+        None, "LR pixels that tiles overlap; default: the receptive field, which is exact.", {}, False, "--tile-overlap"
+    )
+    ensemble: bool = _option(
+        False, "Mean over the eight flips and rotations.", {"ensemble": True}, False, "--self-ensemble"
+    )
+    fused: bool = _option(False, "Exact rewrites of the network, which are faster.", {"fused": True})
+    precision: Precision = _option(
+        "fp32", "Number format of the network's arithmetic.", {word: word for word in ("tf32", "bf16", "fp16")}
+    )
+    layout: Layout = _option("contiguous", "Layout in memory.", {"channels_last": "channels_last"})
+    compile: bool = _option(False, "Compile the network (torch.compile).", {"compile": True})
+    graph: bool = _option(False, "Replay passes as a CUDA graph.", {"cuda_graph": True})
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "device", pick_device(self.device))
+        for name, least in (("tile", 0), ("overlap", 0)):
+            value = getattr(self, name)
+            if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < least):
+                raise InputError(f"{name} must be a whole number of LR pixels from {least}, not {value!r}")
+        if self.overlap is not None and not self.tile:
+            raise InputError(f"overlap = {self.overlap} is of tiles: give tile, too")
+        for name, option in options().items():
+            value = getattr(self, name)
+            allowed = [_DEFAULTS[name], *option.words.values()]
+            if option.words and not any(value is one or value == one for one in allowed if type(value) is type(one)):
+                if isinstance(allowed[0], bool):
+                    raise InputError(f"{name} must be True or False, not {value!r}")
+                raise UnknownNameError(name, str(value), (str(one) for one in allowed))
+
+    @classmethod
+    def of(cls, given: Mapping[str, object], where: str = "Inference", known: Iterable[str] | None = None) -> Inference:
+        """From keyword arguments; UnknownNameError with the nearest of the fields and of ``known`` for a wrong one."""
+        names = [one.name for one in fields(cls)]
+        for name in given:
+            if name not in names:
+                raise UnknownNameError("argument", name, [*(known or ()), *names], where)
+        arguments: Any = given
+        return cls(**arguments)
+
+    @classmethod
+    def parse(cls, text: str) -> Inference:
+        """``eager`` or parts joined by ``+`` in any order, as :attr:`variant` writes them.
+
+        Raises:
+            UnknownNameError: with the nearest part. InputError: two parts of one option.
+
+        >>> Inference.parse("channels_last+bf16").speed_variant
+        'bf16+channels_last'
+        """
+        if text.strip() == PLAIN:
+            return cls()
+        words = {word: (name, value) for name, option in options().items() for word, value in option.words.items()}
+        found: dict[str, tuple[str, object]] = {}
+        for part in (part.strip() for part in text.split("+")):
+            if tile := _TILE.fullmatch(part):
+                found["tile"] = (part, int(tile[1]))
+                found |= {"overlap": (part, int(tile[2]))} if tile[2] else {}
+                continue
+            if part not in words:
+                raise UnknownNameError("variant", part, (PLAIN, *words, "tileN", "tileN-OVERLAP"))
+            name, value = words[part]
+            if name in found:
+                raise InputError(f"variant {text!r} has two of {name}: {found[name][0]} and {part}")
+            found[name] = (part, value)
+        return cls.of({name: value for name, (_, value) in found.items()})
+
+    @property
+    def variant(self) -> str:
+        """Part of a result's name: what differs from the plain way, in a fixed order; empty for the plain way."""
+        return "+".join(self._words(timed_only=False))
+
+    @property
+    def speed_variant(self) -> str:
+        """What of it changes one pass of the network, such as ``fused+bf16+channels_last``; ``eager`` for none."""
+        return "+".join(self._words(timed_only=True)) or PLAIN
+
+    @property
+    def eager(self) -> Inference:
+        """The same arithmetic without compilation and graph."""
+        return replace(self, compile=False, graph=False)
+
+    @property
+    def torch_device(self) -> torch.device:
+        """The device as torch has it."""
+        return pick_device(self.device)
+
+    @property
+    def unsupported(self) -> str:
+        """Why its device cannot do it; empty where it can."""
+        import torch
+
+        device = self.torch_device
+        if device.type != "cuda":
+            if self.graph:
+                return "a CUDA graph needs a GPU"
+            return "tf32 is for GPUs; a CPU's lower precision is bf16" if self.precision == "tf32" else ""
+        if self.precision == "bf16" and not torch.cuda.is_bf16_supported(including_emulation=False):
+            return f"{torch.cuda.get_device_name(device)} has no bf16 arithmetic"
+        if self.precision == "tf32" and torch.cuda.get_device_capability(device)[0] < 8:
+            return f"{torch.cuda.get_device_name(device)} has no TF32 arithmetic"
+        return ""
+
+    def _words(self, timed_only: bool) -> Iterator[str]:
+        if self.tile and not timed_only:
+            yield f"tile{self.tile}" + ("" if self.overlap is None else f"-{self.overlap}")
+        for name, option in options().items():
+            if option.timed or not timed_only:
+                yield from (word for word, value in option.words.items() if getattr(self, name) == value)
+
+
+def options() -> dict[str, Option]:
+    """Field → what is known of it, in the order in which names have their parts."""
+    return {one.name: one.metadata["option"] for one in fields(Inference)}
+
+
+_DEFAULTS = {one.name: one.default for one in fields(Inference)}
+
+
+def pick_device(name: str | torch.device = "auto") -> torch.device:
+    """A device by name; ``auto`` is CUDA where there is one, else the CPU. A torch device is taken as it is.
+
+    Raises:
+        InputError: no such device on this machine, with those that there are.
+    """
+    import torch
+
+    if isinstance(name, torch.device):
+        return name
     if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        name = "cuda" if torch.cuda.is_available() else "cpu"
     try:
         device = torch.device(name)
-    except RuntimeError:
+    except (RuntimeError, TypeError):
         raise InputError(f"unknown device {name!r}; known: auto, cpu, cuda, cuda:N") from None
     count = torch.cuda.device_count() if device.type == "cuda" else 1
     if device.type not in ("cpu", "cuda") or (device.index or 0) >= count:
         found = ", ".join(["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))])
         raise InputError(f"no device {name!r} on this machine; it has {found}")
     return device
-
-
-@dataclass(frozen=True)
-class Upscaler:
-    """A network and what must be known to feed it.
-
-    Attributes:
-        module: in eval mode, on ``device``.
-        scale: its enlargement.
-        channels: ``y``, ``rgb``, or ``any`` for interpolators.
-        multiple_of, pre_upsampled, receptive_radius: as ``srbench.models.Model``; a radius of None is unknown.
-        tile: edge of a tile in LR pixels, 0 for the whole image at once.
-        tile_overlap: LR pixels that a tile sees around itself; None takes the receptive radius.
-        ensemble: the mean over the eight flips and turns.
-        precision: ``bf16`` and ``fp16`` run under autocast; ``tf32`` lets a GPU round float32 products' inputs.
-        channels_last: memory layout of the network's input.
-        edges: of the bicubic upscaling of chroma and of pre-upsampled input.
-    """
-
-    module: nn.Module
-    scale: int
-    channels: Literal["y", "rgb", "any"]
-    multiple_of: int = 1
-    pre_upsampled: bool = False
-    receptive_radius: int | None = None
-    tile: int = 0
-    tile_overlap: int | None = None
-    ensemble: bool = False
-    precision: Precision = "fp32"
-    channels_last: bool = False
-    edges: Literal["mirror", "clamp"] = "mirror"
-    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
-
-    def with_(self, **changes: Any) -> Upscaler:
-        """A copy with other settings."""
-        return replace(self, **changes)
-
-
-def for_model(model: Model, module: nn.Module, scale: int, channels: str = "", **settings: Any) -> Upscaler:
-    """An Upscaler of a registered architecture."""
-    device = settings.pop("device", torch.device("cpu"))
-    kept: Any = "any" if model.interpolator else (channels or model.channels)
-    return Upscaler(
-        module.eval().to(device),
-        scale,
-        kept,
-        multiple_of=model.multiple_at(scale),
-        pre_upsampled=model.pre_upsampled,
-        receptive_radius=getattr(module, "receptive_radius", model.receptive_radius),
-        device=device,
-        **settings,
-    )
-
-
-def for_card(card: Card, scale: int | None = None, **settings: Any) -> Upscaler:
-    """An Upscaler of a checkpoint of the zoo at one of its scales (its only one by default)."""
-    chosen = scale if scale is not None else card.scales[0]
-    if chosen not in card.scales:
-        trained = ", ".join(f"x{s}" for s in card.scales)
-        raise UnavailableError("unsupported_scale", f"{card.name} was trained for {trained}, not x{chosen}")
-    module = load_checkpoint(card.name, scale=chosen)
-    return for_model(get_model(card.model), module, chosen, card.channels, **settings)
-
-
-def upscale(upscaler: Upscaler, lr: Tensor) -> Tensor:
-    """Super-resolve images.
-
-    Args:
-        lr: float ``(N, C, h, w)`` in [0, 1]; C is 3 (RGB) or 1 (gray, or luma for a network of luma).
-
-    Returns:
-        ``(N, C, scale·h, scale·w)``, not clipped and not rounded, on the upscaler's device. A network of luma leaves chroma
-        to bicubic; a network of RGB sees gray three times and its mean is kept.
-
-    Raises:
-        UnavailableError: ``oom``.
-    """
-    lr = lr.to(upscaler.device)
-    try:
-        with torch.no_grad():
-            if upscaler.channels == "any" or (upscaler.channels == "rgb" and lr.shape[1] == 3):
-                return _network(upscaler, lr)
-            if upscaler.channels == "rgb":
-                return _network(upscaler, lr.expand(-1, 3, -1, -1)).mean(1, keepdim=True)
-            if lr.shape[1] == 1:
-                return _network(upscaler, lr)
-            planes = ycbcr(lr)
-            chroma = imresize(planes[:, 1:], upscaler.scale, edges=upscaler.edges)
-            return rgb(torch.cat([_network(upscaler, planes[:, :1]), chroma], dim=1))
-    except torch.OutOfMemoryError:
-        raise _oom(lr) from None
-    except RuntimeError as error:
-        if _is_oom(error):
-            raise _oom(lr) from None
-        raise
-
-
-def network_pass(upscaler: Upscaler, x: Tensor) -> Tensor:
-    """One pass over the network's own input ``(N, C, h, w)``, enlarged already where it wants that; no tiles, no ensemble."""
-    with torch.no_grad(), _arithmetic(upscaler):
-        return _padded(upscaler, x)
-
-
-def upscale_array(upscaler: Upscaler, lr: Any) -> Any:
-    """uint8 ``(h, w, 3)`` or ``(h, w)`` → uint8 SR of the same kind, rounded half up; gray goes through as equal RGB."""
-    planar = torch.from_numpy(np.ascontiguousarray(lr if lr.ndim == 3 else lr[..., None])).permute(2, 0, 1)[None]
-    planar = planar.to(torch.float32).div_(255.0)
-    if planar.shape[1] == 1:
-        planar = upscale(upscaler, planar.expand(-1, 3, -1, -1)).mean(1, keepdim=True)
-    else:
-        planar = upscale(upscaler, planar)
-    check_finite(planar)
-    return to_array(planar)
-
-
-def check_finite(sr: Tensor) -> None:
-    """Raise UnavailableError (``failed``) where a network made NaN or infinity: rounding would hide it."""
-    # NaN and infinity survive a sum, which costs a tenth of looking at each; in parts, as threads would wait for each other.
-    parts = torch.split(sr.reshape(-1), 2**14 if sr.is_cpu else sr.numel())
-    if not math.isfinite(sum((float(part.sum()) for part in parts), 0.0)):
-        share = 1.0 - float(torch.isfinite(sr).float().mean())
-        raise UnavailableError("failed", f"the network made NaN or infinity in {share:.1%} of the samples")
-
-
-def _is_oom(error: Exception) -> bool:
-    return "not enough memory" in str(error) or "can't allocate memory" in str(error)
-
-
-def _oom(lr: Tensor) -> UnavailableError:
-    size = f"{lr.shape[-1]}×{lr.shape[-2]}"
-    return UnavailableError("oom", f"out of memory on an LR image of {size}; try --tile 128")
-
-
-def _network(upscaler: Upscaler, x: Tensor) -> Tensor:
-    """The network on ``(N, C, h, w)``: enlargement where it wants one, tiles, self-ensemble, precision."""
-    run = _ensemble(upscaler) if upscaler.ensemble else _tiled(upscaler)
-    if upscaler.channels == "any":
-        return run(x)
-    dtype = x.dtype
-    x = x.to(torch.float32)
-    if upscaler.pre_upsampled:
-        x = imresize(x, upscaler.scale, edges=upscaler.edges)
-    with _arithmetic(upscaler):
-        y = run(x)
-    return y.to(torch.float64 if dtype == torch.float64 else torch.float32)
-
-
-@contextlib.contextmanager
-def _arithmetic(upscaler: Upscaler) -> Iterator[None]:
-    """Half precision under autocast; on a GPU, float32 is no TF32 unless that is asked for."""
-    switches: tuple[Any, Any] = (torch.backends.cudnn, torch.backends.cuda.matmul)
-    before = [switch.allow_tf32 for switch in switches]
-    for switch in switches:
-        switch.allow_tf32 = upscaler.precision == "tf32"
-    half = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(upscaler.precision)
-    try:
-        with torch.autocast(upscaler.device.type, dtype=half, enabled=half is not None):
-            yield
-    finally:
-        for switch, value in zip(switches, before, strict=True):
-            switch.allow_tf32 = value
-
-
-def _factor(upscaler: Upscaler) -> int:
-    """Output pixels per network-input pixel."""
-    return 1 if upscaler.pre_upsampled else upscaler.scale
-
-
-def _padded(upscaler: Upscaler, x: Tensor) -> Tensor:
-    """One pass of the network; the image is extended by its mirror image to the multiple that the network needs."""
-    height, width, multiple = x.shape[-2], x.shape[-1], upscaler.multiple_of
-    down, right = -height % multiple, -width % multiple
-    if down or right:
-        mode = "reflect" if height > down and width > right else "replicate"
-        x = F.pad(x, (0, right, 0, down), mode=mode)
-    if upscaler.channels_last:
-        x = x.contiguous(memory_format=torch.channels_last)
-    try:
-        y: Tensor = upscaler.module(x)
-    except (torch.OutOfMemoryError, MemoryError):
-        raise
-    except Exception as error:
-        if _is_oom(error):
-            raise
-        who, first = type(upscaler.module).__name__, str(error).strip().split("\n")[0]
-        raise InputError(f"{who} fails on an input of {tuple(x.shape)}: {type(error).__name__}: {first}") from error
-    factor = _factor(upscaler)
-    if y.shape[-2:] != (x.shape[-2] * factor, x.shape[-1] * factor) or y.shape[1] != x.shape[1]:
-        raise InputError(
-            f"the network made {tuple(y.shape)} of {tuple(x.shape)}; at x{upscaler.scale} it should make "
-            f"{(*x.shape[:2], x.shape[-2] * factor, x.shape[-1] * factor)}"
-        )
-    return y[..., : height * factor, : width * factor]
-
-
-def tile_overlap(upscaler: Upscaler) -> tuple[int, bool]:
-    """Overlap of tiles in network-input pixels, and whether it covers the receptive field (tiles equal the whole then)."""
-    unit = upscaler.scale if upscaler.pre_upsampled else 1
-    radius = upscaler.receptive_radius
-    if upscaler.tile_overlap is None:
-        return (radius if radius is not None else 32 * unit), radius is not None
-    wanted = upscaler.tile_overlap * unit
-    return wanted, radius is not None and wanted >= radius
-
-
-def _tiled(upscaler: Upscaler) -> Callable[[Tensor], Tensor]:
-    if not upscaler.tile or upscaler.channels == "any":
-        return lambda x: _padded(upscaler, x)
-
-    def run(x: Tensor) -> Tensor:
-        unit = upscaler.scale if upscaler.pre_upsampled else 1
-        step = math.ceil(upscaler.tile * unit / upscaler.multiple_of) * upscaler.multiple_of
-        overlap = math.ceil(tile_overlap(upscaler)[0] / upscaler.multiple_of) * upscaler.multiple_of
-        factor = _factor(upscaler)
-        height, width = x.shape[-2:]
-        out: Tensor | None = None
-        for top, left in _corners(height, width, step):
-            bottom, right = min(top + step, height), min(left + step, width)
-            above, before = max(0, top - overlap), max(0, left - overlap)
-            part = _padded(upscaler, x[..., above : bottom + overlap, before : right + overlap])
-            if out is None:
-                out = part.new_empty((*x.shape[:2], height * factor, width * factor))
-            rows = slice((top - above) * factor, (bottom - above) * factor)
-            columns = slice((left - before) * factor, (right - before) * factor)
-            out[..., top * factor : bottom * factor, left * factor : right * factor] = part[..., rows, columns]
-        assert out is not None
-        return out
-
-    return run
-
-
-def _corners(height: int, width: int, step: int) -> Iterator[tuple[int, int]]:
-    for top in range(0, height, step):
-        for left in range(0, width, step):
-            yield top, left
-
-
-def _ensemble(upscaler: Upscaler) -> Callable[[Tensor], Tensor]:
-    """EDSR's geometric self-ensemble (CVPRW 2017, arXiv:1707.02921): the mean over four turns, each plain and flipped."""
-    once = _tiled(upscaler)
-
-    def run(x: Tensor) -> Tensor:
-        total: Tensor | None = None
-        for flip in (False, True):
-            for turns in range(4):
-                seen = torch.rot90(x.flip(-1) if flip else x, turns, (-2, -1))
-                made = torch.rot90(once(seen.contiguous()), -turns, (-2, -1))
-                made = (made.flip(-1) if flip else made).to(torch.float32)
-                total = made if total is None else total + made
-        assert total is not None
-        return total / 8
-
-    return run
-
-
-def tile_difference(upscaler: Upscaler, lr: Tensor) -> float:
-    """Greatest difference on the 0–255 scale between tiles and the whole image, where both fit in memory."""
-    whole = upscale(upscaler.with_(tile=0), lr)
-    return float((upscale(upscaler, lr) - whole).abs().max()) * 255.0

@@ -51,11 +51,15 @@ MAY_IMPORT = {
     "migration": "errors files records results speed_results zoo",
     "interop": "errors registry models zoo weights",
     "metrics": "download errors files registry images resize threads interop",
-    "inference": "errors images resize models zoo",
+    "inference": "errors",
+    "graphs": "",
+    "upscaler": "errors images resize inference graphs models",
+    "subjects": "errors inference models protocol upscaler zoo",
+    "measure": "errors images metrics protocol results",
     "training": "errors files markdown names provenance records datasets models metrics protocol images resize inference "
-    "weights zoo",
-    "evaluation": "errors files provenance datasets models metrics protocol images resize inference zoo results "
-    "speed_results process",
+    "upscaler measure weights zoo",
+    "evaluation": "errors files provenance datasets models metrics protocol images resize inference upscaler graphs subjects "
+    "measure zoo results speed_results process",
     "reports": "errors facts files markdown results speed_results stats zoo images",
 }
 EVERYTHING = ("cli", "__main__", "__init__")
@@ -63,6 +67,7 @@ EVERYTHING = ("cli", "__main__", "__init__")
 # These start at once and work without torch; their third-party imports at the top of a file are bounded.
 LIGHT = {
     "errors",
+    "inference",
     "facts",
     "names",
     "files",
@@ -90,7 +95,7 @@ HEAVY = {
     "safetensors",
 }
 HEAVY_FOR_CLI = HEAVY | {"numpy", "pydantic", "PIL", "rich", "pooch", "jinja2"}
-CLI_TOP = {"cli", "errors", "files", "home", "markdown", "registry", ""}
+CLI_TOP = {"cli", "errors", "files", "home", "markdown", "inference", "registry", ""}
 
 
 def name_of(path: Path) -> str:

@@ -11,11 +11,12 @@ import pytest
 import torch
 
 from srbench.datasets.local import from_folder
-from srbench.evaluation.quality import cell_hash
-from srbench.evaluation.targets import Settings, Target, of_interpolator
+from srbench.evaluation.quality import Samples, cell_hash
 from srbench.images import imresize, read_image, write_image
+from srbench.inference import Inference
 from srbench.metrics import METRICS, get_metric
 from srbench.protocol import PRESETS, Protocol
+from srbench.subjects import Subject, resolve
 
 STANDARD = PRESETS["standard"]
 
@@ -31,23 +32,26 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "set"
 
 
-def target(**fields: Any) -> Target:
-    return dataclasses.replace(of_interpolator("bicubic", Settings()), **fields)
+def subject(**fields: Any) -> Subject:
+    return dataclasses.replace(resolve("bicubic")[0], **fields)
 
 
 def key(
     folder: Path,
-    measured: Target | None = None,
+    measured: Subject | None = None,
     scale: int = 4,
     protocol: Protocol = STANDARD,
     metrics: tuple[str, ...] = ("psnr", "ssim"),
     lr_files: bool = False,
+    inference: Inference | None = None,
 ) -> str:
-    return cell_hash(measured or target(), from_folder(folder), scale, protocol, metrics, lr_files)
+    samples = Samples(from_folder(folder), scale, protocol, lr_files)
+    return cell_hash(measured or subject(), inference or Inference(), samples, metrics)
 
 
 def test_weights(folder: Path) -> None:
-    assert key(folder, target(identity="0" * 64)) != key(folder, target(identity="1" * 64))
+    assert key(folder, subject(identity="0" * 64)) != key(folder, subject(identity="1" * 64))
+    assert key(folder, subject(identity="")) == "", "weights that cannot be told from others have no hash"
 
 
 def test_data(folder: Path) -> None:
@@ -81,20 +85,19 @@ def test_every_field_of_the_protocol(folder: Path, field: str) -> None:
 
 
 SETTINGS: list[dict[str, Any]] = [
-    {}, {"tile": 32}, {"tile": 64}, {"tile": 32, "tile_overlap": 3}, {"ensemble": True}, {"fused": True},
-    {"channels_last": True}, {"precision": "bf16"}, {"precision": "fp16"},
+    {}, {"tile": 32}, {"tile": 64}, {"tile": 32, "overlap": 3}, {"ensemble": True}, {"fused": True},
+    {"layout": "channels_last"}, {"precision": "bf16"}, {"precision": "fp16"},
 ]  # fmt: skip
 
 
 def test_variant_and_precision(folder: Path) -> None:
-    hashes = {key(folder, target(settings=Settings(**settings))) for settings in SETTINGS}
+    hashes = {key(folder, inference=Inference(**settings)) for settings in SETTINGS}
     assert len(hashes) == len(SETTINGS)
 
 
 def test_precision_alone(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Settings, "variant", "")
-    fp32, bf16 = (target(settings=Settings(precision=precision)) for precision in ("fp32", "bf16"))
-    assert key(folder, fp32) != key(folder, bf16)
+    monkeypatch.setattr(Inference, "variant", "")
+    assert key(folder, inference=Inference()) != key(folder, inference=Inference(precision="bf16"))
 
 
 def test_version_of_a_metric_that_was_measured(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -118,17 +121,10 @@ def test_lr_files_and_what_is_in_them(folder: Path) -> None:
 
 
 def test_nothing_else(folder: Path) -> None:
-    """Not the name, the facts and the scales of a target, the device, the order of metrics, nor where the images lie."""
+    """Not the name, the facts and the scales of a subject, the device, the order of metrics, nor where the images lie."""
     before = key(folder, lr_files=True)
-    other = target(
-        checkpoint="other",
-        scales=(4,),
-        channels="rgb",
-        facts={"recipe": "other", "parameters": 5},
-        make=lambda _: None,
-        settings=Settings(device=torch.device("meta")),
-    )
-    assert key(folder, other, lr_files=True) == before
+    other = subject(name="other", scales=(4,), channels="rgb", recipe="other", parameters=5, make=lambda _: None)
+    assert key(folder, other, lr_files=True, inference=Inference(torch.device("meta"))) == before
     assert key(folder, metrics=("ssim", "psnr", "ssim"), lr_files=True) == before
     write_image(folder / "LR" / "X2" / "p0.png", read_image(folder / "LR" / "X2" / "p1.png"))
     (folder / "notes.txt").write_text("not an image")

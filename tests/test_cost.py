@@ -15,9 +15,10 @@ from torch import nn
 
 from srbench.cli import main
 from srbench.errors import InputError, UnavailableError, UnknownNameError
-from srbench.evaluation.cost import card_cost, cost
+from srbench.evaluation.cost import cost, subject_cost
 from srbench.models import MODELS, Model, create_model
-from srbench.zoo import Card, find_checkpoint, save_checkpoint
+from srbench.subjects import resolve
+from srbench.zoo import Card, save_checkpoint
 
 counted = functools.cache(cost)
 CASES = [pytest.param(model, scale, id=f"{model.name}-x{scale}") for model in MODELS for scale in model.scales]
@@ -40,7 +41,7 @@ def test_printed_mult_adds(name: str, figures: dict[int, float]) -> None:
 
 
 def test_every_published_count_of_a_model_of_ours_is_met() -> None:
-    text = (files("srbench") / "reports" / "published.tsv").read_text(encoding="utf-8")
+    text = (files("srbench") / "reports" / "tables" / "published.tsv").read_text(encoding="utf-8")
     rows = [row for row in csv.DictReader(text.splitlines(), delimiter="\t") if row["metric"] == "mult-adds"]
     mine = [row for row in rows if row["model"] in MODELS]
     assert len(mine) >= 15
@@ -82,7 +83,7 @@ def test_size_is_followed_and_leaves_the_convention() -> None:
 
 
 def test_a_bicubic_skip_adds_its_taps() -> None:
-    plain, skipped = cost("espcn", 4), cost("espcn", 4, skip="bicubic")
+    plain, skipped = cost("espcn", 4), cost("espcn", 4, options={"skip": "bicubic"})
     # Two passes of four taps; the kernel's zero at distance 2 is never met at ×4, whose phases are odd eighths.
     assert skipped.mult_adds - plain.mult_adds == 4 * (720 * 320 + 720 * 1280)
     assert skipped.parameters == plain.parameters
@@ -97,7 +98,7 @@ def test_counts_agree_with_a_real_run() -> None:
     counter = FlopCounterMode(display=False)
     with torch.no_grad(), counter:
         network(torch.rand(1, 3, 8, 9))
-    assert counter.get_total_flops() == cost("edsr_baseline", 3, (8, 9), blocks=2, features=16).flops
+    assert counter.get_total_flops() == cost("edsr_baseline", 3, (8, 9), {"blocks": 2, "features": 16}).flops
 
 
 def test_receptive_field_is_reached_and_not_passed() -> None:
@@ -123,7 +124,7 @@ def test_checkpoint_has_its_own_options_and_file(srbench_home: Path) -> None:
         precision="fp32",
     )  # fmt: skip
     path = save_checkpoint(network.state_dict(), card)
-    found = card_cost(find_checkpoint("espcn_x3.test"))
+    found = subject_cost(resolve("espcn_x3.test")[0])
     assert (found.name, found.scale, found.parameters) == ("espcn_x3.test", 3, parameters)
     assert found.weight_bytes == path.stat().st_size
 

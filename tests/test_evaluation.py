@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,10 +15,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import srbench
-from srbench.errors import InputError, SrbenchError, UnknownNameError
+from srbench.errors import InputError, SrbenchError, UnavailableError, UnknownNameError
 from srbench.evaluation.run import Plan, run
 from srbench.images import imresize, write_image
-from srbench.models import create_model
+from srbench.inference import Inference
+from srbench.models import MODELS, create_model
 from srbench.results import load_results, read_results
 from srbench.zoo import Card, save_checkpoint
 
@@ -100,31 +103,45 @@ def test_cells_are_stored_kept_and_measured_again(zoo: Path, folder: Path) -> No
     assert run(plan, quiet=True).measured == 2, "another image is another cell"
 
 
-def test_all_has_a_row_for_every_model(zoo: Path, folder: Path) -> None:
+def test_all_are_the_checkpoints_and_interpolators_and_each_record_has_numbers(zoo: Path, folder: Path) -> None:
     plan = Plan(every=True, datasets=(str(folder),), metrics=("psnr",), protocols=("standard", "classic"))
     run(plan, quiet=True)
     frame = load_results()
-    standard = frame[frame.protocol == "standard.v1"].set_index("checkpoint")
-    assert {*srbench.list_models(), "fsrcnn_s_x4.tiny"} - set(standard.index) == {"fsrcnn_s"}
-    assert standard.loc["edsr", "status"] == "no_weights"
-    assert math.isnan(standard.loc["edsr", "value"])
-    classic = frame[frame.protocol == "classic.v1"].set_index("checkpoint")
-    assert classic.loc["edsr", "status"] == "unsupported_protocol"
-    assert not classic.loc["fsrcnn_s_x4.tiny", "value"].isna().any()
+    interpolators = {model.name for model in MODELS if model.interpolator}
+    for protocol in ("standard.v1", "classic.v1"):
+        assert set(frame[frame.protocol == protocol].checkpoint) == {*interpolators, "fsrcnn_s_x4.tiny"}
+    assert not frame.value.isna().any()
     assert run(plan, quiet=True).measured == 0, "nothing is computed again"
 
 
-def test_named_at_a_scale_that_it_lacks(zoo: Path, folder: Path) -> None:
-    run(Plan(names=("fsrcnn_s_x4.tiny",), scale=2, datasets=(str(folder),), metrics=("psnr",)), quiet=True)
-    (found,) = read_results()
-    assert (found.status, found.scale) == ("unsupported_scale", 2)
+@pytest.mark.parametrize(
+    ("plan", "status"),
+    [
+        ({"names": ("fsrcnn_s_x4.tiny",), "scale": 2}, "unsupported_scale"),
+        ({"names": ("bicubic",), "scale": 7}, "unsupported_scale"),
+        ({"names": ("edsr",)}, "no_weights"),
+        ({"names": ("edsr",), "protocols": ("classic",)}, "unsupported_protocol"),
+    ],
+)
+def test_what_can_have_no_number_is_said_and_leaves_no_record(
+    zoo: Path, folder: Path, plan: dict[str, Any], status: str
+) -> None:
+    asked = Plan(**plan, datasets=(str(folder),), metrics=("psnr",))
+    with pytest.raises(UnavailableError) as error:
+        run(asked, quiet=True)
+    assert error.value.status == status
+    outcome = run(
+        dataclasses.replace(asked, names=("nearest", *asked.names), scale=4, protocols=("standard",)), quiet=True
+    )
+    assert len(outcome.notes) == (asked.names == ("edsr",))
+    assert {result.status for result in read_results()} == {"ok"}
+    result = srbench.evaluate(Nearest(), folder, scale=4, protocol="classic", metrics=["psnr"])
+    assert result.status == "unsupported_protocol", "from Python it is a Result"
 
 
 def test_variants_have_records_of_their_own(zoo: Path, folder: Path) -> None:
-    from srbench.evaluation.targets import Settings
-
-    for settings in (Settings(), Settings(ensemble=True), Settings(tile=8), Settings(tile=8, tile_overlap=0)):
-        run(Plan(names=("fsrcnn_s",), datasets=(str(folder),), metrics=("psnr",), settings=settings), quiet=True)
+    for inference in (Inference(), Inference(ensemble=True), Inference(tile=8), Inference(tile=8, overlap=0)):
+        run(Plan(names=("fsrcnn_s",), datasets=(str(folder),), metrics=("psnr",), inference=inference), quiet=True)
     found = {result.variant: result for result in read_results()}
     assert sorted(found) == ["", "ensemble", "tile8", "tile8-0"]
     assert found["tile8"].mean("psnr") == pytest.approx(found[""].mean("psnr"), abs=1e-4)
@@ -238,7 +255,7 @@ def test_evaluate_asks_for_a_scale(folder: Path) -> None:
     with pytest.raises(SrbenchError, match="scale"):
         srbench.evaluate("bicubic", folder)
     with pytest.raises(SrbenchError, match="scale"):
-        srbench.evaluate(Nearest(), folder)
+        srbench.evaluate(nn.Identity(), folder)
 
 
 @pytest.mark.slow

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 import srbench
 from srbench.errors import InputError, SrbenchError
-from srbench.evaluation.run import Plan, run
+from srbench.subjects.checkpoints import of_card
+from srbench.zoo import find_checkpoint
 from tests.test_evaluation import Nearest, folder, noise, zoo
 
 __all__ = ["folder", "zoo"]  # fixtures
@@ -67,27 +68,5 @@ def test_colours_against_a_gray_hr_are_refused_under_classic() -> None:
 
 
 def test_a_card_that_says_another_network_is_another_cell(zoo: Path, folder: Path) -> None:
-    from srbench.evaluation.targets import Settings, of_card
-    from srbench.zoo import find_checkpoint
-
     card = find_checkpoint("fsrcnn_s_x4.tiny")
-    assert of_card(card, Settings()).identity != of_card(card.model_copy(update={"options": {}}), Settings()).identity
-
-
-def test_another_source_is_another_network() -> None:
-    from srbench.evaluation.targets import Settings, of_module
-
-    names: dict[str, type[nn.Module]] = {}
-    exec("from torch import nn\nclass Typed(nn.Module):\n    pass\n", names)
-    typed = names["Typed"]()
-    assert of_module(Nearest(), 4, Settings()).identity == of_module(Nearest(), 4, Settings()).identity
-    assert of_module(typed, 4, Settings()).identity != of_module(typed, 4, Settings()).identity
-
-
-def test_what_has_no_number_is_not_written_again(zoo: Path, folder: Path) -> None:
-    plan = Plan(every=True, datasets=(str(folder),), metrics=("psnr",), protocols=("standard", "classic"))
-    run(plan, quiet=True)
-    before = {path: path.read_bytes() for path in (zoo / "results").rglob("*.json")}
-    again = run(plan, quiet=True)
-    assert (again.measured, again.kept) == (0, len(before))
-    assert {path: path.read_bytes() for path in before} == before
+    assert of_card(card).identity != of_card(card.model_copy(update={"options": {}})).identity

@@ -11,10 +11,9 @@ from torch import nn
 
 from srbench.cli import main
 from srbench.evaluation.fast import choose, fastest
-from srbench.evaluation.subjects import find_subject
-from srbench.evaluation.targets import named, settings_of
-from srbench.evaluation.variants import BASE
+from srbench.inference import Inference
 from srbench.speed_results import read_speeds, write_speed
+from srbench.subjects import resolve
 from tests.test_speed import save_small_checkpoint
 from tests.test_speed_results import record, timed
 
@@ -30,30 +29,26 @@ def test_fast_takes_the_fastest_that_hardly_changes_the_image() -> None:
         "bf16": timed(60.0, psnr_change=0.009),
         "fused": timed(70.0, psnr_change=0.0),
     }
-    assert choose(record(variants=variants)).name == "bf16"
+    assert choose(record(variants=variants)).speed_variant == "bf16"
     variants["bf16"] = timed(120.0, psnr_change=0.0)
-    assert choose(record(variants=variants)).name == "fused"
-    assert choose(record(variants={"eager": timed(1.0)})) == BASE
+    assert choose(record(variants=variants)).speed_variant == "fused"
+    assert choose(record(variants={"eager": timed(1.0)})) == Inference()
 
 
 def test_eval_fast_names_its_variant(srbench_home: Path) -> None:
     """From a stored record; from a glance, which is stored, where there is none."""
     checkpoint = save_small_checkpoint()
-    settings = settings_of("cpu")
-    [target] = named(checkpoint, settings)
-    glanced = fastest(target, 2)
+    [subject] = resolve(checkpoint)
+    glanced = fastest(subject, 2, Inference())
     [stored] = read_speeds()
     assert stored.input == (96, 96)
-    assert glanced.settings.variant in {"", *stored.variants}
-    subject = find_subject(checkpoint, 2)
+    assert glanced.variant in {"", *stored.variants}
     variants = {"eager": timed(9.0), "fused+bf16+channels_last": timed(3.0, psnr_change=0.001)}
     full = {"input": (360, 640), "scale": 2, "name": checkpoint, "weights_sha256": stored.weights_sha256}
     write_speed(stored.model_copy(update={**full, "variants": variants}))
-    assert subject.card is not None
-    chosen = fastest(target, 2)
-    assert chosen.settings.variant == "fused+bf16+channels_last"
-    upscaler = chosen.upscaler(2)
-    assert (upscaler.precision, upscaler.channels_last) == ("bf16", True)
+    chosen = fastest(subject, 2, Inference(tile=8))
+    assert chosen.variant == "tile8+fused+bf16+channels_last"
+    upscaler = subject.upscaler(2, chosen)
     assert not any(isinstance(m, nn.ConvTranspose2d) for m in upscaler.module.modules())
     asked = [
         "eval",
@@ -71,7 +66,6 @@ def test_eval_fast_names_its_variant(srbench_home: Path) -> None:
     assert done.exit_code == 0, done.output
     [row] = [row for row in json.loads(done.stdout) if row["checkpoint"] == checkpoint]
     assert row["variant"] == "fused+bf16+channels_last"
-    bicubic = named("bicubic", settings)[0]
-    assert fastest(bicubic, 2) is bicubic
+    assert fastest(resolve("bicubic")[0], 2, Inference(tile=8)) == Inference(tile=8)
     both = CliRunner().invoke(main, [*asked, "--precision", "bf16"])
     assert both.exit_code == 2

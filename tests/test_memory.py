@@ -11,8 +11,7 @@ import pytest
 import torch
 
 from srbench.evaluation.memory import Fresh, in_fresh_process, measure_here, peak_bytes
-from srbench.evaluation.subjects import find_subject
-from srbench.inference import Upscaler
+from srbench.subjects import Request
 
 pytestmark = pytest.mark.usefixtures("one_thread", "srbench_home")
 
@@ -21,7 +20,8 @@ CPU = torch.device("cpu")
 
 def test_a_fresh_process_tells_first_call_and_memory() -> None:
     ballast = torch.ones(400 * 2**18)  # 400 MB here must not be seen there
-    asked: dict[str, Any] = {"name": "fsrcnn_s", "scale": 2, "variant": "fused", "device": "cpu", "threads": 1}
+    subject = Request("fsrcnn_s", 2, untrained=True)
+    asked: dict[str, Any] = {"subject": subject, "variant": "fused", "device": "cpu", "threads": 1}
     small, large = (in_fresh_process({**asked, "size": size}, 120) for size in ((16, 16), (512, 512)))
     assert small.status == large.status == "ok", small.reason
     assert small.first_call_ms is not None
@@ -60,35 +60,20 @@ def test_a_fresh_process_that_is_killed_ends_or_hangs_is_a_row(monkeypatch: pyte
 
 
 def test_memory_is_measured_here_as_there() -> None:
-    found = measure_here("espcn", 2, (8, 8), "bf16", "cpu", 1)
+    found = measure_here(Request("espcn", 2, untrained=True), (8, 8), "bf16", "cpu", 1)
     assert found.status == "ok"
     assert found.pass_ms is not None
     assert found.process_memory_bytes == pytest.approx(peak_bytes(), rel=0.2)
-    assert measure_here("espcn", 8, (8, 8), "bf16", "cpu", 1).status == "unsupported_scale"
+    assert measure_here(Request("espcn", 8, untrained=True), (8, 8), "bf16", "cpu", 1).status == "unsupported_scale"
 
 
-def test_gpu_memory_is_the_allocators_peak(monkeypatch: pytest.MonkeyPatch) -> None:
-    log: list[str] = []
-    monkeypatch.setattr(torch.cuda, "synchronize", lambda *_: log.append("wait"))
-    monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", lambda *_: log.append("reset"))
-    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda *_: 777)
-    monkeypatch.setattr("srbench.evaluation.timing.clock_for", lambda device: lambda work: log.append("pass") or 0.1)
-    real = find_subject("espcn", 2)
-
-    class OnGPU:
-        """Its tensors stay where they are."""
-
-        def upscaler(self, device: torch.device) -> Upscaler:
-            assert device == torch.device("cuda:0")
-            return real.upscaler(CPU)
-
-        def image(self, size: tuple[int, int], batch: int) -> OnGPU:
-            return self
-
-        def to(self, device: str) -> torch.Tensor:
-            return real.image((8, 8), 1)
-
-    monkeypatch.setattr("srbench.evaluation.subjects.find_subject", lambda name, scale: OnGPU())
-    found = measure_here("espcn", 2, (8, 8), "eager", "cuda:0", 1)
-    assert found.peak_memory_bytes == 777, found.reason
-    assert log == ["wait", "reset", "pass", "pass"]
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_gpu_memory_is_the_allocators_peak() -> None:
+    small, large = (
+        measure_here(Request("espcn", 2, untrained=True), size, "eager", "cuda:0", 1) for size in ((64, 64), (512, 512))
+    )
+    assert small.peak_memory_bytes is not None, small.reason
+    assert large.peak_memory_bytes is not None, large.reason
+    # Its first layer makes 64 feature maps of floats an LR pixel.
+    assert large.peak_memory_bytes - small.peak_memory_bytes > 64 * 4 * (512**2 - 64**2)

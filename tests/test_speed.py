@@ -14,13 +14,15 @@ from torch import nn
 
 from srbench.cli import main
 from srbench.evaluation import speed, speed_rows
+from srbench.evaluation.cost import subject_cost
 from srbench.evaluation.memory import Fresh
 from srbench.evaluation.speed import groups, holds, measure_group, run
 from srbench.evaluation.speed_rows import Limits
-from srbench.evaluation.subjects import Subject, every_subject, find_subject
-from srbench.evaluation.variants import BASE, parse_variant
+from srbench.evaluation.variants import parse_ways
+from srbench.inference import Inference
 from srbench.models import create_model
 from srbench.speed_results import SpeedResult, read_speeds
+from srbench.subjects import Subject, everything, resolve_timed
 from srbench.zoo import Card, save_checkpoint
 from tests.test_speed_results import record
 
@@ -29,7 +31,8 @@ pytestmark = pytest.mark.usefixtures("one_thread", "srbench_home")
 CPU = torch.device("cpu")
 SIZE = (12, 16)
 BRIEF = Limits(seconds=0.3, passes=3, largest_batch=2, fresh=False)
-WAYS = [parse_variant(name) for name in ("eager", "fused", "fused+bf16+channels_last", "cuda_graph")]
+BASE = Inference()
+WAYS = parse_ways(["eager", "fused", "fused+bf16+channels_last", "cuda_graph"], CPU)
 
 
 def save_small_checkpoint() -> str:
@@ -46,6 +49,11 @@ def save_small_checkpoint() -> str:
     return card.name
 
 
+def timed(name: str, scale: int) -> Subject:
+    [subject] = resolve_timed([name], scale)
+    return subject
+
+
 @pytest.fixture
 def checkpoint(srbench_home: Path) -> str:
     return save_small_checkpoint()
@@ -53,7 +61,7 @@ def checkpoint(srbench_home: Path) -> str:
 
 def test_a_run_times_every_variant_and_stores_it(checkpoint: str, srbench_home: Path) -> None:
     said: list[str] = []
-    subjects = [find_subject(checkpoint, 2), find_subject("bicubic", 2)]
+    subjects = [timed(checkpoint, 2), timed("bicubic", 2)]
     found = run(subjects, WAYS, CPU, BRIEF, SIZE, progress=said.append)
     assert read_speeds() == sorted(found, key=lambda r: r.name)
     one = found[0]
@@ -64,12 +72,15 @@ def test_a_run_times_every_variant_and_stores_it(checkpoint: str, srbench_home: 
     assert one.base.ratio == 1
     assert one.base.n == len(one.base.times_ms) == 3
     assert one.drift is not None
-    assert one.cost["mult_adds"] == subjects[0].cost(SIZE).mult_adds
+    assert one.cost["mult_adds"] == subject_cost(subjects[0], SIZE).mult_adds
     fused = one.variants["fused"]
     assert fused.ratio == pytest.approx(one.base.median_ms / fused.median_ms)  # type: ignore[operator]
-    assert abs(fused.psnr_change or 1) < 1e-4
+    assert fused.psnr_change is not None
+    assert abs(fused.psnr_change) < 1e-4
     assert 0 < (fused.max_difference or 0) < 0.01
-    assert abs(one.variants["fused+bf16+channels_last"].psnr_change or 1) < 0.5
+    half = one.variants["fused+bf16+channels_last"]
+    assert half.psnr_change is not None
+    assert abs(half.psnr_change) < 0.5
     assert one.base.psnr_change == 0
     assert {"sample ×2, standard.v1"} == {one.psnr_set}
     assert one.variants[one.fastest].sweep or one.variants[one.fastest].sweep_end
@@ -77,7 +88,7 @@ def test_a_run_times_every_variant_and_stores_it(checkpoint: str, srbench_home: 
 
 
 def test_random_weights_have_no_decibels() -> None:
-    [found] = run([find_subject("fsrcnn_s", 3)], WAYS, CPU, BRIEF, SIZE)
+    [found] = run([timed("fsrcnn_s", 3)], WAYS, CPU, BRIEF, SIZE)
     assert found.random_weights
     assert found.psnr_set == ""
     assert all(variant.psnr_change is None for variant in found.variants.values())
@@ -85,12 +96,12 @@ def test_random_weights_have_no_decibels() -> None:
 
 
 def test_what_is_stored_is_not_measured_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    subjects = [find_subject("fsrcnn_s", 2)]
+    subjects = [timed("fsrcnn_s", 2)]
     first = run(subjects, WAYS, CPU, BRIEF, SIZE)
     monkeypatch.setattr(speed, "measure_group", lambda *_: pytest.fail("measured again"))
     assert run(subjects, WAYS[:2], CPU, BRIEF, SIZE) == first
     with pytest.raises(pytest.fail.Exception, match="measured again"):
-        run(subjects, [*WAYS, parse_variant("bf16")], CPU, BRIEF, SIZE)
+        run(subjects, [*WAYS, Inference.parse("bf16")], CPU, BRIEF, SIZE)
     with pytest.raises(pytest.fail.Exception, match="measured again"):
         run(subjects, WAYS, CPU, BRIEF, SIZE, overwrite=True)
     known = first[0]
@@ -102,12 +113,12 @@ def test_what_is_stored_is_not_measured_again(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_a_network_under_two_names_is_timed_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    subjects = [find_subject(name, 4) for name in ("srgan", "srresnet")]
+    subjects = [timed(name, 4) for name in ("srgan", "srresnet")]
     measured: list[str] = []
 
     def fake(group: list[Subject], *_: Any) -> list[SpeedResult]:
         measured.extend(s.name for s in group)
-        return [record(name=s.name, model=s.model.name, random_weights=True) for s in group]
+        return [record(name=s.name, model=s.model, random_weights=True) for s in group]
 
     monkeypatch.setattr(speed, "measure_group", fake)
     found = run(subjects, [BASE], CPU, BRIEF)
@@ -118,7 +129,7 @@ def test_a_network_under_two_names_is_timed_once(monkeypatch: pytest.MonkeyPatch
 
 
 def test_groups_hold_what_is_light_together() -> None:
-    subjects = every_subject(4)
+    subjects = everything(4, untrained=True)
     found = [[s.name for s in group] for group in groups(subjects, None)]
     assert sorted(name for group in found for name in group) == sorted(s.name for s in subjects)
     assert found[-1] == ["drrn"]
@@ -131,13 +142,8 @@ class Hungry(nn.Module):
 
 
 def test_a_network_that_runs_out_of_memory_is_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
-    original = speed_rows.vary
-    monkeypatch.setattr(
-        speed_rows,
-        "vary",
-        lambda up, variant: up.with_(module=Hungry()) if variant.fused else original(up, variant),
-    )
-    [found] = measure_group([find_subject("fsrcnn_s", 2)], WAYS, CPU, BRIEF, SIZE)
+    monkeypatch.setattr("srbench.upscaler.fuse", lambda module: Hungry())
+    [found] = measure_group([timed("fsrcnn_s", 2)], WAYS, CPU, BRIEF, SIZE)
     assert found.base.ok
     assert found.variants["fused"].status == "oom"
     assert "9 GiB" in found.variants["fused"].reason
@@ -145,8 +151,8 @@ def test_a_network_that_runs_out_of_memory_is_a_row(monkeypatch: pytest.MonkeyPa
 
 @pytest.mark.parametrize("name", ["fsrcnn_s", "srcnn", "edsr_baseline", "esrgan_s", "srresnet_s", "btsrn"])
 def test_a_image_of_one_pixel_ends_in_numbers_or_reasons(name: str) -> None:
-    ways = [BASE, parse_variant("fused+channels_last")]
-    [found] = measure_group([find_subject(name, 2)], ways, CPU, replace(BRIEF, passes=1, largest_batch=1), (1, 1))
+    ways = [BASE, Inference.parse("fused+channels_last")]
+    [found] = measure_group([timed(name, 2)], ways, CPU, replace(BRIEF, passes=1, largest_batch=1), (1, 1))
     assert found.base.ok, found.base.reason
 
 
@@ -155,7 +161,7 @@ def test_a_image_that_a_network_refuses_is_a_row(monkeypatch: pytest.MonkeyPatch
         raise RuntimeError("Kernel size can't be greater than actual input size")
 
     monkeypatch.setattr("srbench.models.espcn.ESPCN.forward", refuse)
-    [found] = measure_group([find_subject("espcn", 2)], [BASE], CPU, BRIEF, (1, 1))
+    [found] = measure_group([timed("espcn", 2)], [BASE], CPU, BRIEF, (1, 1))
     assert found.base.status == "failed"
     assert "Kernel size" in found.base.reason
 
@@ -163,8 +169,8 @@ def test_a_image_that_a_network_refuses_is_a_row(monkeypatch: pytest.MonkeyPatch
 def test_one_slow_pass_is_enough_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     """A pass that takes longer than a cell may is that of the fresh process; few variants are timed then."""
     monkeypatch.setattr(speed_rows, "in_fresh_process", lambda request, timeout: Fresh("ok", "", 7e4, 7e4, 123, 456))
-    ways = [parse_variant(name) for name in ("channels_last", "bf16+channels_last")]
-    [found] = measure_group([find_subject("fsrcnn_s", 2)], ways, CPU, replace(BRIEF, fresh=True, seconds=60), SIZE)
+    ways = parse_ways(["channels_last", "bf16+channels_last"], CPU)
+    [found] = measure_group([timed("fsrcnn_s", 2)], ways, CPU, replace(BRIEF, fresh=True, seconds=60), SIZE)
     assert (found.base.n, found.base.median_ms, found.base.p10_ms, found.base.spread) == (1, 7e4, None, None)
     assert found.base.peak_memory_bytes == 123
     assert "longer than 60 s" in found.variants["channels_last"].reason

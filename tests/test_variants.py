@@ -11,23 +11,27 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from srbench.errors import InputError
+from srbench.errors import SrbenchError
 from srbench.evaluation.device import Device, cpu_name, describe, free_memory, gpu_driver
-from srbench.evaluation.subjects import every_subject, find_subject, named_subjects
-from srbench.evaluation.variants import BASE, Variant, default_variants, parse_variant, passes, reason_against, vary
-from srbench.inference import Upscaler, for_model, network_pass
+from srbench.evaluation.timed_image import network_input
+from srbench.evaluation.variants import default_variants, parse_ways, passes, reason_against
+from srbench.inference import Inference
 from srbench.models import MODELS, create_model, get_model
+from srbench.subjects import everything, resolve, resolve_timed
+from srbench.upscaler import Upscaler, for_model, network_pass
 
 pytestmark = pytest.mark.usefixtures("one_thread", "srbench_home")
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda:0")
 ANY = st.builds(
-    Variant,
+    Inference,
+    tile=st.just(0),
+    ensemble=st.just(False),
     fused=st.booleans(),
     precision=st.sampled_from(["fp32", "tf32", "bf16", "fp16"]),
-    channels_last=st.booleans(),
-    compiled=st.booleans(),
-    cuda_graph=st.booleans(),
+    layout=st.sampled_from(["contiguous", "channels_last"]),
+    compile=st.booleans(),
+    graph=st.booleans(),
 )
 
 
@@ -37,33 +41,35 @@ def upscaler(name: str = "fsrcnn_s", scale: int = 2) -> Upscaler:
 
 
 @given(variant=ANY)
-def test_a_name_says_everything_and_is_read_back(variant: Variant) -> None:
-    assert parse_variant(variant.name) == variant
-    assert (variant.name == "eager") == (variant == BASE)
-    assert variant.eager == parse_variant(variant.eager.name)
+def test_a_name_says_everything_and_is_read_back(variant: Inference) -> None:
+    assert Inference.parse(variant.speed_variant) == variant
+    assert (variant.speed_variant == "eager") == (variant == Inference())
+    assert variant.eager == Inference.parse(variant.eager.speed_variant)
 
 
 def test_order_of_parts_does_not_matter() -> None:
-    assert parse_variant("channels_last+bf16+fused").name == "fused+bf16+channels_last"
+    assert Inference.parse("channels_last+bf16+fused").speed_variant == "fused+bf16+channels_last"
 
 
 @pytest.mark.parametrize(
     ("text", "complaint"),
-    [("bf61", "Did you mean 'bf16'"), ("bf16+fp16", "two precisions"), ("", "unknown variant ''")],
+    [("bf61", "Did you mean 'bf16'"), ("bf16+fp16", "two of precision: bf16 and fp16"), ("", "unknown variant ''")],
 )
 def test_a_wrong_name_is_refused(text: str, complaint: str) -> None:
-    with pytest.raises(InputError, match=complaint):
-        parse_variant(text)
+    with pytest.raises(SrbenchError, match=complaint):
+        Inference.parse(text)
 
 
 def test_defaults_begin_with_the_base_and_suit_the_device() -> None:
     for device in (CPU, GPU):
-        names = [variant.name for variant in default_variants(device)]
+        names = [variant.speed_variant for variant in default_variants(device)]
         assert names[0] == "eager"
         assert len(set(names)) == len(names)
         assert {"channels_last", "bf16", "compile", "fused", "fused+bf16+channels_last"} <= set(names)
-    assert not any("cuda_graph" in variant.name or "fp16" in variant.name for variant in default_variants(CPU))
-    assert {"fp16", "cuda_graph", "tf32"} <= {variant.name for variant in default_variants(GPU)}
+    assert not any(
+        "cuda_graph" in variant.speed_variant or "fp16" in variant.speed_variant for variant in default_variants(CPU)
+    )
+    assert {"fp16", "cuda_graph", "tf32"} <= {variant.speed_variant for variant in default_variants(GPU)}
 
 
 @pytest.mark.parametrize(
@@ -80,7 +86,7 @@ def test_defaults_begin_with_the_base_and_suit_the_device() -> None:
     ],
 )
 def test_what_a_cpu_or_a_network_cannot_do(variant: str, model: str, words: str) -> None:
-    reason = reason_against(parse_variant(variant), upscaler(model))
+    reason = reason_against(Inference.parse(variant), upscaler(model))
     assert words in reason
     assert bool(reason) == bool(words)
 
@@ -89,10 +95,8 @@ def test_what_an_old_gpu_cannot_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: False)
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (7, 0))
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "Old GPU")
-    old = upscaler().with_(device=GPU)
-    assert reason_against(parse_variant("bf16"), old) == "Old GPU has no bf16 arithmetic"
-    assert reason_against(parse_variant("tf32"), old) == "Old GPU has no TF32 arithmetic"
-    assert reason_against(parse_variant("fp16+cuda_graph"), old) == ""
+    reasons = [reason_against(way, upscaler()) for way in parse_ways(["bf16", "tf32", "fp16+cuda_graph"], GPU)]
+    assert reasons == ["Old GPU has no bf16 arithmetic", "Old GPU has no TF32 arithmetic", ""]
 
 
 @pytest.mark.parametrize("name", ["channels_last", "fused", "bf16", "fused+bf16+channels_last"])
@@ -105,8 +109,7 @@ def test_a_variant_leaves_the_network_and_its_image_alone(name: str) -> None:
     kept = {key: value.clone() for key, value in base.module.state_dict().items()}
     x = torch.rand(1, 1, 9, 11)
     expected = network_pass(base, x)
-    variant = parse_variant(name)
-    made = passes(vary(base, variant), variant, x)()
+    made = passes(base.with_(Inference.parse(name)), x)()
     assert float((made - expected).abs().max()) < (0.05 if "bf16" in name else 1e-5) * float(expected.abs().max())
     assert ("bf16" in name) == (made.dtype == torch.bfloat16)
     for key, value in base.module.state_dict().items():
@@ -118,7 +121,7 @@ def test_a_variant_leaves_the_network_and_its_image_alone(name: str) -> None:
 def test_channels_last_reaches_weights_and_image() -> None:
     """An image of one channel has the same bytes in both layouts: the weights must say which is meant."""
     seen: list[torch.Tensor] = []
-    varied = vary(upscaler("espcn"), parse_variant("channels_last"))
+    varied = upscaler("espcn").with_(Inference(layout="channels_last"))
     convs = [module for module in varied.module.modules() if isinstance(module, nn.Conv2d)]
     convs[1].register_forward_hook(lambda module, args, out: seen.append(args[0]))
     network_pass(varied, torch.rand(1, 1, 8, 9))
@@ -137,7 +140,7 @@ def test_compile_is_asked_for_a_fixed_size(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(torch, "compile", fake)
     base = upscaler()
     x = torch.rand(1, 1, 6, 6)
-    assert torch.equal(passes(base, parse_variant("compile"), x)(), network_pass(base, x))
+    assert torch.equal(passes(base.with_(Inference(compile=True)), x)(), network_pass(base, x))
     assert asked == [{"dynamic": False}]
 
 
@@ -166,7 +169,7 @@ def test_a_cuda_graph_is_captured_after_a_warm_up_and_replayed(monkeypatch: pyte
     base = upscaler()
     base.module.register_forward_hook(lambda *_: log.append("pass"))
     x = torch.rand(1, 1, 6, 6)
-    replay = passes(base, parse_variant("cuda_graph"), x)
+    replay = passes(base.with_(Inference(graph=True)), x)
     assert log == ["wait", "pass", "pass", "pass", "wait", "capture", "pass", "captured"]
     first, second = replay(), replay()
     assert log[8:] == ["replay", "replay"]
@@ -186,7 +189,7 @@ def test_tf32_is_off_unless_asked_for() -> None:
             for switch in switches:
                 switch.allow_tf32 = allowed
             network_pass(base, x)
-            network_pass(base.with_(precision="tf32"), x)
+            network_pass(base.with_(Inference(precision="tf32")), x)
             assert [s.allow_tf32 for s in switches] == [allowed, allowed]
     finally:
         for switch, value in zip(switches, before, strict=True):
@@ -194,29 +197,29 @@ def test_tf32_is_off_unless_asked_for() -> None:
     assert seen == [(False, False), (True, True)] * 2
 
 
-def test_subjects_are_models_and_checkpoints_at_their_scales() -> None:
-    everything = every_subject(4)
-    assert {subject.name for subject in everything} == {model.name for model in MODELS if 4 in model.scales}
-    assert all(subject.random_weights != subject.model.interpolator for subject in everything)
-    assert [s.scale for s in named_subjects(["srcnn", "srcnn"], None)] == [4]
-    srgan, srresnet, edsr = (find_subject(name, 4) for name in ("srgan", "srresnet", "edsr"))
-    assert srgan.network == srresnet.network != edsr.network
-    assert find_subject("fsrcnn", 4).network != find_subject("fsrcnn", 3).network
+def test_what_is_timed_are_checkpoints_and_networks_at_one_scale() -> None:
+    found = everything(4, untrained=True)
+    assert {subject.name for subject in found} == {model.name for model in MODELS if 4 in model.scales}
+    assert all(subject.random_weights != (subject.kind == "interpolator") for subject in found)
+    assert [s.scale for s in resolve_timed(["srcnn", "srcnn"])] == [4]
+    srgan, srresnet, edsr = resolve_timed(["srgan", "srresnet", "edsr"])
+    assert srgan.structure == srresnet.structure != edsr.structure
+    assert resolve("btsrn", options={"width": 64})[0].structure != resolve("btsrn")[0].structure
 
 
-def test_a_subject_is_the_same_each_time_and_leaves_the_random_state() -> None:
+def test_random_weights_are_the_same_each_time_and_leave_the_random_state() -> None:
     torch.manual_seed(5)
     before = torch.get_rng_state()
-    first, second = (find_subject("espcn", 2).upscaler(CPU).module.state_dict() for _ in range(2))
+    first, second = (resolve("espcn")[0].upscaler(2).network.state_dict() for _ in range(2))
     assert all(torch.equal(first[key], second[key]) for key in first)
     assert torch.equal(torch.get_rng_state(), before)
 
 
 @pytest.mark.parametrize(
-    ("name", "shape"), [("srcnn", (2, 1, 24, 32)), ("espcn", (2, 1, 6, 8)), ("edsr", (2, 3, 6, 8))]
+    ("name", "shape"), [("srcnn", (2, 1, 24, 32)), ("espcn", (2, 1, 6, 8)), ("edsr_baseline", (2, 3, 6, 8))]
 )
-def test_a_subjects_image_is_what_its_network_takes(name: str, shape: tuple[int, ...]) -> None:
-    x = find_subject(name, 4).image((6, 8), 2)
+def test_the_timed_image_is_what_a_network_takes(name: str, shape: tuple[int, ...]) -> None:
+    x = network_input(resolve(name)[0].upscaler(4), (6, 8), 2)
     assert x.shape == shape
     assert 0 <= float(x.min()) < float(x.max()) <= 1
 

@@ -6,38 +6,38 @@ from typing import Any
 
 import click
 
-from srbench.cli._common import json_option, print_json, print_table
+from srbench.cli._common import constructor_option, json_option, parse_options, print_json, print_table
 
 
 @click.command()
 @click.argument("names", nargs=-1)
 @click.option("--scale", type=click.IntRange(2, 8), help="Only this scale; default: 4, and a checkpoint's own.")
 @click.option("--input", "size", metavar="HxW", help="Size of the LR image; default: what gives 1280×720.")
+@constructor_option
 @json_option
-def command(names: tuple[str, ...], scale: int | None, size: str | None, as_json: bool) -> None:
-    """Count what models and checkpoints cost on any machine (NAMES; all models by default).
+def command(
+    names: tuple[str, ...], scale: int | None, size: str | None, given_options: tuple[str, ...], as_json: bool
+) -> None:  # fmt: skip
+    """Count what networks cost on any machine (NAMES as `srbench eval` takes them; all models by default).
 
     \b
     srbench cost                          every model at x4, 1280x720 output
     srbench cost fsrcnn btsrn --scale 2
     srbench cost fsrcnn_x4.common --json
 
-    Mult-adds are those really done. Beside them the papers' convention, at exactly 1280x720 output: a deconvolution's
+    Mult-adds are those really done. Beside them the papers' convention, at exactly 1280x720 output: a transposed convolution's
     kernel counts once an output pixel, and BTSRN's blocks alone are counted.
     """
     from dataclasses import asdict
 
-    from srbench.evaluation.cost import Cost, card_cost, cost, parse_size
+    from srbench.evaluation.cost import parse_size, subject_cost
     from srbench.models import MODELS
-    from srbench.zoo import find_checkpoint
+    from srbench.subjects import resolve_timed
 
     shape = parse_size(size) if size else None
-    found: list[Cost] = []
-    for name in names or [model.name for model in MODELS if (scale or 4) in model.scales]:
-        if "." in name:
-            found.append(card_cost(find_checkpoint(name), scale, shape))
-        else:
-            found.append(cost(name, scale or 4, shape))
+    names = names or tuple(model.name for model in MODELS if (scale or 4) in model.scales)
+    subjects = resolve_timed(names, scale, options=parse_options(given_options))
+    found = [subject_cost(subject, shape) for subject in subjects]
     if as_json:
         print_json([asdict(one) for one in found])
         return
@@ -60,5 +60,5 @@ def _cells(one: Any) -> list[str]:
         f"{one.flops / 1e9:.2f} G",
         f"{one.activations / 1e6:.1f} M",
         f"{one.weight_bytes / 1e6:.2f} MB",
-        "whole image" if side is None else f"{side}×{side}",
+        "unknown" if side is None else f"{side}×{side}",
     ]

@@ -7,29 +7,33 @@ from pathlib import Path
 
 import click
 
-from srbench.cli._common import data_root_option, device_option, json_option, split, split_datasets
+from srbench.cli._common import (
+    constructor_option,
+    data_root_option,
+    hint,
+    inference_options,
+    json_option,
+    parse_options,
+    split,
+    split_datasets,
+)
+from srbench.inference import Inference
 
 
 @click.command()
 @click.argument("targets", nargs=-1)
 @click.option("--all", "every", is_flag=True, help="Every checkpoint of the zoo and every interpolator.")
 @click.option("--datasets", default="sample", show_default=True, help="Catalog names or folders, comma-separated.")
-@click.option("--scale", type=click.IntRange(2, 8), help="Only this scale; needed for weights and classes of your own.")
+@click.option(
+    "--scale", type=click.IntRange(2, 8), help="Only this scale; needed by files and classes that do not say theirs."
+)
 @click.option("--protocol", default="standard", show_default=True, help="Presets or TOML files, comma-separated.")
 @click.option("--metrics", default="psnr,ssim,lpips,lr-psnr", show_default=True, help="Names; `srbench ls metrics`.")
-@click.option("--model", help="Architecture of the weights given with --checkpoint.")
-@click.option("--checkpoint", type=click.Path(dir_okay=False), help="Weights from elsewhere, .pth or .safetensors.")
-@click.option("--channels", type=click.Choice(["y", "rgb"]), help="What your own weights or class works on.")
-@click.option("--tile", type=click.IntRange(0), default=0, help="Edge of tiles in LR pixels; 0: whole images.")
-@click.option("--tile-overlap", type=click.IntRange(0), help="LR pixels; default: the receptive field, which is exact.")
-@click.option("--self-ensemble", is_flag=True, help="Mean over the eight flips and turns.")
-@click.option(
-    "--precision",
-    type=click.Choice(["fp32", "bf16", "fp16"]),
-    default="fp32",
-    show_default=True,
-    help="Number format of the network's arithmetic.",
-)
+@click.option("--weights", type=click.Path(dir_okay=False), help="File of weights for the class or model named.")
+@click.option("--checkpoint", type=click.Path(dir_okay=False), hidden=True)
+@click.option("--model", help="Architecture of a file of weights.")
+@click.option("--channels", type=click.Choice(["y", "rgb"]), help="What your own file or class works on.")
+@constructor_option
 @click.option(
     "--fast", is_flag=True, help="Checkpoints in their fastest variant that costs under 0.01 dB; it is named."
 )
@@ -38,7 +42,7 @@ from srbench.cli._common import data_root_option, device_option, json_option, sp
 @click.option("--overwrite", is_flag=True, help="Measure again what is stored already.")
 @click.option("--no-report", is_flag=True, help="Leave reports/ as it is.")
 @data_root_option
-@device_option
+@inference_options
 @json_option
 def command(
     targets: tuple[str, ...],
@@ -47,61 +51,60 @@ def command(
     scale: int | None,
     protocol: str,
     metrics: str,
-    model: str | None,
+    weights: str | None,
     checkpoint: str | None,
+    model: str | None,
     channels: str | None,
-    tile: int,
-    tile_overlap: int | None,
-    self_ensemble: bool,
-    precision: str,
+    given_options: tuple[str, ...],
     fast: bool,
     lr_files: bool,
     save_images: str | None,
     overwrite: bool,
     no_report: bool,
     data_root: str | None,
-    device: str,
+    inference: Inference,
     as_json: bool,
 ) -> None:
-    """Measure TARGETS (checkpoints, models, interpolators, package.module:Class) on datasets.
+    """Measure TARGETS on datasets.
+
+    A target is a checkpoint (fsrcnn_x4.common), a pattern of them ('*_x4.common'), a model (all its checkpoints), an
+    interpolator, a file of weights, or a class of your own (package.module:Class, path/file.py:Class).
 
     \b
     srbench eval --all --datasets set5,set14
     srbench eval fsrcnn_x4.common bicubic --datasets path/to/images --protocol standard,classic
-    srbench eval --model edsr --checkpoint EDSR_x4.pth --scale 4 --datasets set5
-    srbench eval mypackage.nets:MyNet --scale 4 --datasets set5
+    srbench eval EDSR_x4.pth --model edsr --scale 4 --datasets set5
+    srbench eval mynet.py:MyNet --weights mynet.pth --scale 4 --option width=64 --datasets set5
 
     A cell that is stored in results/ with the same weights, data, protocol and metric versions is not measured again.
     Without --scale a checkpoint runs at its own scale, interpolators at the scales of the checkpoints and of results/.
-    Under torchrun the cells are shared out among the processes. A cell that cannot be measured is stored with the reason.
+    Under torchrun the cells are shared out among the processes. What can have no number (no checkpoint, another scale, a
+    protocol of luma for a network of RGB) is said and leaves no record.
     """
     from srbench.evaluation.run import Plan, run, wait
-    from srbench.evaluation.targets import settings_of
 
-    own = [name for name in targets if ":" in name]
-    if checkpoint and not ((model or len(own) == 1) and scale):
-        raise click.UsageError("--checkpoint needs --scale, and --model or one class of your own")
-    if model and not checkpoint:
-        raise click.UsageError(f"--model needs --checkpoint FILE; for the zoo's checkpoints: srbench eval {model}")
-    if not (targets or every or checkpoint):
+    if checkpoint:
+        hint("--checkpoint", "--weights" if targets else "an argument: srbench eval FILE --model NAME")
+    weights = weights or checkpoint
+    if not (targets or every or weights):
+        if model:
+            raise click.UsageError(f"--model needs a file of weights; for the zoo's checkpoints: srbench eval {model}")
         raise click.UsageError("nothing to measure: name checkpoints or models, or give --all")
-    if fast and precision != "fp32":
-        raise click.UsageError(f"--fast chooses the precision: leave out --precision {precision}")
-    settings = settings_of(
-        device, tile=tile, tile_overlap=tile_overlap, ensemble=self_ensemble, precision=precision
-    )  # fmt: skip
+    if fast and inference.precision != "fp32":
+        raise click.UsageError(f"--fast chooses the precision: leave out --precision {inference.precision}")
     plan = Plan(
         names=targets,
         every=every,
         model=model,
-        weights=Path(checkpoint) if checkpoint else None,
+        weights=Path(weights) if weights else None,
         channels=channels,
+        options=parse_options(given_options),
         datasets=tuple(split_datasets(datasets)),
         scale=scale,
         protocols=tuple(split(protocol)),
         metrics=tuple(split(metrics)),
         lr_files=lr_files,
-        settings=settings,
+        inference=inference,
         save_images=Path(save_images) if save_images else None,
         overwrite=overwrite,
         data_root=data_root,

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from srbench.cli._common import device_option, json_option, print_json, print_table, split
+from srbench.inference import pick_device
 
 
 @click.command()
@@ -41,7 +42,7 @@ def command(
     srbench speed --all --scale 4 --seconds 8          resumable: what is stored is not measured again
     srbench speed srcnn --variants eager,bf16+channels_last --input 180x320
 
-    One pass of the network over one image of 1280x720 output: variants and models in turns, the base once more at the end.
+    One pass of the network over one image of 1280x720 output: variants and models interleaved, the base once more at the end.
     First call and peak memory come from a process of their own, the PSNR change from the sample images (checkpoints only).
     Records go to results/speed/<device>/. Ratios hold within a run; nothing is compared across devices.
     """
@@ -50,19 +51,15 @@ def command(
     from srbench.evaluation.cost import parse_size
     from srbench.evaluation.speed import run
     from srbench.evaluation.speed_rows import QUICK, Limits
-    from srbench.evaluation.subjects import every_subject, named_subjects
-    from srbench.evaluation.variants import default_variants, parse_variant
-    from srbench.inference import pick_device
+    from srbench.evaluation.variants import default_variants, parse_ways
+    from srbench.subjects import resolve_timed
 
     if not (names or every):
         raise click.UsageError("nothing to time: name models or checkpoints, or give --all")
     where = pick_device(device)
     shape = parse_size(size) if size else None
-    ways = [parse_variant(name) for name in split(variants)] or default_variants(where)
-    subjects = named_subjects(list(names), scale)
-    if every:
-        known = {(s.name, s.scale) for s in subjects}
-        subjects += [s for s in every_subject(scale or 4) if (s.name, s.scale) not in known]
+    ways = parse_ways(split(variants), where) or default_variants(where)
+    subjects = resolve_timed(names, scale, every=every)
     limits = QUICK if quick else Limits()
     given: dict[str, Any] = {"seconds": seconds, "largest_batch": max_batch, "patient": bool(variants)}
     limits = replace(limits, **{key: value for key, value in given.items() if value is not None})

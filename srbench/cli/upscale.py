@@ -6,58 +6,43 @@ from pathlib import Path
 
 import click
 
-from srbench.cli._common import device_option
+from srbench.cli._common import constructor_option, inference_options, parse_options
+from srbench.inference import Inference
 
 
 @click.command()
 @click.argument("source", metavar="IN", type=click.Path(exists=True))
 @click.argument("target", metavar="OUT", type=click.Path())
-@click.option("--checkpoint", required=True, help="A checkpoint of the zoo, or an interpolator such as bicubic.")
-@click.option("--scale", type=click.IntRange(2, 8), help="For interpolators and multi-scale checkpoints.")
-@click.option("--tile", type=click.IntRange(0), default=0, help="Edge of tiles in pixels; 0: the whole image.")
-@click.option("--tile-overlap", type=click.IntRange(0), help="Pixels; default: the receptive field, which is exact.")
-@click.option("--self-ensemble", is_flag=True, help="Mean over the eight flips and turns.")
-@click.option(
-    "--precision",
-    type=click.Choice(["fp32", "bf16", "fp16"]),
-    default="fp32",
-    show_default=True,
-    help="Number format of the network's arithmetic.",
-)
-@device_option
+@click.option("--checkpoint", required=True, help="A checkpoint, interpolator, file of weights or class of your own.")
+@click.option("--scale", type=click.IntRange(2, 8), help="For interpolators and others that work at several scales.")
+@click.option("--model", help="Architecture of a file of weights.")
+@click.option("--channels", type=click.Choice(["y", "rgb"]), help="What your own file or class works on.")
+@constructor_option
+@inference_options
 def command(
     source: str,
     target: str,
     checkpoint: str,
     scale: int | None,
-    tile: int,
-    tile_overlap: int | None,
-    self_ensemble: bool,
-    precision: str,
-    device: str,
+    model: str | None,
+    channels: str | None,
+    given_options: tuple[str, ...],
+    inference: Inference,
 ) -> None:
-    """Enlarge the image IN to the file OUT, or every image of the folder IN into the folder OUT (as PNG).
+    """Upscale the image IN to the file OUT, or every image of the folder IN into the folder OUT (as PNG).
 
     Every input is read and checked in full before the first image is written; none is overwritten by its own output.
     """
     from rich.progress import track
 
     from srbench.errors import InputError
-    from srbench.evaluation.targets import named, settings_of
     from srbench.images import SUFFIXES, list_images, read_image, write_image
-    from srbench.inference import upscale_array
+    from srbench.subjects import load
+    from srbench.upscaler import upscale_array
 
-    settings = settings_of(
-        device, tile=tile, tile_overlap=tile_overlap, ensemble=self_ensemble, precision=precision
-    )  # fmt: skip
-    found = [t for t in named(checkpoint, settings) if scale is None or scale in t.scales] or named(
-        checkpoint, settings
+    upscaler = load(
+        checkpoint, scale, model=model, channels=channels, options=parse_options(given_options), inference=inference
     )
-    if len(found) > 1:
-        raise InputError(f"{checkpoint} has several checkpoints: {', '.join(t.checkpoint for t in found)}; name one")
-    if scale is None and len(found[0].scales) > 1 and found[0].identity:
-        raise InputError(f"{checkpoint} works at several scales: give one with --scale")
-    upscaler = found[0].upscaler(scale or found[0].scales[0])
     inputs = list_images(source) if Path(source).is_dir() else [Path(source)]
     if not inputs:
         raise InputError(f"{source}: no images; expected {', '.join(SUFFIXES)}")

@@ -1,50 +1,63 @@
-"""Quality and speed of checkpoints. ``evaluate`` and ``score`` are the Python side of ``srbench eval`` and ``score``."""
+"""Quality and speed of whatever can be measured. ``evaluate`` and ``score`` are the Python side of the commands."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Unpack
 
 from torch import nn
 
 from srbench.datasets.local import find_dataset
-from srbench.errors import InputError
-from srbench.evaluation.measure import DEFAULT_METRICS, check_scale
 from srbench.evaluation.quality import Samples, measure_cell
 from srbench.evaluation.scoring import score
-from srbench.evaluation.targets import Target, named, of_module, settings_of
+from srbench.inference import Inference, InferenceOptions
+from srbench.measure import DEFAULT_METRICS, check_scale
 from srbench.protocol import Protocol, get_protocol
 from srbench.results import Result
+from srbench.subjects import Options, resolve_one
+from srbench.upscaler import Traits
 
 __all__ = ["evaluate", "score"]
 
 
 def evaluate(
-    network: nn.Module | str,
+    network: nn.Module | str | Path,
     dataset: str | Path,
     scale: int | None = None,
     protocol: str | Protocol = "standard",
     metrics: Sequence[str] = DEFAULT_METRICS,
     *,
-    channels: str = "rgb",
+    channels: str | None = None,
+    weights: str | Path | None = None,
+    model: str | None = None,
+    options: Options | None = None,
+    traits: Traits | None = None,
     data_root: str | Path | None = None,
-    device: str = "cpu",
+    lr_files: bool = False,
     save_images: str | Path | None = None,
-    **settings: Any,
+    **inference: Unpack[InferenceOptions],
 ) -> Result:
-    """Measure a checkpoint, an interpolator or a network of your own; nothing is stored.
+    """Measure a checkpoint, an interpolator, a file of weights or a network of your own; nothing is stored.
 
     Args:
-        network: a name such as ``"fsrcnn_x4.common"`` or ``"bicubic"``; or a module that maps ``(N, C, h, w)`` in [0, 1] to
-            ``(N, C, scale·h, scale·w)``, with C = 3 for ``channels="rgb"`` and 1 for ``"y"`` (luma, chroma by bicubic).
+        network: a name such as ``"fsrcnn_x4.common"`` or ``"bicubic"``, a file of weights, ``"package.module:Class"``; or a
+            module that maps ``(N, C, h, w)`` in [0, 1] to ``(N, C, scale·h, scale·w)``, with C = 3 for ``channels="rgb"``
+            and 1 for ``"y"`` (luma, chroma by bicubic). See :func:`srbench.subjects.resolve`.
         dataset: a catalog name or a folder of HR images.
-        scale: needed for a module; a checkpoint has its own.
+        scale: needed for what works at several scales, and for a module that does not declare its own.
         protocol: a preset, a TOML file or a Protocol.
         metrics: names; ``srbench ls metrics``.
+        channels: ``y`` or ``rgb``, of a file, class or module.
+        weights: file of weights for a class or a model.
+        model: architecture of a file of weights.
+        options: for the constructor of a class or a model.
+        traits: what a caller must know of a network, in the place of what it declares.
         data_root: folder of the datasets; ``SRBENCH_DATA`` by default.
-        device: cpu, cuda, or auto. save_images: folder for the SR images.
-        settings: ``tile``, ``tile_overlap``, ``ensemble``, ``precision``, ``fused``, ``channels_last``.
+        lr_files: take LR from the folder that came with the dataset.
+        save_images: folder for the SR images.
+        inference: ``device``, ``tile``, ``overlap``, ``ensemble``, ``precision`` … as :class:`srbench.inference.Inference` has
+            them.
 
     Raises:
         UnknownNameError, InputError, UnavailableError: names, images, missing data. A cell without a number is no error:
@@ -53,33 +66,14 @@ def evaluate(
     >>> evaluate("bicubic", "sample", scale=4, metrics=["psnr"]).ok
     True
     """
+    how = Inference.of(inference, "evaluate()", evaluate.__kwdefaults__)
     chosen = protocol if isinstance(protocol, Protocol) else get_protocol(protocol)
-    kept = settings_of(device, **settings)
-    if isinstance(network, nn.Module):
-        if scale is None:
-            raise InputError("evaluate: a module needs scale=")
+    if scale is not None:
         check_scale(scale)
-        training = network.training
-        target = of_module(network, scale, kept, channels)
-    else:
-        target = _one(named(network, kept), network, scale)
-    if scale is None:
-        if len(target.scales) > 1:
-            raise InputError(f"evaluate: {target.checkpoint} works at several scales: give one with scale=")
-        scale = target.scales[0]
-    check_scale(scale)
+    subject = resolve_one(
+        network, scale, channels=channels, weights=weights, model=model, options=options, traits=traits
+    )  # fmt: skip
     images = find_dataset(dataset, data_root)
     images.check()
-    samples = Samples(images, scale, chosen)
-    try:
-        return measure_cell(target, samples, metrics, Path(save_images) if save_images else None)
-    finally:
-        if isinstance(network, nn.Module):
-            network.train(training)
-
-
-def _one(found: list[Target], name: str, scale: int | None) -> Target:
-    fitting = [target for target in found if scale is None or scale in target.scales]
-    if len(fitting) > 1:
-        raise InputError(f"{name} has several checkpoints: {', '.join(t.checkpoint for t in fitting)}; name one")
-    return (fitting or found)[0]
+    samples = Samples(images, subject.scale, chosen, lr_files)
+    return measure_cell(subject, samples, metrics, how, save_images=Path(save_images) if save_images else None)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 
 import torch
 
 from srbench.datasets.local import find_dataset
-from srbench.evaluation.measure import Measure, planar, unit
+from srbench.errors import UnavailableError
 from srbench.evaluation.quality import Samples
-from srbench.images import round_u8
-from srbench.inference import Upscaler, network_pass, upscale
+from srbench.images import planar, round_u8
+from srbench.measure import Measure, unit
 from srbench.protocol import get_protocol
+from srbench.upscaler import Upscaler, network_pass, upscale
 
 PSNR_SET = "sample"
 PROTOCOL = "standard"
@@ -24,24 +26,30 @@ def psnr_set(scale: int) -> str:
 
 
 def psnr_changes(base: Upscaler, variants: Mapping[str, Upscaler]) -> dict[str, float]:
-    """Mean PSNR of each variant less the base's, in dB, over the images of ``PSNR_SET``."""
-    found = _mean_psnr({"": base, **variants})
-    return {name: found[name] - found[""] for name in variants}
+    """Mean PSNR of each variant less the base's, in dB, over the images of ``PSNR_SET``.
+
+    A variant that has none, such as one that makes NaN in half precision, is left out; all where the base has none.
+    """
+    samples = Samples(find_dataset(PSNR_SET), base.scale, get_protocol(PROTOCOL))
+    found: dict[str, float] = {}
+    try:
+        before = _mean_psnr(base, samples)
+    except UnavailableError:
+        return found
+    for name, upscaler in variants.items():
+        with contextlib.suppress(UnavailableError):
+            found[name] = _mean_psnr(upscaler, samples) - before
+    return found
 
 
-def _mean_psnr(upscalers: Mapping[str, Upscaler]) -> dict[str, float]:
-    scale = next(iter(upscalers.values())).scale
-    samples = Samples(find_dataset(PSNR_SET), scale, get_protocol(PROTOCOL))
-    means = {}
-    for name, upscaler in upscalers.items():
-        measure = Measure(["psnr"], samples.protocol, scale, upscaler.device)
-        for sample in samples:
-            lr = planar(sample.lr, upscaler.device)
-            sr = round_u8(upscale(upscaler, unit(lr)).mul_(255.0))
-            measure.add(sample.name, sr, planar(sample.hr, upscaler.device), lr)
-        values = [value for value in measure.scores()["psnr"].values if value is not None]
-        means[name] = sum(values) / len(values)
-    return means
+def _mean_psnr(upscaler: Upscaler, samples: Samples) -> float:
+    measure = Measure(["psnr"], samples.protocol, samples.scale, upscaler.device)
+    for sample in samples:
+        lr = planar(sample.lr, upscaler.device)
+        sr = round_u8(upscale(upscaler, unit(lr)).mul_(255.0))
+        measure.add(sample.name, sr, planar(sample.hr, upscaler.device), lr)
+    values = [value for value in measure.scores()["psnr"].values if value is not None]
+    return sum(values) / len(values)
 
 
 def difference(made: torch.Tensor, expected: torch.Tensor) -> float:

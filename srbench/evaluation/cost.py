@@ -5,9 +5,9 @@ Counted on the meta device: nothing is computed. The field's size is 1280×720 o
 
 from __future__ import annotations
 
+import copy
 import re
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,8 @@ from srbench.errors import InputError
 from srbench.images import resize_weights
 from srbench.models import Model, create_model, get_model
 from srbench.models._skip import BicubicUpsample
-from srbench.zoo import Card, zoo_root
+from srbench.subjects import Options, Subject
+from srbench.upscaler import Traits
 
 OUTPUT = (720, 1280)
 
@@ -29,17 +30,21 @@ class Cost:
     """Counts for one image.
 
     Attributes:
-        name: model or checkpoint. model: its architecture. scale: the enlargement.
-        input: height and width of the LR image. output: of the SR image; 1281 wide at ×3, where 1280 is no multiple.
+        name: model or checkpoint.
+        model: its architecture.
+        scale: the upscaling factor.
+        input: height and width of the LR image.
+        output: of the SR image; 1281 wide at ×3, where 1280 is no multiple.
         parameters: trainable ones.
         mult_adds: multiply-adds that are really done in convolutions and matrix products (torch.utils.flop_counter)
-            and in a bicubic skip; not in the enlargement before a pre-upsampled network. flops: twice as many.
-        paper_mult_adds: as papers count them, for exactly 1280×720 output: a deconvolution's kernel once an *output*
+            and in a bicubic skip; not in the upscaling before a pre-upsampled network.
+        flops: twice as many.
+        paper_mult_adds: as papers count them, for exactly 1280×720 output: a transposed convolution's kernel once an *output*
             pixel, and only the layers that the paper counted. None for interpolators and for any other size.
         activations: numbers that convolutions put out, which memory traffic goes with.
         weight_bytes: of the checkpoint's file; without one, of the state dict in float32.
-        receptive_field: side, in pixels of the network's input, of what one output pixel can see at most; None
-            where it sees the whole image.
+        receptive_field: side, in pixels of the network's input, of what one output pixel can see at most; None where it sees
+            the whole image, and where that is not known.
     """
 
     name: str
@@ -77,40 +82,51 @@ def parse_size(text: str) -> tuple[int, int]:
     return input_size(1, (int(found[1]), int(found[2])))
 
 
-def cost(name: str, scale: int, size: tuple[int, int] | None = None, **options: Any) -> Cost:
+def cost(name: str, scale: int, size: tuple[int, int] | None = None, options: Options | None = None) -> Cost:
     """Counts of an architecture.
 
     Args:
-        name: a registered model. scale: one of its scales. size: height and width of the LR image; by default what gives
-            1280×720. options: as ``create_model`` takes them.
+        name: a registered model.
+        scale: one of its scales.
+        size: height and width of the LR image; by default what gives 1280×720.
+        options: as ``create_model`` takes them.
 
     Raises:
         UnknownNameError, InputError, UnavailableError (``unsupported_scale``).
     """
     model = get_model(name)
+    given = dict(options or {})
     if model.interpolator:
         create_model(name, scale)  # refuses what it cannot do
         return _interpolator(model, scale, input_size(scale, size))
     with torch.device("meta"):
-        network = create_model(name, scale, **options)
-    channels = options.get("channels", model.channels)
-    return _count(network, model, scale, input_size(scale, size), 1 if channels == "y" else 3, size is None)
+        network = create_model(name, scale, **given)
+    traits = Traits.of_model(model, scale, network, str(given.get("channels", "")))
+    found = _count(network, traits, scale, input_size(scale, size), model.counted, size is None)
+    return replace(found, name=name, model=name)
 
 
-def card_cost(card: Card, scale: int | None = None, size: tuple[int, int] | None = None) -> Cost:
-    """Counts of a checkpoint at one of its scales (its first by default)."""
-    chosen = scale or card.scales[0]
-    found = cost(card.model, chosen, size, channels=card.channels, **card.options)
-    file = zoo_root() / Path(card.model) / card.file
-    weight_bytes = file.stat().st_size if card.file and file.is_file() else found.weight_bytes
-    return Cost(**{**vars(found), "name": card.name, "weight_bytes": weight_bytes})
+def subject_cost(subject: Subject, size: tuple[int, int] | None = None) -> Cost:
+    """Counts of a subject at its only scale; arguments and errors as those of :func:`cost`."""
+    scale = subject.scale
+    if subject.architecture is None:
+        upscaler = subject.upscaler()
+        network = copy.deepcopy(upscaler.network)
+        found = _count(network, upscaler.traits, scale, input_size(scale, size), "", size is None)
+    else:
+        channels = {} if subject.channels == "any" else {"channels": subject.channels}
+        found = cost(subject.architecture.name, scale, size, {**channels, **subject.options})
+    file = subject.weights_file
+    weight_bytes = file.stat().st_size if file is not None and file.is_file() else found.weight_bytes
+    return replace(found, name=subject.name, model=subject.model, weight_bytes=weight_bytes)
 
 
 def _count(
-    network: nn.Module, model: Model, scale: int, size: tuple[int, int], planes: int, conventional: bool
+    network: nn.Module, traits: Traits, scale: int, size: tuple[int, int], papers: str, conventional: bool
 ) -> Cost:
-    multiple = model.multiple_at(scale)
-    seen = [-(-side * (scale if model.pre_upsampled else 1) // multiple) * multiple for side in size]
+    planes, multiple = 1 if traits.channels == "y" else 3, traits.multiple_of
+    sides = [max(side * (scale if traits.pre_upsampled else 1), traits.minimum) for side in size]
+    seen = [-(-side // multiple) * multiple for side in sides]
     network = network.to("meta").eval()
     skips = [
         (parent, name, _Taps(child.scale))
@@ -121,7 +137,7 @@ def _count(
     for parent, name, taps in skips:
         setattr(parent, name, taps)
     paper, activations = 0, 0
-    counted = re.compile(model.counted)
+    counted = re.compile(papers)
 
     def count(name: str) -> Any:
         def hook(module: nn.Module, _: Any, out: Tensor) -> None:
@@ -145,10 +161,10 @@ def _count(
         hook.remove()
     made = out.shape[-2] * out.shape[-1]
     mult_adds = counter.get_total_flops() // 2 + sum(taps.mult_adds for _, _, taps in skips)
-    radius = getattr(network, "receptive_radius", model.receptive_radius)
+    radius = traits.receptive_radius
     return Cost(
-        name=model.name,
-        model=model.name,
+        name="",
+        model="",
         scale=scale,
         input=size,
         output=(size[0] * scale, size[1] * scale),
@@ -163,7 +179,7 @@ def _count(
 
 
 class _Taps(nn.Module):
-    """In the place of a bicubic enlargement, whose code is none for the meta device: counts its taps."""
+    """In the place of a bicubic upscaling, whose code is none for the meta device: counts its taps."""
 
     def __init__(self, scale: int) -> None:
         super().__init__()

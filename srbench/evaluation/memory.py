@@ -16,13 +16,21 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from srbench.process import keep_freed_memory
 
+if TYPE_CHECKING:
+    from srbench.subjects import Request
+
 _STARTED = 10.0  # seconds; libraries need one or two of them to start
 _FAREWELL = 10.0  # seconds; a process that has answered has only to end
-_PRELOAD = ["srbench.evaluation.subjects", "srbench.evaluation.timing", "srbench.evaluation.variants"]
+_PRELOAD = [
+    "srbench.subjects",
+    "srbench.evaluation.timed_image",
+    "srbench.evaluation.timing",
+    "srbench.evaluation.variants",
+]
 
 
 @dataclass(frozen=True)
@@ -94,32 +102,34 @@ def _answer(
 
 
 def measure_here(
-    name: str, scale: int, size: tuple[int, int], variant: str, device: str, threads: int
+    subject: Request, size: tuple[int, int], variant: str, device: str, threads: int
 ) -> Fresh:  # fmt: skip
-    """One pass, or two, of a subject in this process."""
+    """One pass, or two, of a subject in this process, in a variant of ``srbench speed``."""
     import torch
 
-    from srbench.evaluation.subjects import find_subject
+    from srbench.evaluation.timed_image import network_input
     from srbench.evaluation.timing import clock_for, why
-    from srbench.evaluation.variants import parse_variant, passes, vary
+    from srbench.evaluation.variants import parse_ways, passes
+    from srbench.inference import pick_device
+    from srbench.subjects import find
 
     torch.set_num_threads(threads)
     torch.backends.cudnn.benchmark = True
-    chosen = parse_variant(variant)
+    [way] = parse_ways([variant], pick_device(device))
     before = forget_peak()
     try:
-        subject = find_subject(name, scale)
-        upscaler = vary(subject.upscaler(torch.device(device)), chosen)
-        x = subject.image(size, 1).to(device)
+        [found] = find(subject)
+        upscaler = found.upscaler(subject.scale, way)
+        x = network_input(upscaler, size, 1)
         if device != "cpu":
             torch.cuda.synchronize()
             torch.cuda.reset_peak_memory_stats()
         clock = clock_for(torch.device(device))
         start = time.perf_counter()
-        once = passes(upscaler, chosen, x)
+        once = passes(upscaler, x)
         clock(once)
         first = time.perf_counter() - start
-        second = clock(once) if first < _STARTED or chosen.compiled else first
+        second = clock(once) if first < _STARTED or way.compile else first
     except Exception as error:
         status, reason = why(error)
         return Fresh(status, reason)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import platform
-import subprocess
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
@@ -15,17 +13,18 @@ from typing import Any
 import numpy as np
 import torch
 
-import srbench
 from srbench.datasets.local import ImageSet
 from srbench.datasets.pairs import Sample, load_sample
 from srbench.errors import InputError, UnavailableError
-from srbench.evaluation.measure import DEFAULT_METRICS, Measure, planar, unit
-from srbench.evaluation.targets import Target
-from srbench.images import as_rgb, round_u8, write_image
-from srbench.inference import Upscaler, check_finite, tile_difference, tile_overlap, upscale
+from srbench.images import as_rgb, planar, round_u8, write_image
+from srbench.inference import Inference
+from srbench.measure import DEFAULT_METRICS, Measure, unit
 from srbench.metrics import get_metric
 from srbench.protocol import Protocol
+from srbench.provenance import machine, versions
 from srbench.results import Result, find_result, write_result
+from srbench.subjects import Subject
+from srbench.upscaler import Upscaler, tile_difference, tile_overlap, upscale
 
 CACHE_BYTES = 256 * 2**20  # decoded images kept between cells; larger sets stream
 
@@ -54,19 +53,20 @@ class Samples:
         return found
 
 
-def cell_hash(
-    target: Target, images: ImageSet, scale: int, protocol: Protocol, metrics: Iterable[str], lr_files: bool = False
-) -> str:
-    """sha256 of everything that changes a number of this cell."""
-    lr = {path.name: _file_hash(images.lr_path(path, scale)) for path in images.paths} if lr_files else None
+def cell_hash(subject: Subject, inference: Inference, samples: Samples, metrics: Iterable[str]) -> str:
+    """sha256 of everything that changes a number of this cell; empty where the subject's weights cannot be told from others."""
+    if not subject.identity:
+        return ""
+    images, scale = samples.images, samples.scale
+    lr = {path.name: _file_hash(images.lr_path(path, scale)) for path in images.paths} if samples.lr_files else None
     facts = {
-        "weights": target.identity,
+        "weights": subject.identity,
         "data": images.digest,
         "lr_files": lr,
         "scale": scale,
-        "protocol": protocol.model_dump(),
-        "variant": target.variant,
-        "precision": target.precision,
+        "protocol": samples.protocol.model_dump(),
+        "variant": inference.variant,
+        "precision": inference.precision,
         "metrics": {name: get_metric(name).version for name in sorted(set(metrics))},
     }
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
@@ -77,23 +77,14 @@ def _file_hash(path: Path) -> str:
 
 
 def stored(
-    target: Target,
-    images: ImageSet,
-    scale: int,
-    protocol: Protocol,
-    metrics: Sequence[str],
-    lr_files: bool = False,
-    root: Path | None = None,
+    subject: Subject, inference: Inference, samples: Samples, metrics: Sequence[str], root: Path | None = None
 ) -> Result | None:
     """The record of this cell if it still holds: same hash, and every metric asked for (or still not to be had)."""
-    variant = variant_name(target.variant, lr_files)
-    found = find_result(target.checkpoint, images.name, scale, protocol.id, variant, root)
-    if found is None:
+    found = _record(subject, inference, samples, root) if subject.identity else None
+    if found is None or not found.ok:
         return None
-    if not found.ok:
-        return found if _still(target, scale, protocol, found) else None
     try:
-        known = cell_hash(target, images, scale, protocol, found.metrics, lr_files)
+        known = cell_hash(subject, inference, samples, found.metrics)
     except InputError:  # a metric that this version no longer has
         return None
     if known != found.cell_hash or not set(metrics) <= set(found.metrics):
@@ -101,17 +92,9 @@ def stored(
     return None if any(_returned(name, found) for name in metrics) else found
 
 
-def _still(target: Target, scale: int, protocol: Protocol, found: Result) -> bool:
-    """Whether a cell without a number still has none, for the same reason; one that failed in the middle is tried again."""
-    if reason := target.reason_against(protocol):
-        return (found.status, found.reason) == ("unsupported_protocol", reason)
-    if target.identity and scale in target.scales:
-        return False
-    try:
-        target.upscaler(scale)
-    except UnavailableError as error:
-        return (found.status, found.reason) == (error.status, error.reason)
-    return False
+def _record(subject: Subject, inference: Inference, samples: Samples, root: Path | None) -> Result | None:
+    variant = variant_name(inference.variant, samples.lr_files)
+    return find_result(subject.name, samples.images.name, samples.scale, samples.protocol.id, variant, root)
 
 
 def _returned(name: str, found: Result) -> bool:
@@ -134,53 +117,45 @@ def variant_name(variant: str, lr_files: bool) -> str:
 
 
 def measure_cell(
-    target: Target,
+    subject: Subject,
     samples: Samples,
     metrics: Sequence[str] = DEFAULT_METRICS,
+    inference: Inference | None = None,
+    *,
     save_images: Path | None = None,
     on_image: Callable[[str], None] | None = None,
 ) -> Result:
     """Measure one cell; a cell that can have no number is a Result with status and reason.
 
     Args:
-        target: what to measure. samples: on what. metrics: names.
+        subject: what to measure.
+        samples: on what.
+        metrics: names.
+        inference: how it is applied; plainly on the CPU by default.
         save_images: folder for the SR images as PNG, ``<stem>.png``.
         on_image: called with each image's name when it is done.
 
     Raises:
         InputError: an image that cannot be read or used; nothing is kept of the cell then.
     """
-    images, scale, protocol = samples.images, samples.scale, samples.protocol
-    common: dict[str, Any] = {
-        **target.facts,
-        "dataset": images.name,
-        "scale": scale,
-        "protocol": protocol.id,
-        "protocol_fields": protocol.model_dump(),
-        "variant": variant_name(target.variant, samples.lr_files),
-        "data_sha256": images.digest,
-        "precision": target.precision,
-        "device": target.device.type,
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "provenance": provenance(target.device),
-    }
-    if reason := target.reason_against(protocol):
-        return Result(**common, status="unsupported_protocol", reason=reason)
+    inference = inference or Inference()
+    scale, protocol = samples.scale, samples.protocol
+    common = _facts(subject, inference, samples)
+    if obstacle := subject.obstacle(scale, protocol):
+        return Result(**common, status=obstacle.status, reason=obstacle.reason)
     started = time.perf_counter()
     try:
-        upscaler = target.upscaler(scale).with_(edges=protocol.edges)
-        measure = Measure(metrics, protocol, scale, target.device)
+        upscaler = subject.upscaler(scale, inference).with_(edges=protocol.edges)
+        measure = Measure(metrics, protocol, scale, upscaler.device)
         for sample in samples:
-            lr = planar(sample.lr, target.device)
-            made = upscale(upscaler, unit(lr))
-            check_finite(made)
-            sr = round_u8(made.mul_(255.0))
-            measure.add(sample.name, sr, planar(sample.hr, target.device), lr)
+            lr = planar(sample.lr, upscaler.device)
+            sr = round_u8(upscale(upscaler, unit(lr)).mul_(255.0))
+            measure.add(sample.name, sr, planar(sample.hr, upscaler.device), lr)
             if save_images is not None:
                 write_image(save_images / f"{sample.name}.png", _image(sr))
             if on_image:
                 on_image(sample.name)
-        if target.tile:
+        if inference.tile:
             common["provenance"]["tiling"] = _tiling(upscaler, samples)
     except UnavailableError as error:
         return Result(**common, status=error.status, reason=error.reason)
@@ -189,22 +164,50 @@ def measure_cell(
         images=measure.images,
         metrics=measure.scores(),
         seconds=time.perf_counter() - started,
-        cell_hash=cell_hash(target, images, scale, protocol, metrics, samples.lr_files),
+        cell_hash=cell_hash(subject, inference, samples, metrics),
     )
 
 
-def run_cell(target: Target, samples: Samples, metrics: Sequence[str], root: Path | None = None, **more: Any) -> Result:
+def _facts(subject: Subject, inference: Inference, samples: Samples) -> dict[str, Any]:
+    """What a Result says of a cell whatever comes of it."""
+    images, device = samples.images, inference.torch_device
+    return {
+        "checkpoint": subject.name,
+        "model": subject.model,
+        "parameters": subject.parameters,
+        "channels": subject.channels,
+        "options": dict(subject.options),
+        "recipe": subject.recipe,
+        "trained_on": subject.trained_on,
+        "weights_sha256": subject.weights_sha256,
+        "dataset": images.name,
+        "scale": samples.scale,
+        "protocol": samples.protocol.id,
+        "protocol_fields": samples.protocol.model_dump(),
+        "variant": variant_name(inference.variant, samples.lr_files),
+        "data_sha256": images.digest,
+        "precision": inference.precision,
+        "device": device.type,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "provenance": {**versions(), **machine(device)},
+    }
+
+
+def run_cell(
+    subject: Subject,
+    samples: Samples,
+    metrics: Sequence[str],
+    inference: Inference,
+    *,
+    save_images: Path | None = None,
+    root: Path | None = None,
+) -> Result:
     """Measure one cell and store its record; metrics that the old record had as well are kept up to date."""
-    old = find_result(
-        target.checkpoint,
-        samples.images.name,
-        samples.scale,
-        samples.protocol.id,
-        variant_name(target.variant, samples.lr_files),
-        root,
-    )
+    old = _record(subject, inference, samples, root)
     kept = [name for name in (old.metrics if old else ()) if _known(name)]
-    result = measure_cell(target, samples, list(dict.fromkeys([*metrics, *kept])), **more)
+    result = measure_cell(
+        subject, samples, list(dict.fromkeys([*metrics, *kept])), inference, save_images=save_images
+    )  # fmt: skip
     write_result(result, root)
     return result
 
@@ -228,32 +231,3 @@ def _tiling(upscaler: Upscaler, samples: Samples) -> str:
     found = {s.name: tile_difference(upscaler, unit(planar(s.lr, upscaler.device))) for s in samples}
     worst = max(found, key=lambda name: found[name])
     return f"overlap {overlap} is less than the receptive field: up to {found[worst]:.3g} of 255 off ({worst})"
-
-
-def provenance(device: torch.device) -> dict[str, str]:
-    """Versions and machine, as text."""
-    found = {
-        "srbench": srbench.__version__,
-        "commit": _commit(),
-        "torch": torch.__version__,
-        "python": platform.python_version(),
-        "threads": str(torch.get_num_threads()),
-        "machine": platform.machine(),
-    }
-    if device.type == "cuda":
-        found["gpu"] = torch.cuda.get_device_name(device)
-    return found
-
-
-def _commit() -> str:
-    """The source checkout's commit; empty for an installed package."""
-    folder = Path(srbench.__file__).resolve().parent.parent
-    if not (folder / ".git").exists():
-        return ""
-    try:
-        run = subprocess.run(
-            ["git", "-C", str(folder), "rev-parse", "--short", "HEAD"], capture_output=True, text=True, timeout=5
-        )
-    except (OSError, subprocess.SubprocessError):
-        return ""
-    return run.stdout.strip()

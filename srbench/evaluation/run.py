@@ -13,30 +13,38 @@ from typing import Any
 
 from srbench.datasets.local import ImageSet, find_dataset
 from srbench.errors import InputError, SrbenchError, UnavailableError
-from srbench.evaluation import targets as T
 from srbench.evaluation.fast import fastest
-from srbench.evaluation.measure import DEFAULT_METRICS
 from srbench.evaluation.quality import Samples, run_cell, stored
+from srbench.inference import Inference
+from srbench.measure import DEFAULT_METRICS
 from srbench.metrics import get_metric
 from srbench.protocol import Protocol, get_protocol
 from srbench.results import read_results
+from srbench.subjects import Options, Subject, everything, resolve, unique
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What ``srbench eval`` was asked for; see its options."""
+    """What ``srbench eval`` was asked for; see its options.
+
+    Attributes:
+        names: texts as :func:`srbench.subjects.resolve` takes them; ``model``, ``weights``, ``channels``, ``options`` and
+            ``scale`` go with them.
+        every: all checkpoints and interpolators, too.
+    """
 
     names: tuple[str, ...] = ()
     every: bool = False
     model: str | None = None
     weights: Path | None = None
     channels: str | None = None
+    options: Options = field(default_factory=dict)
     datasets: tuple[str, ...] = ("sample",)
     scale: int | None = None
     protocols: tuple[str, ...] = ("standard",)
     metrics: tuple[str, ...] = DEFAULT_METRICS
     lr_files: bool = False
-    settings: T.Settings = field(default_factory=T.Settings)
+    inference: Inference = field(default_factory=Inference)
     save_images: Path | None = None
     overwrite: bool = False
     data_root: str | None = None
@@ -48,9 +56,12 @@ class Outcome:
     """What came of a plan.
 
     Attributes:
-        keys: ``(dataset, scale, protocol id)`` of its cells. measured, kept: cells computed now, and found stored.
-        errors: one line a dataset or cell that could not be used. rank: of this process.
-        notes: what a reader of the numbers must know, such as tiles that overlap too little.
+        keys: ``(dataset, scale, protocol id)`` of its cells.
+        measured: cells computed now.
+        kept: cells found stored.
+        errors: one line a dataset or cell that could not be used.
+        rank: of this process.
+        notes: what a reader of the numbers must know, such as tiles that overlap too little, or what has no number.
     """
 
     keys: set[tuple[str, int, str]] = field(default_factory=set)
@@ -61,15 +72,19 @@ class Outcome:
     notes: list[str] = field(default_factory=list)
 
 
-Cell = tuple[T.Target, ImageSet, int, Protocol]
+Cell = tuple[Subject, ImageSet, int, Protocol]
 
 
 def run(plan: Plan, quiet: bool = False, root: Path | None = None) -> Outcome:
     """Measure every cell of a plan that is not stored; names are checked before anything is computed.
 
+    What can have no number (no checkpoint, another scale, a protocol that does not suit) leaves no record; it is a line in
+    ``Outcome.notes`` where it was asked for by name.
+
     Raises:
-        UnknownNameError, InputError: in a name, a file of weights or a setting. A dataset that cannot be read is a line in
+        UnknownNameError, InputError: in a name, a file of weights or an option. A dataset that cannot be read is a line in
         ``Outcome.errors``; the others are measured all the same.
+        UnavailableError: nothing that was asked for can have a number.
     """
     rank, world = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
     outcome = Outcome(rank=rank)
@@ -78,54 +93,59 @@ def run(plan: Plan, quiet: bool = False, root: Path | None = None) -> Outcome:
         raise InputError(f"no {'metric' if protocols else 'protocol'} is named; see `srbench ls`")
     for name in plan.metrics:
         get_metric(name)
-    found = _targets(plan)
+    named = _named(plan)
+    found = unique([*(everything() if plan.every else []), *named])
     sets = _datasets(plan, outcome)
-    cells = list(_cells(plan, found, sets, protocols, root))
+    lacking: dict[str, UnavailableError] = {}
+    cells = list(_cells(plan, found, sets, protocols, {subject.name for subject in named}, lacking, root))
+    if lacking and not cells:
+        raise next(iter(lacking.values()))
+    outcome.notes += lacking
     outcome.keys = {(images.name, scale, protocol.id) for _, images, scale, protocol in cells}
     with _progress(quiet or rank > 0) as bar:
         task = bar.add_task("", total=len(cells))
         samples: Samples | None = None
-        for number, (target, images, scale, protocol) in enumerate(cells):
+        for number, (subject, images, scale, protocol) in enumerate(cells):
             if number % world != rank:
                 continue
-            bar.update(task, completed=number, description=f"{target.checkpoint} · {images.name} ×{scale}")
+            bar.update(task, completed=number, description=f"{subject.name} · {images.name} ×{scale}")
+            if samples is None or (samples.images, samples.scale, samples.protocol) != (images, scale, protocol):
+                samples = Samples(images, scale, protocol, plan.lr_files)
             try:
-                if plan.fast:
-                    target = fastest(target, scale)
-                known = None
-                if not plan.overwrite and plan.save_images is None:
-                    known = stored(target, images, scale, protocol, plan.metrics, plan.lr_files, root)
-                if known is not None:
-                    outcome.kept += 1
-                    continue
-                if samples is None or (samples.images, samples.scale, samples.protocol) != (images, scale, protocol):
-                    samples = Samples(images, scale, protocol, plan.lr_files)
-                folder = _folder(plan, target, images, scale)
-                made = run_cell(target, samples, plan.metrics, root, save_images=folder)
-                outcome.measured += 1
-                if "of 255 off" in (tiling := made.provenance.get("tiling", "")):
-                    outcome.notes.append(f"{target.checkpoint} on {images.name} x{scale}: tiles: {tiling}")
+                _run_cell(plan, subject, samples, outcome, root)
             except InputError as error:
-                outcome.errors.append(f"{target.checkpoint} on {images.name} x{scale}: {error}")
+                outcome.errors.append(f"{subject.name} on {images.name} x{scale}: {error}")
         bar.update(task, completed=len(cells), description=f"{outcome.measured} measured, {outcome.kept} as stored")
     wait(world)
     outcome.errors = list(dict.fromkeys(outcome.errors))
     return outcome
 
 
-def _targets(plan: Plan) -> list[T.Target]:
-    settings = plan.settings
-    found = T.everything(settings) if plan.every else []
-    if plan.weights is not None and plan.model and plan.scale:
-        found.append(T.of_weights(plan.model, plan.weights, plan.scale, settings, plan.channels))
+def _run_cell(plan: Plan, subject: Subject, samples: Samples, outcome: Outcome, root: Path | None) -> None:
+    """Measure and store one cell unless its record holds."""
+    inference = fastest(subject, samples.scale, plan.inference) if plan.fast else plan.inference
+    if not plan.overwrite and plan.save_images is None and stored(subject, inference, samples, plan.metrics, root):
+        outcome.kept += 1
+        return
+    folder = _folder(plan, subject, inference, samples)
+    made = run_cell(subject, samples, plan.metrics, inference, save_images=folder, root=root)
+    outcome.measured += 1
+    if "of 255 off" in (tiling := made.provenance.get("tiling", "")):
+        outcome.notes.append(f"{subject.name} on {samples.images.name} x{samples.scale}: tiles: {tiling}")
+
+
+def _named(plan: Plan) -> list[Subject]:
+    """What was asked for by name; a file of weights goes with the classes among the names, or with the models."""
+    if plan.weights and not plan.names:
+        return resolve(plan.weights, plan.scale, channels=plan.channels, model=plan.model, options=plan.options)
+    own = [name for name in plan.names if ":" in name]
+    found = []
     for name in plan.names:
-        if ":" in name:
-            if plan.scale is None:
-                raise InputError(f"{name}: a class of your own needs --scale")
-            found.append(T.of_class(name, plan.scale, settings, plan.channels or "rgb", plan.weights))
-        else:
-            found += T.named(name, settings)
-    return list({target.checkpoint: target for target in found}.values())
+        weights = plan.weights if name in own or not own else None
+        found += resolve(
+            name, plan.scale, channels=plan.channels, weights=weights, model=plan.model, options=plan.options
+        )  # fmt: skip
+    return unique(found)
 
 
 def _datasets(plan: Plan, outcome: Outcome) -> list[ImageSet]:
@@ -144,30 +164,37 @@ def _datasets(plan: Plan, outcome: Outcome) -> list[ImageSet]:
 
 
 def _cells(
-    plan: Plan, found: list[T.Target], sets: list[ImageSet], protocols: list[Protocol], root: Path | None
+    plan: Plan,
+    found: list[Subject],
+    sets: list[ImageSet],
+    protocols: list[Protocol],
+    named: set[str],
+    lacking: dict[str, UnavailableError],
+    root: Path | None,
 ) -> Iterator[Cell]:
-    """Every cell, dataset by dataset, so that decoded images are used by all targets before the next set is read.
+    """Every cell that can have a number, dataset by dataset, so that decoded images serve all subjects before the next set.
 
-    Without ``--scale``, interpolators and networks without weights run at the scales of the checkpoints of the plan and of
-    the results that exist; ×4 where there are none.
+    Without ``--scale``, interpolators run at the scales of the other subjects of the plan or, where there are none, of the
+    results that exist; ×4 where there are none either. Why one of ``named`` has no cell goes into ``lacking``, by its reason.
     """
-    own = {s for t in found if t.identity and t.channels != "any" for s in t.scales}
+    own = {s for t in found if t.kind != "interpolator" and not t.random_weights for s in t.scales}
     present = own or {result.scale for result in read_results(root)} or {4}
-    named = {target.checkpoint for target in found} if not plan.every else set(plan.names)
     for images in sets:
         for protocol in protocols:
             for scale in sorted({plan.scale} if plan.scale else present):
-                for target in found:
-                    # A target that was asked for by name at a scale it lacks gets a record that says so.
-                    if scale in target.scales or (plan.scale and target.checkpoint in named):
-                        yield target, images, scale, protocol
+                for subject in found:
+                    obstacle = subject.obstacle(scale, protocol)
+                    if obstacle is None:
+                        yield subject, images, scale, protocol
+                    elif subject.name in named and (plan.scale or subject.random_weights or scale in subject.scales):
+                        lacking.setdefault(obstacle.reason, obstacle)
 
 
-def _folder(plan: Plan, target: T.Target, images: ImageSet, scale: int) -> Path | None:
+def _folder(plan: Plan, subject: Subject, inference: Inference, samples: Samples) -> Path | None:
     if plan.save_images is None:
         return None
-    name = "+".join(part for part in (target.checkpoint, target.variant) if part)
-    return plan.save_images / f"{images.name}_x{scale}" / name
+    name = "+".join(part for part in (subject.name, inference.variant) if part)
+    return plan.save_images / f"{samples.images.name}_x{samples.scale}" / name
 
 
 def _progress(quiet: bool) -> Any:

@@ -14,10 +14,10 @@ import torch
 from srbench.datasets.local import find_dataset, from_folder
 from srbench.datasets.pairs import degrade, prepare_hr
 from srbench.errors import InputError
-from srbench.evaluation.measure import DEFAULT_METRICS, Measure, check_scale, planar
-from srbench.evaluation.quality import provenance
-from srbench.images import as_rgb, luma, read_image
+from srbench.images import as_rgb, luma, planar, read_image
+from srbench.measure import DEFAULT_METRICS, Measure, check_scale
 from srbench.protocol import Protocol, get_protocol
+from srbench.provenance import machine, versions
 from srbench.results import Result
 
 ImageArray = np.ndarray[Any, Any]
@@ -89,7 +89,7 @@ def score(
     Args:
         sr, hr: two uint8 arrays ``(H, W, 3)`` or ``(H, W)``, two files, or two folders (``hr`` may be a catalog name); what
             does not match by name is in the Result's provenance as ``sr_only`` and ``hr_only``.
-        scale: the enlargement that was asked of the program; HR is cropped to a multiple of it, as is the LR for lr-psnr.
+        scale: the upscaling factor that was asked of the program; HR is cropped to a multiple of it, as is the LR for lr-psnr.
         protocol: a preset, a TOML file or a Protocol.
         metrics: names.
 
@@ -130,7 +130,7 @@ def score(
         images=measure.images,
         metrics=measure.scores(),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
-        provenance={**provenance(torch.device("cpu")), **lists},
+        provenance={**versions(), **machine(torch.device("cpu")), **lists},
     )
 
 

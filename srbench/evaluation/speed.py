@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,14 +12,14 @@ from typing import Any
 import torch
 
 from srbench.evaluation.changes import psnr_changes, psnr_set
-from srbench.evaluation.cost import input_size
+from srbench.evaluation.cost import input_size, subject_cost
 from srbench.evaluation.device import describe
-from srbench.evaluation.quality import provenance
 from srbench.evaluation.speed_rows import Limits, again_cell, finish, prepare
-from srbench.evaluation.subjects import Subject
 from srbench.evaluation.timing import clock_for, in_turns
-from srbench.evaluation.variants import BASE, Variant, parse_variant, vary
+from srbench.inference import PLAIN, Inference
+from srbench.provenance import machine, versions
 from srbench.speed_results import SpeedResult, find_speed, write_speed
+from srbench.subjects import Subject
 
 GROUP_MULT_ADDS = 400e9  # models are timed in turns until a round of bases would take more than this
 
@@ -42,7 +42,7 @@ def groups(subjects: Sequence[Subject], size: tuple[int, int] | None) -> Iterato
 
 def measure_group(
     subjects: Sequence[Subject],
-    variants: Sequence[Variant],
+    variants: Sequence[Inference],
     device: torch.device,
     limits: Limits | None = None,
     size: tuple[int, int] | None = None,
@@ -52,8 +52,13 @@ def measure_group(
     """Time subjects and their variants in turns, the bases once more at the end.
 
     Args:
-        subjects: what. variants: how; the base is always among them. size: height and width of the LR image.
-        run: id of the run that the group belongs to. progress: told what is being done.
+        subjects: what, each at one scale.
+        variants: how; the base is always among them.
+        device: where.
+        limits: how long.
+        size: height and width of the LR image.
+        run: id of the run that the group belongs to.
+        progress: told what is being done.
 
     Raises:
         InputError: a size without pixels. Whatever a network raises is a row with status and reason.
@@ -68,7 +73,7 @@ def measure_group(
 
 def _measure_group(
     subjects: Sequence[Subject],
-    variants: Sequence[Variant],
+    variants: Sequence[Inference],
     device: torch.device,
     limits: Limits,
     size: tuple[int, int] | None,
@@ -76,9 +81,9 @@ def _measure_group(
     progress: Callable[[str], Any],
 ) -> list[SpeedResult]:
     clock = clock_for(device)
-    machine = describe(device)
+    here = describe(device)
     started = datetime.now(UTC).isoformat(timespec="seconds")
-    ways = list(dict.fromkeys([BASE, *variants]))
+    ways = list(dict.fromkeys([Inference(device), *(replace(way, device=device) for way in variants)]))
     tables = [prepare(s, ways, device, limits, input_size(s.scale, size), progress) for s in subjects]
     cells = [row.cell for rows in tables for row in rows if row.cell is not None]
     progress(f"{len(cells)} cells of {', '.join(s.name for s in subjects)} in turns")
@@ -91,29 +96,29 @@ def _measure_group(
         shape = input_size(subject.scale, size)
         found = finish(subject, rows, limits, shape, clock)
         back = statistics.median(last.times) * 1e3 if last and last.times else None
-        middle = found[BASE.name].median_ms
+        middle = found[PLAIN].median_ms
         drift = back / middle - 1 if back is not None and middle else None
         if drift is not None and abs(drift) > limits.spread:
-            found[BASE.name] = found[BASE.name].model_copy(update={"noisy": True})
+            found[PLAIN] = found[PLAIN].model_copy(update={"noisy": True})
         records.append(
             SpeedResult(
                 name=subject.name,
-                model=subject.model.name,
+                model=subject.model,
                 scale=subject.scale,
                 random_weights=subject.random_weights,
-                weights_sha256=subject.card.sha256 if subject.card else "",
-                options=subject.card.options if subject.card else {},
-                channels="any" if subject.model.interpolator else (subject.card or subject.model).channels,
-                device=machine.slug,
-                device_type=machine.type,
-                device_name=machine.name,
-                driver=machine.driver,
+                weights_sha256=subject.weights_sha256,
+                options=dict(subject.options),
+                channels=subject.channels,
+                device=here.slug,
+                device_type=here.type,
+                device_name=here.name,
+                driver=here.driver,
                 torch=torch.__version__,
-                threads=machine.threads,
-                load_average=machine.load,
+                threads=here.threads,
+                load_average=here.load,
                 input=shape,
                 output=(shape[0] * subject.scale, shape[1] * subject.scale),
-                psnr_set=psnr_set(subject.scale) if subject.card else "",
+                psnr_set=_psnr_set(subject),
                 run=run or started,
                 group=[s.name for s in subjects],
                 seconds=limits.seconds,
@@ -124,7 +129,7 @@ def _measure_group(
                 cost=_counts(subject, size),
                 variants=found,
                 created=datetime.now(UTC).isoformat(timespec="seconds"),
-                provenance=provenance(device),
+                provenance={**versions(), **machine(device)},
             )
         )
     return records
@@ -133,15 +138,25 @@ def _measure_group(
 def _counts(subject: Subject, size: tuple[int, int] | None) -> dict[str, int | float | None]:
     """The numbers of its Cost; none where the network cannot take an image of that size, as its rows will say."""
     try:
-        found = asdict(subject.cost(size))
+        found = asdict(subject_cost(subject, size))
     except Exception:
         return {}
     return {key: value for key, value in found.items() if key != "scale" and isinstance(value, int | None)}
 
 
+def _psnr_set(subject: Subject) -> str:
+    """What changes of PSNR are measured on; empty where the output means nothing, or nothing can change it."""
+    return "" if subject.random_weights or subject.kind == "interpolator" else psnr_set(subject.scale)
+
+
+def _structure(subject: Subject) -> tuple[str, int]:
+    """Equal for networks that take equally long."""
+    return subject.structure or f"{subject.name} {id(subject)}", subject.scale
+
+
 def run(
     subjects: Sequence[Subject],
-    variants: Sequence[Variant],
+    variants: Sequence[Inference],
     device: torch.device,
     limits: Limits | None = None,
     size: tuple[int, int] | None = None,
@@ -164,28 +179,29 @@ def run(
             records[subject.name, subject.scale] = known
         else:
             open_.append(subject)
-    first = {s.network: s for s in reversed(subjects) if (s.name, s.scale) not in records}
-    first |= {s.network: s for s in subjects if (s.name, s.scale) in records}
-    timed = [s for s in open_ if first[s.network] is s]
+    first = {_structure(s): s for s in reversed(subjects) if (s.name, s.scale) not in records}
+    first |= {_structure(s): s for s in subjects if (s.name, s.scale) in records}
+    timed = [s for s in open_ if first[_structure(s)] is s]
     for group in groups(timed, size):
         for record in measure_group(group, variants, device, limits, size, stamp, progress):
             write_speed(record, root)
             records[record.name, record.scale] = record
     for subject in open_:
         if (subject.name, subject.scale) not in records:
-            twin = first[subject.network]
+            twin = first[_structure(subject)]
             record = _as_twin(records[twin.name, twin.scale], subject, device)
             write_speed(record, root)
             records[subject.name, subject.scale] = record
     return [records[s.name, s.scale] for s in subjects]
 
 
-def holds(known: SpeedResult, subject: Subject, variants: Sequence[Variant], limits: Limits) -> bool:
+def holds(known: SpeedResult, subject: Subject, variants: Sequence[Inference], limits: Limits) -> bool:
     """Whether a stored record answers what is asked: same weights and torch, every variant, as long a look."""
     return (
-        known.weights_sha256 == (subject.card.sha256 if subject.card else "")
+        bool(subject.identity or subject.random_weights)
+        and known.weights_sha256 == subject.weights_sha256
         and known.torch == torch.__version__
-        and {variant.name for variant in variants} <= set(known.variants)
+        and {way.speed_variant for way in variants} <= set(known.variants)
         and (limits.quick or not known.quick)
         and known.seconds >= limits.seconds
     )
@@ -194,17 +210,18 @@ def holds(known: SpeedResult, subject: Subject, variants: Sequence[Variant], lim
 def _as_twin(record: SpeedResult, subject: Subject, device: torch.device) -> SpeedResult:
     """The times of the same network under another name; what its own weights lose is measured."""
     changes: dict[str, float] = {}
-    if subject.card is not None:
-        base = subject.upscaler(device)
-        ways = {name: vary(base, parse_variant(name)) for name, v in record.variants.items() if v.ok}
+    if _psnr_set(subject):
+        base = subject.upscaler(inference=Inference(device))
+        names = [name for name, variant in record.variants.items() if variant.ok]
+        ways = {name: base.with_(replace(Inference.parse(name).eager, device=device)) for name in names}
         changes = psnr_changes(base, ways)
     return record.model_copy(
         update={
             "name": subject.name,
-            "model": subject.model.name,
+            "model": subject.model,
             "random_weights": subject.random_weights,
-            "weights_sha256": subject.card.sha256 if subject.card else "",
-            "psnr_set": psnr_set(subject.scale) if subject.card else "",
+            "weights_sha256": subject.weights_sha256,
+            "psnr_set": _psnr_set(subject),
             "same_as": record.same_as or record.name,
             "variants": {
                 name: v.model_copy(update={"psnr_change": changes.get(name)}) for name, v in record.variants.items()

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from srbench.errors import UnavailableError
 from srbench.evaluation.changes import difference, patch_difference, psnr_changes
 from srbench.evaluation.device import free_memory
 from srbench.evaluation.memory import Fresh, in_fresh_process
-from srbench.evaluation.subjects import Subject
+from srbench.evaluation.timed_image import network_input
 from srbench.evaluation.timing import Cell, Clock, describe_times, sweep, why
-from srbench.evaluation.variants import BASE, Variant, is_main, passes, reason_against, vary
-from srbench.inference import Upscaler
+from srbench.evaluation.variants import is_main, passes, reason_against
+from srbench.inference import PLAIN, Inference
 from srbench.speed_results import Batch, VariantSpeed
+from srbench.subjects import Subject
+from srbench.upscaler import Upscaler
 
 SLOW = 1.0  # seconds from which a pass needs no warm-up
 _FRESH_TIMEOUT = 600.0
@@ -30,8 +31,13 @@ class Limits:
     """How long and how much is measured.
 
     Attributes:
-        seconds: a variant's time. passes: at most. spread: above it a row is noisy. largest_batch: of the sweep; 1 for none.
-        fresh: first call and memory in a process of their own. quick: a glance. patient: compile deep networks on a CPU too.
+        seconds: a variant's time.
+        passes: at most.
+        spread: above it a row is noisy.
+        largest_batch: of the sweep; 1 for none.
+        fresh: first call and memory in a process of their own.
+        quick: a glance.
+        patient: compile deep networks on a CPU too.
     """
 
     seconds: float = 60.0
@@ -50,13 +56,18 @@ QUICK = Limits(seconds=5.0, passes=10, largest_batch=1, fresh=False, quick=True)
 class Row:
     """A variant on its way to a VariantSpeed."""
 
-    variant: Variant
+    way: Inference
     upscaler: Upscaler | None = None
     cell: Cell | None = None
     fresh: Fresh = field(default_factory=Fresh)
     status: str = "ok"
     reason: str = ""
     out: list[Tensor] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        """Of the variant."""
+        return self.way.speed_variant
 
     @property
     def times(self) -> list[float]:
@@ -71,56 +82,63 @@ class Row:
 
 def prepare(
     subject: Subject,
-    ways: Sequence[Variant],
+    ways: Sequence[Inference],
     device: torch.device,
     limits: Limits,
     size: tuple[int, int],
     progress: Callable[[str], Any],
 ) -> list[Row]:
     """What can be run gets a cell; what cannot, a status. The first call and the memory are measured on the way."""
-    rows = [Row(variant) for variant in ways]
+    rows = [Row(way) for way in ways]
     try:
-        base = subject.upscaler(device)
-        x = subject.image(size, 1).to(device)
+        base = subject.upscaler(inference=Inference(device))
+        x = network_input(base, size, 1)
     except Exception as error:
         for row in rows:
             row.refuse(*why(error))
         return rows
     for row in rows:
-        reason = reason_against(row.variant, base) or _too_deep(row.variant, base, limits)
+        reason = reason_against(row.way, base) or _too_deep(row.way, base, limits)
         if reason:
             row.refuse("unavailable", reason)
             continue
-        if _takes_too_long(rows[0], limits) and not is_main(row.variant):
+        if _takes_too_long(rows[0], limits) and not is_main(row.way):
             row.refuse(
                 "unavailable", f"a pass of the base takes longer than {limits.seconds:g} s: few variants are timed"
             )
             continue
         if limits.fresh:
-            progress(f"{subject.name} {row.variant.name}: first call and memory")
-            request = {"name": subject.name, "scale": subject.scale, "size": size, "variant": row.variant.name}
-            request |= {"device": str(device), "threads": torch.get_num_threads()}
-            row.fresh = in_fresh_process(request, _FRESH_TIMEOUT)
+            progress(f"{subject.name} {row.name}: first call and memory")
+            row.fresh = _fresh(subject, row.way, size)
             if row.fresh.status != "ok":
                 row.refuse(row.fresh.status, row.fresh.reason)
                 continue
         try:
-            row.upscaler = vary(base, row.variant)
+            row.upscaler = base.with_(row.way)
             if not _takes_too_long(row, limits):
-                row.cell = _cell(subject.name, row, passes(row.upscaler, row.variant, x), device)
+                row.cell = _cell(subject.name, row, passes(row.upscaler, x), device)
         except Exception as error:
             row.refuse(*why(error))
     return rows
+
+
+def _fresh(subject: Subject, way: Inference, size: tuple[int, int]) -> Fresh:
+    """First call and memory in a process of its own; neither for a module that only this one has."""
+    if subject.request is None:
+        return Fresh()
+    asked = replace(subject.request, scale=subject.scale)
+    request = {"subject": asked, "size": size, "variant": way.speed_variant, "device": str(way.device)}
+    return in_fresh_process({**request, "threads": torch.get_num_threads()}, _FRESH_TIMEOUT)
 
 
 def _takes_too_long(row: Row, limits: Limits) -> bool:
     return row.fresh.pass_ms is not None and row.fresh.pass_ms / 1e3 > limits.seconds
 
 
-def _too_deep(variant: Variant, upscaler: Upscaler, limits: Limits) -> str:
+def _too_deep(way: Inference, upscaler: Upscaler, limits: Limits) -> str:
     """Why a network is not compiled unasked: on a CPU that takes seconds a convolution and hardly pays."""
-    depth = sum(isinstance(module, nn.Conv2d | nn.ConvTranspose2d) for module in upscaler.module.modules())
-    if not variant.compiled or limits.patient or upscaler.device.type != "cpu" or depth <= _SHALLOW:
+    depth = sum(isinstance(module, nn.Conv2d | nn.ConvTranspose2d) for module in upscaler.network.modules())
+    if not way.compile or limits.patient or upscaler.device.type != "cpu" or depth <= _SHALLOW:
         return ""
     return f"{depth} convolutions take minutes to compile on a CPU: name the variant with --variants to have it timed"
 
@@ -129,8 +147,8 @@ def _cell(name: str, row: Row, once: Callable[[], Tensor], device: torch.device)
     def work() -> None:
         row.out[:] = [once()]
 
-    slow = row.fresh.pass_ms is not None and row.fresh.pass_ms / 1e3 > SLOW and not row.variant.compiled
-    return Cell((name, row.variant.name), work, warm=0 if slow else (3 if device.type == "cuda" else 1))
+    slow = row.fresh.pass_ms is not None and row.fresh.pass_ms / 1e3 > SLOW and not row.way.compile
+    return Cell((name, row.name), work, warm=0 if slow else (3 if device.type == "cuda" else 1))
 
 
 def again_cell(rows: list[Row]) -> Cell | None:
@@ -147,15 +165,15 @@ def finish(
         if row.cell is not None and row.cell.status != "ok":
             row.refuse(row.cell.status, row.cell.reason)
     alive = [row for row in rows if row.status == "ok" and row.times and row.upscaler is not None]
-    medians = {row.variant: statistics.median(row.times) for row in alive}
-    fastest = min(medians, key=lambda variant: medians[variant]) if medians else BASE
-    swept = {BASE, fastest} if rows[0].upscaler is None or rows[0].upscaler.device.type == "cpu" else set(medians)
+    medians = {row.name: statistics.median(row.times) for row in alive}
+    fastest = min(medians, key=lambda name: medians[name]) if medians else PLAIN
+    swept = {PLAIN, fastest} if rows[0].upscaler is None or rows[0].upscaler.device.type == "cpu" else set(medians)
     changes = _psnr_changes(subject, alive)
     megapixels = size[0] * size[1] * subject.scale**2 / 1e6
     found: dict[str, VariantSpeed] = {}
     for row in rows:
-        name = row.variant.name
-        if row.variant not in medians:
+        name = row.name
+        if name not in medians:
             found[name] = VariantSpeed(
                 status=row.status if row.status != "ok" else "failed",
                 reason=row.reason or "no pass was made",
@@ -164,24 +182,24 @@ def finish(
         times = describe_times(row.times, limits.spread)
         steps: list[Batch] = []
         end = ""
-        if limits.largest_batch > 1 and row.variant in swept and not row.variant.compiled:
-            steps, end = _sweep(subject, row, limits, size, clock)
+        if limits.largest_batch > 1 and name in swept and not row.way.compile:
+            steps, end = _sweep(row, limits, size, clock)
         found[name] = VariantSpeed(
             **times,
-            megapixels_per_s=megapixels / medians[row.variant],
-            ratio=medians[BASE] / medians[row.variant] if BASE in medians else None,
+            megapixels_per_s=megapixels / medians[name],
+            ratio=medians[PLAIN] / medians[name] if PLAIN in medians else None,
             first_call_ms=row.fresh.first_call_ms,
             peak_memory_bytes=row.fresh.peak_memory_bytes,
             process_memory_bytes=row.fresh.process_memory_bytes,
             psnr_change=changes.get(name),
-            max_difference=_difference(rows[0], row, subject, size),
+            max_difference=_difference(rows[0], row, size),
             sweep=steps,
             sweep_end=end,
         )
     return found
 
 
-def _difference(base: Row, row: Row, subject: Subject, size: tuple[int, int]) -> float | None:
+def _difference(base: Row, row: Row, size: tuple[int, int]) -> float | None:
     """Against the base on the timed image, or on a patch of it where one of them was not run here."""
     if row is base:
         return 0.0
@@ -189,28 +207,24 @@ def _difference(base: Row, row: Row, subject: Subject, size: tuple[int, int]) ->
         return difference(row.out[0], base.out[0])
     if base.upscaler is None or row.upscaler is None:
         return None
-    return patch_difference(base.upscaler, row.upscaler, subject.image(size, 1).to(base.upscaler.device))
+    return patch_difference(base.upscaler, row.upscaler, network_input(base.upscaler, size, 1))
 
 
 def _psnr_changes(subject: Subject, alive: list[Row]) -> dict[str, float]:
-    """For checkpoints alone; a compiled variant or a graph has the change of its arithmetic."""
-    base = [row for row in alive if row.variant == BASE]
-    if subject.card is None or not base or base[0].upscaler is None:
+    """Where the output means something; a compiled variant or a graph has the change of its arithmetic."""
+    base = [row for row in alive if row.name == PLAIN]
+    if subject.random_weights or subject.kind == "interpolator" or not base or base[0].upscaler is None:
         return {}
-    try:
-        return psnr_changes(base[0].upscaler, {r.variant.name: r.upscaler for r in alive if r.upscaler is not None})
-    except UnavailableError:
-        return {}
+    ways = {row.name: row.upscaler.with_(row.way.eager) for row in alive if row.upscaler is not None}
+    return psnr_changes(base[0].upscaler, ways)
 
 
-def _sweep(
-    subject: Subject, row: Row, limits: Limits, size: tuple[int, int], clock: Clock
-) -> tuple[list[Batch], str]:  # fmt: skip
+def _sweep(row: Row, limits: Limits, size: tuple[int, int], clock: Clock) -> tuple[list[Batch], str]:
     upscaler, peak = row.upscaler, row.fresh.peak_memory_bytes
     assert upscaler is not None
 
     def work_of(batch: int) -> Callable[[], object]:
-        return passes(upscaler, row.variant, subject.image(size, batch).to(upscaler.device))
+        return passes(upscaler, network_input(upscaler, size, batch))
 
     def room(batch: int) -> str:
         free = free_memory(upscaler.device)

@@ -12,6 +12,7 @@ import torch
 
 from srbench.errors import UnavailableError
 from srbench.speed_results import Batch
+from srbench.upscaler import is_oom
 
 KNEE = 0.05  # a doubled batch must bring at least this much more throughput for the sweep to go on
 LEAST_FOR_PERCENTILES = 10
@@ -58,8 +59,7 @@ def why(error: BaseException) -> tuple[str, str]:
     if isinstance(error, UnavailableError):
         return error.status, error.reason
     text = " ".join((str(error).strip() or type(error).__name__).splitlines()[0].split())
-    memory = ("not enough memory", "can't allocate memory", "out of memory")
-    if isinstance(error, torch.OutOfMemoryError | MemoryError) or any(words in str(error) for words in memory):
+    if is_oom(error):
         return "oom", f"out of memory: {text[:200]}"
     return "failed", f"{type(error).__name__}: {text[:200]}"
 

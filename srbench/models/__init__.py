@@ -2,7 +2,7 @@
 
 A network maps LR images ``(N, C, H, W)``, float in [0, 1], to SR images ``(N, C, scale·H, scale·W)``, not clamped.
 C is 1 (luma) or 3 (RGB). A pre-upsampled network is given the image at its final size, upscaled by bicubic. Networks never
-pad, crop or convert colours; ``srbench.inference`` does.
+pad, crop or convert colours; ``srbench.upscaler`` does.
 """
 
 from __future__ import annotations

@@ -21,11 +21,13 @@ from srbench.datasets import pairs
 from srbench.datasets.local import ImageSet, find_dataset
 from srbench.errors import UnavailableError
 from srbench.evaluation.quality import Samples, measure_cell
-from srbench.evaluation.targets import Target, everything, named, of_module, settings_of
 from srbench.images import imresize
+from srbench.inference import Inference
 from srbench.interop.basicsr import import_basicsr
+from srbench.measure import DEFAULT_METRICS
 from srbench.models import create_model
 from srbench.protocol import get_protocol
+from srbench.subjects import Subject, everything, of_module, resolve
 from tests.benchmarks.conftest import record, take_turns
 
 SCALE = 4
@@ -41,8 +43,8 @@ def images() -> ImageSet:
         return find_dataset("sample")
 
 
-def ours(target: Target, images: ImageSet) -> list[float]:
-    result = measure_cell(target, Samples(images, SCALE, get_protocol("standard")), METRICS)
+def ours(subject: Subject, images: ImageSet, inference: Inference | None = None) -> list[float]:
+    result = measure_cell(subject, Samples(images, SCALE, get_protocol("standard")), METRICS, inference)
     return [result.mean(name) for name in METRICS]
 
 
@@ -87,8 +89,8 @@ def by_network(network: torch.nn.Module) -> Enlarge:
 
 
 def test_evaluating_bicubic(benchmark: Any, images: ImageSet) -> None:
-    [target] = named("bicubic", settings_of("cpu"))
-    sides = {"srbench": lambda: ours(target, images), "basicsr": lambda: basicsr_loop(images, by_bicubic)}
+    [subject] = resolve("bicubic")
+    sides = {"srbench": lambda: ours(subject, images), "basicsr": lambda: basicsr_loop(images, by_bicubic)}
     assert sides["basicsr"]() == pytest.approx(sides["srbench"](), abs=0.02)
     times = benchmark.pedantic(take_turns, (sides, 3), rounds=1)
     assert record(benchmark, f"bicubic on {images.name} ×4, PSNR + SSIM", times, 4.0) >= 4.0
@@ -98,9 +100,12 @@ def test_evaluating_bicubic(benchmark: Any, images: ImageSet) -> None:
 def test_evaluating_fsrcnn(benchmark: Any, images: ImageSet, fused: bool, target: float) -> None:
     torch.manual_seed(0)
     network = create_model("fsrcnn", SCALE, skip="bicubic").eval()
-    settings = settings_of("cpu", fused=fused, channels_last=fused)
-    cell = of_module(network, SCALE, settings, "y", "fsrcnn")
-    sides = {"srbench": lambda: ours(cell, images), "basicsr": lambda: basicsr_loop(images, by_network(network))}
+    inference = Inference(fused=fused, layout="channels_last" if fused else "contiguous")
+    subject = of_module(network, SCALE, channels="y")
+    sides = {
+        "srbench": lambda: ours(subject, images, inference),
+        "basicsr": lambda: basicsr_loop(images, by_network(network)),
+    }
     assert sides["basicsr"]() == pytest.approx(sides["srbench"](), abs=0.02)
     times = benchmark.pedantic(take_turns, (sides, 3), rounds=1)
     kind = "fused+channels_last" if fused else "same network"
@@ -136,8 +141,7 @@ def test_what_evaluation_adds_to_forward_passes(
 
     LPIPS' backbone is a network, too; its share is printed by itself.
     """
-    from srbench import inference
-    from srbench.evaluation.measure import DEFAULT_METRICS
+    from srbench import upscaler
     from srbench.metrics import lpips
 
     spent: Counter[str] = Counter()
@@ -152,23 +156,23 @@ def test_what_evaluation_adds_to_forward_passes(
 
         return run
 
-    monkeypatch.setattr(inference, "_padded", timed("forward passes", inference._padded))
+    monkeypatch.setattr(upscaler, "_padded", timed("forward passes", upscaler._padded))
     monkeypatch.setattr(pairs, "read_image", timed("reading", pairs.read_image))
     monkeypatch.setattr(lpips._Trunk, "forward", timed("LPIPS' backbone", lpips._Trunk.forward))
-    targets = [target for target in everything(settings_of("cpu")) if target.identity and SCALE in target.scales]
+    subjects = everything(SCALE)
     samples = Samples(images, SCALE, get_protocol("standard"))
 
     def evaluate_all() -> float:
         start = time.process_time()
-        for target in targets:
-            measure_cell(target, samples, DEFAULT_METRICS)
+        for subject in subjects:
+            measure_cell(subject, samples, DEFAULT_METRICS)
         return time.process_time() - start
 
     whole = benchmark.pedantic(evaluate_all, rounds=1)
     rest = 1 - sum(spent.values()) / whole
     shares = ", ".join(f"{what} {seconds / whole:.1%}" for what, seconds in spent.items())
     benchmark.extra_info.update(
-        {"case": f"zoo ({len(targets)}) on {images.name} ×4: the rest", "ours": f"{rest:.1%}", "peer": shares}
+        {"case": f"zoo ({len(subjects)}) on {images.name} ×4: the rest", "ours": f"{rest:.1%}", "peer": shares}
     )
     benchmark.extra_info.update({"ratio": round(rest, 3), "target": "<= 0.15"})
     assert rest <= 0.15

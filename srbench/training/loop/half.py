@@ -7,9 +7,10 @@ from collections.abc import Mapping
 
 from torch import Tensor, nn
 
-from srbench.inference import for_model
+from srbench.inference import Inference
 from srbench.models import get_model
 from srbench.training.loop.validation import Validation
+from srbench.upscaler import for_model
 from srbench.zoo import Card
 
 LIMIT_DB = 0.002
@@ -37,7 +38,7 @@ def halved(
     found: list[list[float]] = []
     for state in (weights, small):
         network.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in state.items()})
-        upscaler = for_model(model, network.eval(), card.scales[0], card.channels, device=device)
+        upscaler = for_model(model, network.eval(), card.scales[0], card.channels, Inference(device))
         found.append(validation.each(upscaler))
     change = math.fsum(found[1]) / len(found[1]) - math.fsum(found[0]) / len(found[0])
     fits = abs(change) < LIMIT_DB and all(bool(value.isfinite().all()) for value in small.values())

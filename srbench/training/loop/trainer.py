@@ -12,7 +12,7 @@ from torch import Tensor
 
 from srbench.errors import InputError
 from srbench.home import home
-from srbench.inference import for_model
+from srbench.inference import Inference
 from srbench.models import Model, get_model
 from srbench.models._training_form import training_form
 from srbench.names import check_name
@@ -39,6 +39,7 @@ from srbench.training.losses.pixel import Term, check_terms
 from srbench.training.optim.average import Average
 from srbench.training.optim.schedule import learning_rate
 from srbench.training.recipe.schema import Recipe
+from srbench.upscaler import for_model
 from srbench.zoo import Card, checkpoint_name, list_checkpoints, save_checkpoint, zoo_root
 
 
@@ -138,7 +139,7 @@ class Trainer:
         self.train_paths, self.val_paths = split(sets, recipe.val, val_from)
         self.validation = Validation(self.val_paths, recipe.scale)
         self.upscaler = for_model(
-            self.model, self.average.network, recipe.scale, self.build.channels, device=self.device
+            self.model, self.average.network, recipe.scale, self.build.channels, Inference(self.device)
         )
 
     def _batch_shape(self) -> tuple[int, int, int, int]:

@@ -18,10 +18,10 @@ from srbench.datasets.local import ImageSet
 from srbench.datasets.pairs import degrade, prepare_hr
 from srbench.errors import InputError, UnavailableError, nearest
 from srbench.images import as_rgb, imresize, luma, read_image, shave
-from srbench.inference import Upscaler, upscale_array
 from srbench.metrics.lpips import lpips_distance
 from srbench.metrics.lr_psnr import lr_psnr
 from srbench.protocol import get_protocol
+from srbench.upscaler import Upscaler, upscale_array
 
 U8 = npt.NDArray[np.uint8]
 

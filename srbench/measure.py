@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -24,7 +22,10 @@ class Measure:
     A metric that cannot score an image (no backbone, image too small) has a status and a reason; the others go on.
 
     Args:
-        metrics: names. protocol: what to measure. scale: the enlargement. device: where metrics run.
+        metrics: names.
+        protocol: what to measure.
+        scale: the upscaling factor.
+        device: where metrics run; the CPU by default.
     """
 
     def __init__(
@@ -100,12 +101,6 @@ class Measure:
                 values=self._values[metric.name] if status == "ok" else [],
             )
         return found
-
-
-def planar(image: np.ndarray[Any, Any], device: torch.device | None = None) -> Tensor:
-    """``(H, W, 3)`` or ``(H, W)`` → ``(1, C, H, W)``, same type and values."""
-    array = image if image.ndim == 3 else image[..., None]
-    return torch.from_numpy(np.ascontiguousarray(array)).permute(2, 0, 1)[None].to(device or torch.device("cpu"))
 
 
 def check_scale(scale: object) -> None:

@@ -9,21 +9,14 @@ from torch import Tensor, nn
 
 from srbench.errors import InputError, UnavailableError
 from srbench.images import imresize, luma, rgb, ycbcr
-from srbench.inference import (
-    Upscaler,
-    for_model,
-    pick_device,
-    tile_difference,
-    tile_overlap,
-    upscale,
-    upscale_array,
-)  # fmt: skip
+from srbench.inference import Inference, pick_device
 from srbench.models import create_model, get_model
+from srbench.upscaler import Traits, Upscaler, for_model, tile_difference, tile_overlap, upscale, upscale_array
 
 
 def network(name: str, scale: int = 4, **settings: object) -> Upscaler:
     torch.manual_seed(0)
-    return for_model(get_model(name), create_model(name, scale), scale, **settings)
+    return for_model(get_model(name), create_model(name, scale), scale, inference=Inference.of(settings))
 
 
 def image(height: int = 20, width: int = 23, channels: int = 3) -> Tensor:
@@ -71,7 +64,7 @@ def test_a_gray_image_through_rgb_and_luma_networks() -> None:
 
 
 def test_sizes_are_extended_to_the_multiple_and_cut_back() -> None:
-    up = Upscaler(Repeat(), 2, "rgb", multiple_of=4)
+    up = Upscaler(Repeat(), 2, Traits(multiple_of=4))
     for height, width in ((4, 4), (5, 7), (1, 1), (3, 2)):
         lr = image(height, width)
         assert torch.equal(upscale(up, lr), lr.repeat_interleave(2, -1).repeat_interleave(2, -2))
@@ -87,13 +80,13 @@ def test_tiles_equal_the_whole_where_they_overlap_by_the_receptive_field(name: s
 
 
 def test_small_overlaps_differ_and_say_so() -> None:
-    up = network("edsr_baseline", 2, tile=8, tile_overlap=1)
+    up = network("edsr_baseline", 2, tile=8, overlap=1)
     assert tile_overlap(up) == (1, False)
     assert tile_difference(up, image(40, 50)) > 1e-3
 
 
 def test_tiles_respect_the_multiple() -> None:
-    up = Upscaler(Repeat(), 2, "rgb", multiple_of=4, tile=6, receptive_radius=1)
+    up = Upscaler(Repeat(), 2, Traits(multiple_of=4, receptive_radius=1), Inference(tile=6))
     lr = image(21, 30)
     assert torch.equal(upscale(up, lr), lr.repeat_interleave(2, -1).repeat_interleave(2, -2))
 
@@ -104,7 +97,7 @@ def test_self_ensemble_is_equivariant() -> None:
     sr = upscale(up, lr)
     assert torch.allclose(upscale(up, lr.flip(-1)), sr.flip(-1), atol=1e-5)
     assert torch.allclose(upscale(up, torch.rot90(lr, 1, (-2, -1))), torch.rot90(sr, 1, (-2, -1)), atol=1e-5)
-    assert not torch.allclose(sr, upscale(up.with_(ensemble=False), lr), atol=1e-4)
+    assert not torch.allclose(sr, upscale(up.with_(Inference()), lr), atol=1e-4)
 
 
 @pytest.mark.parametrize("name", ["fsrcnn", "srcnn"])
@@ -112,15 +105,15 @@ def test_bf16_and_channels_last_stay_near(name: str) -> None:
     up = network(name)
     lr = image()
     plain = upscale(up, lr)
-    assert torch.allclose(upscale(up.with_(channels_last=True), lr), plain, atol=1e-5)
-    half = upscale(up.with_(precision="bf16"), lr)
+    assert torch.allclose(upscale(up.with_(Inference(layout="channels_last")), lr), plain, atol=1e-5)
+    half = upscale(up.with_(Inference(precision="bf16")), lr)
     assert half.dtype == torch.float32
     assert (half - plain).abs().max() < 0.05
 
 
 def test_a_network_that_makes_another_size_is_named() -> None:
     with pytest.raises(InputError, match=r"should make \(1, 3, 16, 16\)"):
-        upscale(Upscaler(Repeat(3), 4, "rgb"), image(4, 4))
+        upscale(Upscaler(Repeat(3), 4), image(4, 4))
 
 
 def test_memory_that_runs_out_is_a_status() -> None:
@@ -129,7 +122,7 @@ def test_memory_that_runs_out_is_a_status() -> None:
             raise torch.OutOfMemoryError("no memory")
 
     with pytest.raises(UnavailableError, match="--tile") as error:
-        upscale(Upscaler(Hungry(), 4, "rgb"), image())
+        upscale(Upscaler(Hungry(), 4), image())
     assert error.value.status == "oom"
 
 
