@@ -49,17 +49,26 @@ class VariantSpeed(_Record):
     """One way of running a network; times are of one pass over one image.
 
     Attributes:
-        status: ``"ok"``, or why there is no time (``unavailable``, ``oom``, ``failed``), with the ``reason``.
-        times_ms: every counted pass, in order. n: how many. p10_ms, p90_ms: None below ten.
-        spread: (p90 − p10) / median; from the extremes below ten; None of one pass. noisy: it is over the run's limit.
+        status: ``"ok"``, or why there is no time (``unavailable``, ``oom``, ``failed``).
+        reason: in words, unless the status is ok.
+        n: number of counted passes.
+        times_ms: every counted pass, in order.
+        median_ms: of these.
+        p10_ms: None if there are fewer than ten passes.
+        p90_ms: None if there are fewer than ten passes.
+        spread: (p90 − p10) / median, from the extremes if there are fewer than ten passes; None for a single one.
+        noisy: whether the spread is over the run's limit.
+        images_per_s: from the median.
         megapixels_per_s: of output.
-        ratio: base's median / this one's, in the same run.
-        first_call_ms: in a fresh process: libraries that start, compilation, graph capture.
-        peak_memory_bytes: what network, image and pass took at most in a fresh process: its growth on a CPU, torch's
-            allocator on a GPU. process_memory_bytes: peak of the whole process.
+        ratio: the base's median / this one's, in the same run.
+        first_call_ms: in a fresh process, with the start of libraries, compilation, and graph capture.
+        peak_memory_bytes: the most that network, image and pass took in a fresh process: its growth on a CPU, torch's
+            allocator on a GPU.
+        process_memory_bytes: peak of the whole process.
         psnr_change: mean change in dB against the base on the record's ``psnr_set``; None for random weights.
-        max_difference: greatest change of an output sample against the base, on the 0–255 scale.
-        sweep: larger and larger batches; sweep_end: why it ended.
+        max_difference: largest change of an output sample against the base, on the 0–255 scale.
+        sweep: larger and larger batches.
+        sweep_end: why the sweep ended.
     """
 
     status: str = "ok"
@@ -100,13 +109,25 @@ class SpeedResult(_Record):
     """Speed of one checkpoint, or of a model with random weights, at one scale and input size on one device.
 
     Attributes:
-        name: checkpoint or model. random_weights: no checkpoint was at hand; times are as good, dB there are none.
-        device: folder name. device_name, driver, torch, threads, load_average: of the machine, at the start.
-        input, output: height and width of LR and SR image.
-        timed: what one pass is. psnr_set: images and protocol of ``psnr_change``.
-        run: when the run began, its id. group: names that were timed in turns with this one.
-        seconds: a variant's time was stopped after. spread_limit: above it a row is noisy. quick: asked for a glance.
-        same_as: name of the same network, whose times these are. again_ms: the base once more at the end.
+        name: checkpoint or model.
+        random_weights: whether there was no checkpoint; the times are just as good, but there is no PSNR change.
+        device: name of the device's folder.
+        device_name: of the machine.
+        driver: of the machine.
+        torch: its version.
+        threads: how many torch used.
+        load_average: of the machine, at the start.
+        input: height and width of the LR image.
+        output: height and width of the SR image.
+        timed: what one pass is.
+        psnr_set: images and protocol of ``psnr_change``.
+        run: the run's id, which is when it began.
+        group: names whose passes were interleaved with this one's.
+        seconds: time after which a variant was stopped.
+        spread_limit: the spread above which a row is noisy.
+        quick: whether only a glance was asked for.
+        same_as: name of the same network, whose times these are.
+        again_ms: the base, timed once more at the end.
         drift: again_ms / the base's median − 1.
         cost: ``mult_adds``, ``paper_mult_adds``, ``flops``, ``parameters``, ``activations``, ``weight_bytes`` …
         variants: by name, the base ``eager`` first.
@@ -152,7 +173,7 @@ class SpeedResult(_Record):
 
     @property
     def fastest(self) -> str:
-        """Name of the variant with the least median, the base among them; empty where nothing was timed."""
+        """Name of the variant with the smallest median, which may be the base; empty if nothing was timed."""
         timed = {name: v.median_ms for name, v in self.variants.items() if v.ok and v.median_ms is not None}
         return min(timed, key=lambda name: timed[name]) if timed else ""
 

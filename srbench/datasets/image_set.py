@@ -22,14 +22,15 @@ LrFiles = Mapping[Path, Mapping[int | None, Path]]
 
 @dataclass(frozen=True)
 class LeftOut:
-    """What is in a folder and is not measured.
+    """What a folder holds that is not measured.
 
     Attributes:
-        dangling: links that lead nowhere, and files that are no files.
-        subfolders: folders in it.
-        other: suffix → number of files that are no images.
-        lr: LR files of its own HR images. unpaired: images beside pairs that are neither HR nor LR.
-        foreign: images that are not of the catalog's set.
+        dangling: links that lead nowhere, and entries that are not regular files.
+        subfolders: folders inside it.
+        other: suffix → number of files that are not images.
+        lr: number of LR files of its own HR images.
+        unpaired: images beside pairs that are neither HR nor LR.
+        foreign: images that do not belong to the catalog's set.
     """
 
     dangling: tuple[str, ...] = ()

@@ -75,7 +75,8 @@ def basicsr_network(name: str, scale: int, **options: Any) -> nn.Module:
     """BasicSR's own network for one of ours with the same keys: edsr_baseline, edsr, msrresnet or esrgan, on RGB.
 
     Args:
-        name: our name. scale: 2, 3 or 4 (BasicSR's RRDBNet gives ×4 where asked for ×3).
+        name: our name.
+        scale: 2, 3 or 4 (BasicSR's RRDBNet returns ×4 when asked for ×3).
         options: BasicSR's own, such as ``num_block``.
     """
     if name not in _ARCHITECTURES:

@@ -14,10 +14,11 @@ class Found:
     """A network that a state dict may belong to; whoever asked builds it and compares every key.
 
     Attributes:
-        scales: enlargements that the weights can serve; several where shapes do not tell or one network serves several.
-        channels: ``y`` or ``rgb``. options: of the model's ``build``.
-        notes: what had to be supposed, as shapes do not say it.
-        only: options that hold at one scale alone, for instance of a network that comes in two forms there.
+        scales: upscaling factors that the weights can serve; several if shapes do not tell, or if one network serves several.
+        channels: ``y`` or ``rgb``.
+        options: for the model's ``build``.
+        notes: what had to be assumed because shapes do not tell.
+        only: options that hold at one scale only, such as for a network that has two forms there.
     """
 
     scales: tuple[int, ...]

@@ -75,8 +75,10 @@ class AblationCell:
     """One run of an ablation.
 
     Attributes:
-        model: the network. recipe: resolved. tag: recipe part of the checkpoint's name.
-        values: what tells the cell from others, seed included, as shown in the table.
+        model: the network.
+        recipe: the resolved recipe.
+        tag: recipe part of the checkpoint's name.
+        values: what distinguishes the cell from others, seed included, as shown in the table.
         budget: seconds, 0 for the recipe's steps.
     """
 

@@ -124,7 +124,8 @@ def find_layer(network: nn.Module, name: str) -> tuple[str, Tensor]:
     """The convolution kernels of a layer, ``(O, I, h, w)``.
 
     Args:
-        network: where to look. name: a layer such as ``body.0`` or its weight, ``body.0.weight``.
+        network: where to look.
+        name: a layer such as ``body.0``, or its weight, ``body.0.weight``.
 
     Raises:
         UnknownNameError: no such layer with kernels, with the nearest.
@@ -133,7 +134,7 @@ def find_layer(network: nn.Module, name: str) -> tuple[str, Tensor]:
     for key, layer in network.named_modules():
         weight = getattr(layer, "weight", None)
         if weight is not None and weight.ndim == 4:
-            # A transposed convolution's weight stands the other way round.
+            # A transposed convolution's weight has inputs and outputs the other way round.
             layers[key] = weight.detach().transpose(0, 1) if getattr(layer, "transposed", False) else weight.detach()
     wanted = name.removesuffix(".weight")
     if wanted not in layers:

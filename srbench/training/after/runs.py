@@ -25,9 +25,10 @@ class Run:
         name: its folder's path below runs/; the checkpoint's name, within ``ablate-…/`` for a cell of an ablation.
         folder: where it lies.
         status: ``running`` while a process holds it, ``done`` after its last step, else ``stopped``.
-        step, steps: of the last log line, and of the recipe.
+        step: that of the last log line.
+        steps: the recipe's.
         best: best validation PSNR in dB, None before the first validation.
-        bicubic: the same of bicubic.
+        bicubic: the same for bicubic.
         seconds: of training, at the last validation.
         collapse: the last log line's, of an adversarial run.
         recipe: the flat recipe.

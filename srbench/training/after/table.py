@@ -28,7 +28,8 @@ def make_table(found: list[AblationOutcome], test: Test | None = None) -> pd.Dat
     ``minutes`` and ``steps``, means; ``note``, why cells have no number.
 
     Args:
-        found: the cells. test: two-sided p of paired scores ``(n,)``, ``(n,)``, such as ``srbench.stats.paired_test``.
+        found: the cells.
+        test: gives the two-sided p of paired scores ``(n,)``, ``(n,)``, such as ``srbench.stats.paired_test``.
     """
     import pandas as pd
 

@@ -44,10 +44,12 @@ class Decoded:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is made of every file.
+    """What is made from every file.
 
     Attributes:
-        scale: the scale. rescale: factors of additional copies. margin: LR pixels to mirror around each LR image.
+        scale: the upscaling factor.
+        rescale: factors of additional copies.
+        margin: LR pixels to mirror around each LR image.
     """
 
     scale: int

@@ -29,7 +29,9 @@ class Crops:
     """Where the crops of one global batch lie, before they are sliced by rank.
 
     Attributes:
-        image, top, left: ``(N,)`` index of the image and the crop's corner in LR pixels.
+        image: ``(N,)`` index of the image.
+        top: ``(N,)`` the crop's first row, in LR pixels.
+        left: ``(N,)`` the crop's first column, in LR pixels.
         orientation: ``(N,)`` 0–7: bit 0 flips columns, bit 1 flips rows, bit 2 swaps rows and columns.
     """
 

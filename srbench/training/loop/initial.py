@@ -13,9 +13,10 @@ def draw_weights(network: nn.Module, model: Model, recipe: Recipe) -> None:
     """Draw ``network``'s weights as the recipe's ``init`` says, from torch's random state.
 
     Args:
-        network: a ``model`` with its own initial weights, which ``"model"`` keeps.
-        recipe: ``"pytorch"`` lets every layer draw as PyTorch does for its kind; the last one starts near zero all the same
-            where its output is added to an upscaled input.
+        network: one of ``model``'s, with its own initial weights, which ``init = "model"`` keeps.
+        model: its architecture.
+        recipe: ``init = "pytorch"`` lets every layer draw its weights as PyTorch does; the last layer still starts near zero
+            if its output is added to an upscaled input.
     """
     if recipe.init == "model":
         return

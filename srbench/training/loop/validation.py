@@ -85,8 +85,9 @@ class Validation:
         """Means of a network: ``val_psnr`` (dB, Y, shave = scale).
 
         Args:
-            perceptual: also ``val_lr_psnr`` (dB) and, where AlexNet's weights can be had, ``val_lpips``; an adversarial
-                run is judged by them, as its PSNR falls.
+            upscaler: the network.
+            perceptual: also ``val_lr_psnr`` (dB) and, if AlexNet's weights are available, ``val_lpips``; an adversarial
+                run is judged by these, because its PSNR falls.
         """
         rows: list[dict[str, float]] = []
         for hr, lr in self._pairs:

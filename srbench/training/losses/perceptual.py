@@ -50,7 +50,8 @@ class PerceptualLoss(nn.Module):
         precision: ``"bf16"`` runs the backbone under autocast.
 
     Raises:
-        UnknownNameError: no such layer. UnavailableError: the backbone's weights are not to be had.
+        UnknownNameError: no such layer.
+        UnavailableError: the backbone's weights are neither here nor downloadable.
     """
 
     mean: Tensor

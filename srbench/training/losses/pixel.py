@@ -74,10 +74,11 @@ class Losses:
     Args:
         weights: weight of each term.
         learned: the terms of ``LEARNED`` that ``weights`` names.
-        scale: the scale.
+        scale: the upscaling factor.
 
     Raises:
-        UnknownNameError: a term that does not exist. InputError: a learned term that was not given.
+        UnknownNameError: a term that does not exist.
+        InputError: a learned term that was not given.
     """
 
     def __init__(self, weights: Mapping[str, float], learned: Mapping[str, Term] | None = None, scale: int = 1) -> None:

@@ -13,11 +13,14 @@ _EPSILON = 1e-8
 class VectorAdam(torch.optim.Optimizer):
     """Adam with decoupled weight decay (Loshchilov and Hutter, ICLR 2019, arXiv:1711.05101).
 
-    It is ``torch.optim.AdamW`` but for the order in which the second moment is corrected and rooted, hence for the last bits:
-    the zoo's networks of Muon were trained so, and their runs end in the same weights when they are made again.
+    It differs from ``torch.optim.AdamW`` only in the order in which the second moment is corrected and its root taken, hence in
+    the last bits. The zoo's Muon networks were trained with it, so that repeating a run ends in the same weights.
 
     Args:
-        parameters: leaves. lr: the rate. betas: decay of the two moments. weight_decay: decoupled.
+        parameters: leaf tensors.
+        lr: the learning rate.
+        betas: decay of the two moments.
+        weight_decay: decoupled weight decay.
     """
 
     def __init__(

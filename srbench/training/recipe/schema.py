@@ -26,9 +26,9 @@ class Recipe(BaseModel):
         data: training sets of the catalog, ``div2k``, ``df2k``, or folders, joined with ``+``.
         val: validation images: their names, or how many, which are then spread evenly over the data.
         val_data: sets that those are chosen from; ``data`` by default. They are never trained on.
-        scale: the scale.
+        scale: the upscaling factor.
         channels: ``"y"``, ``"rgb"``, or ``"model"`` for what the network was published on.
-        skip: ``"bicubic"`` adds the network's output to the bicubic upscaling, where it has no such skip itself.
+        skip: ``"bicubic"`` adds the network's output to the bicubically upscaled input, if it has no such skip itself.
         options: the model's build options.
         init: who draws the initial weights: the ``"model"``, as its file says, or ``"pytorch"`` (see ``initial.py``).
         init_from: a checkpoint of the same architecture, options and scale whose weights training starts from; or a file of
@@ -36,29 +36,36 @@ class Recipe(BaseModel):
         warm_from: a checkpoint of the same architecture at any scale, or ``x2.common`` for whatever network is trained;
             training starts from those of its weights that fit.
         patch: side of an LR crop in pixels; the HR crop's is ``scale`` times it.
-        grow: sides of the crops of later stages; all stages have equally many steps.
+        grow: sides of the crops of later stages; all stages have the same number of steps.
         batch: crops a step, over all processes.
         steps: optimiser steps.
         rescale: sizes of additional bicubic copies of every image.
         augment: each crop is flipped and rotated into one of its 8 orientations.
         loss: weight of each loss term.
-        perceptual, adversarial: the tables that the terms of these names need.
-        optimiser, lr, betas, weight_decay, grad_clip: the optimiser (muon: see ``muon.py``), its peak rate, and the largest
-            gradient norm (0: not clipped).
+        perceptual: the table that the term of this name needs.
+        adversarial: the table that the term of this name needs.
+        optimiser: for ``muon`` see ``muon.py``.
+        lr: the peak learning rate.
+        betas: decay of Adam's two moments; SGD's momentum is the first, RMSprop's smoothing constant the second.
+        weight_decay: of the optimiser.
+        grad_clip: the largest norm of the gradient (0: not clipped).
         schedule: how the rate falls after the warm-up: ``cosine`` to ``lr_end``, ``exponential`` to ``lr_end``,
             ``step`` by ``gamma`` at each of ``milestones``, or ``constant``.
-        warmup, milestones: as fractions of ``steps``. The warm-up is linear.
+        warmup: length of the linear warm-up as a fraction of ``steps``.
+        milestones: as fractions of ``steps``.
+        gamma: factor on the rate at each of ``milestones``.
         lr_end: the last rate as a fraction of ``lr``.
         freeze_norm: the fraction of ``steps`` after which batch norm keeps its statistics, in training too. A network trained
-            on small batches learns to lean on theirs, which a whole image does not have.
+            on small batches learns to rely on their statistics, which a whole image does not have.
         ema: decay a step of the averaged weights, which are validated and kept (0: the weights themselves).
         precision: ``"bf16"`` runs the network under autocast; weights and optimiser stay float32.
         channels_last: memory layout of the network's tensors.
         compile: run the network through ``torch.compile`` (2.15 cannot compile the replicated edges of srcnn and fsrcnn).
-        keep: the weights that are kept: ``"best"`` by validation PSNR, or ``"last"``, which adversarial runs need, as
+        keep: which weights are kept: ``"best"`` by validation PSNR, or ``"last"``, which adversarial runs need, as
             their PSNR falls while their images sharpen.
         seed: decides initial weights and every crop.
-        val_every, log_every: steps between validations and log lines.
+        val_every: steps between validations.
+        log_every: steps between log lines.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -26,16 +26,20 @@ class Perceptual(BaseModel):
 
 
 class Adversarial(BaseModel):
-    """How generator and discriminator play, for the term ``adversarial``.
+    """How generator and discriminator are trained against each other, for the term ``adversarial``.
 
     Attributes:
         kind: ``standard`` (binary cross-entropy), ``relativistic`` (average), ``wgan-clip`` or ``wgan-gp``.
         discriminator: ``dense`` is SRGAN's, built for the recipe's patch; ``convolutional`` takes any patch.
         norm: ``batch``, ``none`` or ``virtual``, which normalises by a reference batch drawn before the first step.
         reference: crops in that reference batch, at most as many as there are images and copies.
-        optimiser, lr, betas, weight_decay: the discriminator's; its rate follows the generator's schedule.
+        optimiser: the discriminator's.
+        lr: the discriminator's peak rate, which follows the generator's schedule.
+        betas: the discriminator's.
+        weight_decay: the discriminator's.
         grad_clip: the largest norm of its gradient (0: not clipped).
-        real_label, fake_label: targets of the cross-entropy; 0.9 for ``real_label`` alone is one-sided smoothing.
+        real_label: target of the cross-entropy for HR images; 0.9 here alone is one-sided label smoothing.
+        fake_label: target of the cross-entropy for SR images.
         label_noise: half the width of the uniform noise on each image's target.
         n_critic: the generator learns from every ``n_critic``-th batch, the discriminator from every batch.
         clip: of ``wgan-clip``, the largest absolute value of a weight of the critic's convolutions and dense layers.
