@@ -105,6 +105,33 @@ def test_damaged_archive(tmp_path: Path, damage: Callable[[bytes], bytes]) -> No
         unpack(tmp_path / "set.zip", tmp_path / "out")
 
 
+def _lost_sizes(content: bytes) -> bytes:
+    """The list of entries says that the file is empty; its own header knows better."""
+    at = content.index(b"PK\x01\x02") + 16
+    return content[:at] + bytes(12) + content[at + 12 :]
+
+
+def _offset_before_the_file(content: bytes) -> bytes:
+    at = content.index(b"PK\x05\x06") + 16
+    return content[:at] + (2**31).to_bytes(4, "little") + content[at + 4 :]
+
+
+def _long_name(content: bytes) -> bytes:
+    """Python quotes the whole wrong name in its message."""
+    return content[:26] + (40_000).to_bytes(2, "little") + content[28:]
+
+
+@pytest.mark.parametrize("damage", [_lost_sizes, _offset_before_the_file, _long_name])
+def test_damaged_lists_of_entries(tmp_path: Path, damage: Callable[[bytes], bytes]) -> None:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+        archive.writestr("a.png", b"\x01\n" * 50_000)
+    (tmp_path / "set.zip").write_bytes(damage(buffer.getvalue()))
+    with pytest.raises(InputError, match=r"set\.zip: ") as caught:
+        unpack(tmp_path / "set.zip", tmp_path / "out")
+    assert len(str(caught.value)) < 400
+
+
 @settings(max_examples=60, deadline=None)
 @given(names=st.lists(st.text("./\\a:b", min_size=1, max_size=8), min_size=1, max_size=4, unique=True))
 def test_no_name_leaves_the_folder(tmp_path_factory: pytest.TempPathFactory, names: list[str]) -> None:

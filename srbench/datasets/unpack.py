@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 import stat
+import struct
 import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
@@ -27,6 +29,7 @@ def unpack(archive: Path, folder: Path) -> None:
             entries = [(entry, _inside(archive, entry)) for entry in opened.infolist()]
             _check_names(archive, entries)
             _check_size(archive, entries)
+            _check_headers(archive, entries)
             for entry, path in entries:
                 target = folder / path
                 if entry.is_dir():
@@ -35,9 +38,18 @@ def unpack(archive: Path, folder: Path) -> None:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 with opened.open(entry) as source, target.open("wb") as file:
                     shutil.copyfileobj(source, file, 1 << 20)
-    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as error:
-        # RuntimeError is zipfile's word for an encrypted entry, NotImplementedError for an unknown compression.
-        raise InputError(f"{archive.name}: expected a sound zip archive without a password: {error}") from None
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError, struct.error, OverflowError) as error:
+        # RuntimeError is zipfile's word for an encrypted entry and for an unknown compression.
+        raise _damaged(archive, error) from None
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # a disk that is full, not an offset before the beginning of the file
+            raise
+        raise _damaged(archive, error) from None
+
+
+def _damaged(archive: Path, error: Exception) -> InputError:
+    reason = " ".join(str(error).split())[:200]
+    return InputError(f"{archive.name}: expected a sound zip archive without a password: {reason}")
 
 
 def _check_names(archive: Path, entries: list[tuple[zipfile.ZipInfo, PurePosixPath]]) -> None:
@@ -65,6 +77,22 @@ def _check_size(archive: Path, entries: list[tuple[zipfile.ZipInfo, PurePosixPat
             f"{archive.name}: its {packed:,} bytes would become {total:,}; expected images, which shrink little in an archive; "
             "nothing was unpacked"
         )
+
+
+def _check_headers(archive: Path, entries: list[tuple[zipfile.ZipInfo, PurePosixPath]]) -> None:
+    """Raise InputError where the two headers of an entry differ: zipfile believes the second, which may have lost the content."""
+    with archive.open("rb") as file:
+        for entry, _ in entries:
+            file.seek(entry.header_offset)
+            head = file.read(30)
+            if len(head) < 30:
+                raise InputError(f"{archive.name}: the header of entry {entry.filename!r} is cut off")
+            flags, (crc, packed, size) = int.from_bytes(head[6:8], "little"), struct.unpack("<3L", head[14:26])
+            there = (entry.CRC, entry.compress_size, entry.file_size)
+            if not flags & 8 and 2**32 - 1 not in (packed, size) and (crc, packed, size) != there:
+                raise InputError(
+                    f"{archive.name}: entry {entry.filename!r} has two headers that differ; the file is damaged"
+                )
 
 
 def _inside(archive: Path, entry: zipfile.ZipInfo) -> PurePosixPath:

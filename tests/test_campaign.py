@@ -1,0 +1,44 @@
+"""A short part of the fuzzing campaign, the same every time; ``make campaign N=10000`` runs the long one."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+
+from srbench.errors import InputError
+from tests.campaign import Fuzzer, Verdict, campaign, damage
+from tests.campaign.__main__ import fuzzers, show
+
+
+@pytest.mark.parametrize("name", fuzzers())
+def test_damaged_files_are_read_right_or_refused_clearly(name: str, tmp_path: Path) -> None:
+    tally = campaign(fuzzers()[name], tmp_path, 300)
+    assert tally.wrong == []
+    assert min(tally.counts[Verdict.RIGHT], tally.counts[Verdict.CLEAR]) > 10, "it tries one thing alone"
+
+
+def test_the_campaign_itself_notices_what_is_wrong(tmp_path: Path) -> None:
+    """One that cannot find anything finds nothing."""
+    faults = [
+        lambda: None,
+        lambda: (_ for _ in ()).throw(InputError("mutant: damaged")),
+        lambda: (_ for _ in ()).throw(InputError("mutant: two\nlines")),
+        lambda: (_ for _ in ()).throw(InputError("no name")),
+        lambda: (_ for _ in ()).throw(KeyError("x")),
+        lambda: (_ for _ in ()).throw(AssertionError("other pixels")),
+    ]
+    queue = iter(faults)
+    tally = campaign(Fuzzer("test", lambda _: None, lambda *_: next(queue)()), tmp_path, len(faults))
+    assert [tally.counts[verdict] for verdict in Verdict] == [1, 1, 4]
+    assert [line.partition(":")[0] for line in tally.wrong] == [f"test --seed 0 --only {n}" for n in (2, 3, 4, 5)]
+    assert "| test | 6 | 1 | 1 | 4 |" in show([tally])
+
+
+def test_damage_is_a_function_of_its_seed_and_takes_files_of_any_length() -> None:
+    for size in (0, 1, 3, 100):
+        content = bytes(size)
+        assert [damage(content, random.Random(i)) for i in range(50)] == [
+            damage(content, random.Random(i)) for i in range(50)
+        ]
