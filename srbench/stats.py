@@ -246,6 +246,20 @@ def least_p(n: int) -> float:
     return min(1.0, 2.0 ** (1 - n))
 
 
+def holm(p: Sequence[float]) -> tuple[float, ...]:
+    """The p of several tests, raised so that their number is allowed for (Holm, Scandinavian Journal of Statistics, 1979).
+
+    >>> holm([0.01, 0.04, 0.03])
+    (0.03, 0.06, 0.06)
+    """
+    raised = [1.0] * len(p)
+    highest = 0.0
+    for place, i in enumerate(sorted(range(len(p)), key=lambda i: p[i])):
+        highest = max(highest, min(1.0, (len(p) - place) * p[i]))
+        raised[i] = highest
+    return tuple(raised)
+
+
 def share_rank(scores: Sequence[ArrayLike], higher_is_better: bool = True, alpha: float = ALPHA) -> list[int]:
     """Ranks by mean, shared by models that the paired test cannot tell apart from the best of their group.
 

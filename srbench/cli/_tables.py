@@ -20,7 +20,10 @@ def print_tables(tables: Sequence[Table], wide: bool = False, condense: bool = F
     """Print tables as wide as the terminal is; see ``srbench.reports.terminal.render``."""
     from srbench.reports.terminal import render
 
-    terminal = sys.stdout.isatty()
-    width = shutil.get_terminal_size().columns if terminal else PIPED
-    style = (lambda text: click.style(text, bold=True)) if terminal else None
-    click.echo(render(tables, width, wide, condense, style), nl=False)
+    style = (lambda text: click.style(text, bold=True)) if sys.stdout.isatty() else None
+    click.echo(render(tables, columns_of_terminal(), wide, condense, style), nl=False)
+
+
+def columns_of_terminal() -> int:
+    """How wide the terminal is."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else PIPED

@@ -1,64 +1,78 @@
-"""``srbench compare``: two checkpoints on the same images."""
+"""``srbench compare``: models on the same images."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
 
-from srbench.cli._common import json_option, print_json, print_table
+from srbench.cli._common import json_option, print_json
 
 if TYPE_CHECKING:
     from srbench.reports.tables.comparison import Comparison
+    from srbench.results import Result
 
 
 @click.command()
-@click.argument("a")
-@click.argument("b")
-@click.option("--dataset", default="set14", show_default=True, help="A dataset that both were measured on.")
-@click.option("--metric", default="psnr", show_default=True, help="A metric that both were measured with.")
-@click.option("--scale", type=click.IntRange(1), help="Needed only where both were measured at several scales.")
+@click.argument("models", nargs=-1, required=True)
+@click.option("--dataset", default="set14", show_default=True, help="A dataset that all were measured on.")
+@click.option("--metric", default="psnr", show_default=True, help="A metric that all were measured with.")
+@click.option("--scale", type=click.IntRange(1), help="Needed only where all were measured at several scales.")
 @click.option("--protocol", default="standard", show_default=True, help="A protocol's name or id.")
 @json_option
-def command(a: str, b: str, dataset: str, metric: str, scale: int | None, protocol: str, as_json: bool) -> None:
-    """Compare checkpoints A and B image by image, from the records in results/.
+def command(
+    models: tuple[str, ...], dataset: str, metric: str, scale: int | None, protocol: str, as_json: bool
+) -> None:
+    """Compare two or more MODELS image by image, from the records in results/.
 
     \b
     srbench compare fsrcnn_x4.common espcn_x4.common --dataset set14 --metric psnr
+    srbench compare edsr_baseline srresnet rrdb_s btsrn          the best checkpoint of each
+    srbench compare 'srgan_x4.*' srresnet_x4.common --metric lpips
 
-    Prints the mean difference with its 95 % interval, the p of the Wilcoxon signed-rank test, and each image.
+    Prints the mean difference to the best with its 95 % interval, the p of the Wilcoxon signed-rank test (of several models
+    raised by Holm's method), and each image.
     """
-    from srbench.reports.tables.comparison import compare
+    from srbench.cli._tables import columns_of_terminal
+    from srbench.reports.tables.comparison import compare, rank_all
+    from srbench.reports.terminal_compare import render_comparison, render_ranking
     from srbench.results import read_results
 
-    found = compare(read_results(), a, b, dataset, metric, scale, protocol)
+    results = read_results()
+    names = _names(results, models, dataset, scale, protocol)
+    if len(names) < 2:
+        raise click.UsageError("name two models or more")
+    if len(names) == 2:
+        found = compare(results, names[0], names[1], dataset, metric, scale, protocol)
+        if as_json:
+            print_json(_plain(found))
+        else:
+            click.echo(render_comparison(found), nl=False)
+        return
+    ranking = rank_all(results, names, dataset, metric, scale, protocol)
     if as_json:
-        print_json(_plain(found))
+        others = [_plain(other) | {"holm": p} for other, p in zip(ranking.others, ranking.holm, strict=True)]
+        print_json({"best": ranking.best, "others": others})
     else:
-        _print(found)
+        click.echo(render_ranking(ranking, columns_of_terminal()), nl=False)
 
 
-def _print(found: Comparison) -> None:
-    from srbench.reports.units import number
+def _names(
+    results: Sequence[Result], texts: Sequence[str], dataset: str, scale: int | None, protocol: str
+) -> list[str]:
+    """The records' names that the texts mean; where nothing was measured the comparison says so."""
+    from srbench.reports import build_tables
+    from srbench.reports.tables.pick import pick
+    from srbench.zoo import list_checkpoints
 
-    digits = found.digits + 1
-    rows = [(name, number(x, digits), number(y, digits), _difference(x, y, digits)) for name, x, y in found.images]
-    means = (number(found.mean_a, digits), number(found.mean_b, digits), number(found.difference, digits, sign=True))
-    unit = f" ({found.unit})" if found.unit else ""
-    title = f"{found.metric.upper()}{unit} on {found.dataset} x{found.scale}, {found.protocol}"
-    print_table(title, ["image", found.a, found.b, "difference"], [*rows, ("mean", *means)])
-    interval = "undefined"
-    if found.interval:
-        interval = f"[{number(found.interval[0], digits, sign=True)}, {number(found.interval[1], digits, sign=True)}]"
-    click.echo(f"95 % interval of the mean difference: {interval}")
-    click.echo(f"{found.a} is better on {found.wins}, worse on {found.losses}, equal on {found.ties} images")
-    click.echo(found.verdict)
-
-
-def _difference(x: float, y: float, digits: int) -> str:
-    from srbench.reports.units import number
-
-    return number(0.0 if x == y else x - y, digits, sign=True)
+    tables = [
+        table
+        for table in build_tables([r for r in results if r.dataset == dataset], cards=list_checkpoints(), derive=False)
+        if scale in (None, table.scale) and protocol in (table.protocol, table.protocol_name)
+    ]
+    tables.sort(key=lambda table: -len(table.rows))  # ×4 where the scale is left open
+    return [who.name for who in pick(tables, texts)] if tables else list(dict.fromkeys(texts))
 
 
 def _plain(found: Comparison) -> dict[str, object]:

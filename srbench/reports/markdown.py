@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from srbench.markdown import Markup, bold, code, escape
 from srbench.markdown import table as grid
+from srbench.reports.paper.table import title
 from srbench.reports.tables.overview import DATASETS, Overview, OverviewCell, OverviewRow, overview
 from srbench.reports.tables.rows import MetricInfo, Table
 from srbench.reports.units import NONE, amount, number, short
@@ -57,7 +58,7 @@ def render_overview(found: Overview) -> str:
     heads = ["model", "parameters", "training (min)"]
     known = {t.dataset for t in found.tables if any((c := row.cells[t.dataset]) and c.published for row in found.rows)}
     for table in found.tables:
-        heads += [f"{_title(table.dataset)} ({len(table.images)})", *(["published"] if table.dataset in known else [])]
+        heads += [f"{title(table.dataset)} ({len(table.images)})", *(["published"] if table.dataset in known else [])]
     timed = any(row.speed for row in found.rows)
     heads += ["ms"] if timed else []
     rows = [_overview_row(row, found, list(infos), known, timed) for row in found.rows]
@@ -114,11 +115,6 @@ def _paper(cell: OverviewCell | None, info: MetricInfo) -> str:
     if cell is None or cell.published is None:
         return NONE
     return number(cell.published.value, info.digits) + (" *c*" if cell.protocol == "classic" else "")
-
-
-def _title(dataset: str) -> str:
-    """``Set5`` of ``set5``, as papers write it; other names stay."""
-    return dataset.capitalize() if dataset.startswith("set") and dataset[3:].isdigit() else dataset
 
 
 def render_table(table: Table) -> str:

@@ -57,17 +57,26 @@ def render(
         condense: the best checkpoint of each architecture, the best ten of them; of the interpolators bicubic alone.
         style: makes the best of a column stand out.
     """
-    plain: Style = style or (lambda text: text)
     condense = condense and not wide
-    lines: list[str] = []
+    text: list[str] = []
     for table in tables:
         if table.rows:
-            lines += [*_table(table, width, wide, condense, plain), ""]
-    lines += _statuses(tables, width if not wide else 10**6)
-    return "\n".join(lines).rstrip("\n") + "\n" if lines else ""
+            text += [*_table(table, width, wide, condense, style), ""]
+    text += _statuses(tables, width if not wide else 10**6)
+    return "\n".join(text).rstrip("\n") + "\n" if text else ""
 
 
-def _table(table: Table, width: int, wide: bool, condense: bool, style: Style) -> Iterator[str]:
+def lines(columns: Sequence[Column], style: Style | None = None) -> Iterator[str]:
+    """Columns side by side: a line of heads, then a line a row."""
+    yield _GAP.join(_padded(column.head, column) for column in columns).rstrip()
+    for i in range(len(columns[0].cells)):
+        cells = [_padded(column.cells[i], column) for column in columns]
+        if style:
+            cells = [style(cell) if i in column.best else cell for cell, column in zip(cells, columns, strict=True)]
+        yield _GAP.join(cells).rstrip()
+
+
+def _table(table: Table, width: int, wide: bool, condense: bool, style: Style | None) -> Iterator[str]:
     rows = _condensed(table) if condense else list(table.rows)
     columns = [c for c in _columns(table, rows, condense) if not c.urgency or set(c.cells) != {NONE}]
     chosen = columns if wide else _fitting(columns, width)
@@ -76,11 +85,7 @@ def _table(table: Table, width: int, wide: bool, condense: bool, style: Style) -
     title = f"{table.title}: {count}{few}"
     more = f"; {len(rows)} of {len(table.rows)} rows" if len(rows) < len(table.rows) else ""
     yield title + (more if len(title + more) <= width else "")
-    yield _GAP.join(_padded(column.head, column) for column in chosen).rstrip()
-    for i in range(len(rows)):
-        cells = [_padded(column.cells[i], column) for column in chosen]
-        strong = [style(cell) if i in column.best else cell for cell, column in zip(cells, chosen, strict=True)]
-        yield _GAP.join(strong).rstrip()
+    yield from lines(chosen, style)
 
 
 def _condensed(table: Table) -> list[Row]:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from srbench.errors import InputError, UnavailableError, UnknownNameError
 from srbench.results import Result
-from srbench.stats import ALPHA, differences, least_p, mean_interval, paired_test
+from srbench.stats import ALPHA, differences, holm, least_p, mean_interval, paired_test
 from srbench.zoo import Card
 
 
@@ -98,6 +98,40 @@ def compare(
         raise InputError(f"both were measured at x{', x'.join(map(str, scales))}: choose with --scale")
     key = max(common, key=lambda key: int(key[1].rpartition(".v")[2] or 0))
     return _compare(a, b, cells[a][key], cells[b][key], metric)
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """Several cells on the same images, best mean first, each compared with the best.
+
+    Attributes:
+        best: the one of the best mean.
+        others: comparisons of each of the others with it (``a`` is the other one), best mean first.
+        holm: of each of these the p that allows for their number (Holm's step-down method).
+    """
+
+    best: str
+    others: tuple[Comparison, ...]
+    holm: tuple[float, ...]
+
+
+def rank_all(
+    results: Sequence[Result],
+    names: Sequence[str],
+    dataset: str,
+    metric: str = "psnr",
+    scale: int | None = None,
+    protocol: str = "standard",
+) -> Ranking:
+    """Compare any number of stored cells, two or more, with the best of them; arguments and errors as ``compare``."""
+    first, *rest = dict.fromkeys(names)
+    if not rest:
+        raise InputError(f"a comparison needs two different models, not {first} alone")
+    found = [compare(results, name, first, dataset, metric, scale, protocol) for name in rest]
+    means = {first: found[0].mean_b} | {one.a: one.mean_a for one in found}
+    order = sorted(means, key=lambda name: -means[name] if found[0].higher_is_better else means[name])
+    others = tuple(compare(results, name, order[0], dataset, metric, scale, protocol) for name in order[1:])
+    return Ranking(order[0], others, holm([one.p for one in others]))
 
 
 def mean_score(

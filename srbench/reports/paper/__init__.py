@@ -1,0 +1,1 @@
+"""For papers: tables to paste (LaTeX, markdown, CSV, HTML)."""

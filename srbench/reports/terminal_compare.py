@@ -1,0 +1,88 @@
+"""A comparison of two or more models on a terminal: letters stand for names, so that no number is broken at 80 columns."""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Iterator, Sequence
+
+from srbench.reports.tables.comparison import Comparison, Ranking
+from srbench.reports.terminal import Column, lines
+from srbench.reports.units import interval, number
+
+
+def render_comparison(found: Comparison) -> str:
+    """Two models: what each scored on each image, the mean difference, its interval, and the verdict."""
+    digits = found.digits + 1
+    a = [number(x, digits) for _, x, _ in found.images] + [number(found.mean_a, digits)]
+    b = [number(y, digits) for _, _, y in found.images] + [number(found.mean_b, digits)]
+    apart = [0.0 if x == y else x - y for _, x, y in found.images] + [found.difference]
+    columns = [
+        Column("image", [*(name for name, _, _ in found.images), "mean"], 0, left=True),
+        Column("A", a, 1),
+        Column("B", b, 2),
+        Column("A − B", [number(value, digits, sign=True) for value in apart], 3),
+    ]
+    reach = interval(found.interval, digits, sign=True) or "undefined"
+    text = [
+        _title(found),
+        f"A = {found.a}",
+        f"B = {found.b}",
+        *lines(columns),
+        f"95 % interval of the mean difference: {reach}",
+        f"{found.a} is better on {found.wins}, worse on {found.losses}, equal on {found.ties} images",
+        found.verdict,
+    ]
+    return "\n".join(text) + "\n"
+
+
+def render_ranking(found: Ranking, width: int) -> str:
+    """Several models, best first, each against the best; then their scores image by image, as far as there is room."""
+    one = found.others[0]
+    digits = one.digits + 1
+    names = [found.best, *(other.a for other in found.others)]
+    letters = [string.ascii_uppercase[i] if i < 26 else f"A{i}" for i in range(len(names))]
+    others = found.others
+    columns = [
+        Column("", letters, 0, left=True),
+        Column("model", names, 1, left=True),
+        Column(one.metric.upper(), [number(value, digits) for value in (one.mean_b, *(o.mean_a for o in others))], 2),
+        Column("to A", ["", *(number(o.difference, digits, sign=True) for o in others)], 3),
+        Column("95 %", ["", *(interval(o.interval, digits, sign=True) for o in others)], 4),
+        Column("p", ["", *(f"{p:.2g}" for p in found.holm)], 5),
+        Column("won/lost/equal", ["", *(f"{o.wins}/{o.losses}/{o.ties}" for o in others)], 6),
+    ]
+    text = [_title(one), *lines(columns), "", *_images(found, letters, width), "", _verdict(found)]
+    return "\n".join(text) + "\n"
+
+
+def _images(found: Ranking, letters: Sequence[str], width: int) -> Iterator[str]:
+    one = found.others[0]
+    digits = one.digits + 1
+    by_name = [{name: x for name, x, _ in other.images} for other in found.others]
+    columns = [Column("image", [name for name, _, _ in one.images], 0, left=True)]
+    columns.append(Column(letters[0], [number(best, digits) for _, _, best in one.images], 1))
+    for letter, scores in zip(letters[1:], by_name, strict=True):
+        columns.append(Column(letter, [number(scores[name], digits) for name, _, _ in one.images], 2))
+    shown: list[Column] = []
+    for column in columns:
+        if sum(c.width + 2 for c in shown) + column.width <= width or len(shown) < 2:
+            shown.append(column)
+    yield from lines(shown)
+    if len(shown) < len(columns):
+        yield f"{len(columns) - len(shown)} more models in a wider terminal, or with --json"
+
+
+def _verdict(found: Ranking) -> str:
+    """Which models the best is told apart from, allowing for the number of tests."""
+    one = found.others[0]
+    if one.least_p > 0.05:
+        return f"{len(one.images)} images cannot tell any two models apart: the least p is {one.least_p:.3g}"
+    alike = [other.a for other, p in zip(found.others, found.holm, strict=True) if p > 0.05]
+    if not alike:
+        return f"{found.best} is better than all the others (p ≤ .05 after Holm)"
+    return f"not told apart from {found.best} (p > .05 after Holm): {', '.join(alike)}"
+
+
+def _title(one: Comparison) -> str:
+    unit = f" ({one.unit})" if one.unit else ""
+    return f"{one.metric.upper()}{unit} on {one.dataset} x{one.scale}, {one.protocol}, {len(one.images)} images"
