@@ -11,7 +11,7 @@ import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 from urllib.parse import quote
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
@@ -169,6 +169,29 @@ class Result(_Record):
         """One row an image and metric; the columns are those of ``load_results``."""
         return to_frame([self])
 
+    def _repr_html_(self) -> str:
+        """A notebook's view: a line an image, a column a metric, the mean below; names are escaped."""
+        import html
+
+        title = f"{self.checkpoint}{'+' if self.variant else ''}{self.variant} on {self.dataset} ×{self.scale}, {self.protocol}"
+        head = f"<p><b>{html.escape(title)}</b></p>"
+        if not self.ok:
+            return f"{head}<p><code>{html.escape(self.status)}</code>: {html.escape(self.reason)}</p>"
+        frame = self.frame.dropna(subset=["image"])
+        table = frame.pivot(index="image", columns="metric", values="value").reindex(self.images)
+        table.loc["mean"] = table.mean()
+        texts = {
+            name: table[name].map(f"{{:.{scores.digits}f}}".format)
+            for name, scores in self.metrics.items()
+            if name in table
+        }
+        lacking = "".join(
+            f"<p>{html.escape(name)}: <code>{html.escape(scores.status)}</code>, {html.escape(scores.reason)}</p>"
+            for name, scores in self.metrics.items()
+            if scores.status != "ok"
+        )
+        return head + type(table)(texts).to_html() + lacking
+
 
 def results_root() -> Path:
     """The folder that holds quality/ and speed/."""
@@ -252,40 +275,60 @@ def find_result(
         return None
 
 
-def load_results(root: Path | str | None = None) -> pd.DataFrame:
-    """Every stored score as a tidy DataFrame: one row an image and metric, provenance as columns.
+def load_results(root: Path | str | None = None, *, provenance: bool = False) -> pd.DataFrame:
+    """Every stored score as a tidy DataFrame: one row an image and metric.
 
     A cell, or a metric of a cell, without numbers is one row with its status and reason, no image and the value NaN.
-    Protocol fields, options and provenance become columns ``protocol_…``, ``option_…`` and ``provenance_…``.
+
+    Args:
+        root: the results folder; home's by default.
+        provenance: also everything else that a record holds: hashes, options (``option_…``), the protocol's fields
+            (``protocol_…``), versions and machine (``provenance_…``), and how each metric was declared.
     """
-    return to_frame(read_results(root))
+    return to_frame(read_results(root), provenance=provenance)
 
 
-def to_frame(results: Iterable[Result]) -> pd.DataFrame:
+FRAME_COLUMNS = (
+    "image", "metric", "value", "unit", "checkpoint", "variant", "model", "dataset", "scale", "protocol", "status", "reason",
+)  # fmt: skip
+"""Columns of every frame, in this order."""
+
+
+def to_frame(results: Iterable[Result], *, provenance: bool = False) -> pd.DataFrame:
     """Records as the tidy DataFrame of ``load_results``; without records it has no rows but the usual columns."""
     import pandas as pd
 
-    cell = [name for name in Result.model_fields if name not in {"images", "metrics", *_NESTED}]
-    usual = [*cell, "image", "metric", "value", *_METRIC_COLUMNS]
-    rows = [row for result in results for row in _rows(result, cell)]
-    columns = dict.fromkeys([*usual, *(key for row in rows for key in row)])
-    return pd.DataFrame(rows, columns=list(columns)).astype({"value": "float64", "parameters": "Int64"})
+    rows = [row for result in results for row in _rows(result)]
+    columns = list(FRAME_COLUMNS)
+    if provenance:
+        more = [
+            *(name for name in Result.model_fields if name not in {"images", "metrics", *_NESTED}),
+            *_METRIC_COLUMNS,
+        ]
+        columns = list(dict.fromkeys([*columns, *more, *(key for row in rows for key in row)]))
+    frame = pd.DataFrame(rows, columns=columns)
+    numbers = {"value": "float64", "scale": "int64"}
+    frame = frame.astype({name: numbers.get(name, "string") for name in FRAME_COLUMNS})
+    return frame.astype({"parameters": "Int64"}) if provenance else frame
 
 
 _NESTED = {"protocol_fields": "protocol", "options": "option", "provenance": "provenance"}
-_METRIC_COLUMNS = ["unit", "higher_is_better", "digits", "metric_version", "space"]
+_METRIC_COLUMNS = ("higher_is_better", "digits", "metric_version", "space")
 
 
-def _rows(result: Result, cell: list[str]) -> Iterator[dict[str, Any]]:
-    common = {name: getattr(result, name) for name in cell}
+def _rows(result: Result) -> Iterator[dict[str, object]]:
+    """A row an image and metric, with everything that the record holds."""
+    common: dict[str, object] = {
+        name: getattr(result, name) for name in Result.model_fields if name not in {"images", "metrics", *_NESTED}
+    }
     for field, prefix in _NESTED.items():
         common |= {f"{prefix}_{key}": value for key, value in getattr(result, field).items()}
     if not result.ok or not result.metrics:
         yield common | {"image": None, "metric": None, "value": math.nan}
         return
     for name, scores in result.metrics.items():
-        row = common | {"metric": name, "metric_version": scores.version}
-        row |= {key: getattr(scores, key) for key in ("unit", "higher_is_better", "digits", "space")}
+        row = common | {"metric": name, "metric_version": scores.version, "unit": scores.unit}
+        row |= {key: getattr(scores, key) for key in ("higher_is_better", "digits", "space")}
         if scores.status != "ok":
             yield row | {"image": None, "value": math.nan, "status": scores.status, "reason": scores.reason}
             continue

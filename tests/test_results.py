@@ -161,7 +161,7 @@ def test_tidy_frame_has_a_row_a_image_and_metric(tmp_path: Path) -> None:
     fields: dict[str, Any] = {"options": {"skip": "bicubic"}, "provenance": {"torch": "2.15.0"}}
     results.write_result(record(metrics=metrics, protocol_fields={"channel": "y"}, **fields), tmp_path)
     results.write_result(failed(checkpoint="drrn", model="drrn"), tmp_path)
-    frame = results.load_results(tmp_path)
+    frame = results.load_results(tmp_path, provenance=True)
     assert frame.groupby("metric").size().to_dict() == {"psnr": 2, "ssim": 2, "lpips": 1}
     assert frame.loc[frame["metric"] == "ssim", "metric_version"].tolist() == [3, 3]
     first = frame[frame["checkpoint"] == "fsrcnn_x4.common"].iloc[0]
@@ -181,7 +181,19 @@ def test_frame_without_records_has_the_usual_columns(tmp_path: Path) -> None:
     frame = results.load_results(tmp_path)
     assert len(frame) == 0
     assert {"checkpoint", "dataset", "scale", "protocol", "image", "metric", "value", "status"} <= set(frame.columns)
-    assert list(record().frame.columns[:20]) == list(frame.columns[:20])
+    assert list(record().frame.columns) == list(frame.columns) == list(results.FRAME_COLUMNS)
+    assert list(frame.columns[:3]) == ["image", "metric", "value"]
+    assert record().frame.dtypes["value"] == frame.dtypes["value"] == "float64"
+    assert record().frame.dtypes["scale"] == "int64"
+
+
+def test_a_notebook_shows_a_result_and_nothing_of_a_name_becomes_markup() -> None:
+    evil = record([30.0, 31.5], checkpoint="<script>")
+    shown = evil._repr_html_()
+    assert "<script>" not in shown
+    assert "&lt;script&gt;" in shown
+    assert "30.75" in shown, "the mean"
+    assert "no checkpoint" in failed()._repr_html_()
 
 
 def _write_repeatedly(root: Path, seed: int, times: int) -> None:

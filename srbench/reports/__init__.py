@@ -11,14 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 _PUBLIC = {
     "build_tables": "srbench.reports.tables",
+    "leaderboard": "srbench.reports.notebook",
     "stale_files": "srbench.reports.files",
     "write_reports": "srbench.reports.files",
 }
 
-__all__ = ["build_tables", "stale_files", "write_reports"]
+__all__ = ["build_tables", "leaderboard", "stale_files", "write_reports"]
 
 if TYPE_CHECKING:
     from srbench.reports.files import stale_files, write_reports
+    from srbench.reports.notebook import leaderboard
     from srbench.reports.tables import build_tables
 
 
