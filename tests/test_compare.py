@@ -12,9 +12,10 @@ from click.testing import CliRunner
 
 from srbench.cli import main
 from srbench.errors import InputError, UnavailableError, UnknownNameError
-from srbench.reports.tables.comparison import compare
+from srbench.reports.tables.comparison import compare, rank_all
+from srbench.reports.terminal_compare import render_ranking
 from srbench.results import write_result
-from srbench.stats import mean_interval, paired_test
+from srbench.stats import holm, mean_interval, paired_test
 from tests.test_reports import IMAGES, bare, cell, scores
 
 GAIN = np.random.default_rng(9).normal(0.05, 0.02, 14)
@@ -85,6 +86,29 @@ def test_bad_requests_say_what_there_is() -> None:
         compare([A, newer], "a_x4.c", "b_x4.c", "set14")
 
 
+def test_several_are_each_compared_with_the_best() -> None:
+    noise = np.tile([0.2, -0.2], 7)
+    c = cell("c_x4.c", metrics={"psnr": scores(IMAGES + GAIN.mean() - 0.001 + noise)})
+    d = cell("d_x4.c", metrics={"psnr": scores(IMAGES - 1)})
+    found = rank_all([A, B, c, d], ["b_x4.c", "a_x4.c", "d_x4.c", "c_x4.c"], "set14")
+    best, second = "a_x4.c", "c_x4.c"
+    assert found.best == best
+    assert [one.a for one in found.others] == [second, "b_x4.c", "d_x4.c"]
+    assert all(one.b == best for one in found.others)
+    assert found.holm == holm([one.p for one in found.others])
+    text = render_ranking(found, 80)
+    assert max(map(len, text.splitlines())) <= 80
+    assert f"not told apart from {best}" in text
+    with pytest.raises(InputError, match="two different"):
+        rank_all([A], ["a_x4.c", "a_x4.c"], "set14")
+
+
+def test_more_models_than_fit_are_counted() -> None:
+    many = [cell(f"network-{i}_x4.common", -i / 100) for i in range(20)]
+    text = render_ranking(rank_all(many, [m.checkpoint for m in many], "set14"), 80)
+    assert "more models in a wider terminal" in text
+
+
 def test_command(srbench_home: Path) -> None:
     ensemble = B.model_copy(update={"variant": "ensemble"})
     for result in (A, B, ensemble):
@@ -99,6 +123,11 @@ def test_command(srbench_home: Path) -> None:
     assert record["p"] < 0.01
     assert len(record["images"]) == 14
     assert record["difference"] == pytest.approx(GAIN.mean())
-    wrong = run(main, ["compare", "a_x4.c", "b_x4.d"])
+    write_result(cell("b_x4.d", -1.0))
+    several = json.loads(run(main, ["compare", "*_x4.*", "--json"]).output)
+    assert several["best"] == "a_x4.c"
+    assert [other["a"] for other in several["others"]] == ["b_x4.c", "b_x4.c+ensemble", "b_x4.d"]
+    assert run(main, ["compare", "a_x4.c"]).exit_code == 2
+    wrong = run(main, ["compare", "a_x4.c", "b_x4.x"])
     assert wrong.exit_code == 1
     assert len(wrong.output.strip().splitlines()) == 1

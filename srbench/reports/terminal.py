@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from srbench.reports.tables.entrants import distinct_names
 from srbench.reports.tables.overview import REFERENCE, best_rows, family_mean
 from srbench.reports.tables.rows import MetricInfo, Row, Speed, Table
 from srbench.reports.units import NONE, amount, number, share, short
@@ -103,7 +104,7 @@ def _columns(table: Table, rows: Sequence[Row], condense: bool) -> Iterator[Colu
     """Every column; ``order`` is the place on the line, ``urgency`` who stays where there is little room."""
     if not condense:  # ranks are among all rows
         yield Column("rank", [rank_text(row, table) for row in rows], 0, 4)
-    yield Column("model", [row.who.display if condense else row.who.label for row in rows], 1, left=True)
+    yield Column("model", distinct_names([row.who for row in rows]), 1, left=True)
     yield Column("parameters", [amount(row.who.parameters) for row in rows], 2)
     if table.separable:
         yield Column("P(best)", [share(row.rank.first if row.rank else None) for row in rows], 3, 9)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from srbench.errors import InputError, UnknownNameError
 from srbench.markdown import Markup, escape
 from srbench.markdown import table as grid
+from srbench.reports.tables.entrants import distinct_names
 from srbench.reports.tables.pick import pick, pick_best
 from srbench.reports.tables.published import Figure, find_figure, published_figure
 from srbench.reports.tables.rows import Entrant, MetricInfo, Table
@@ -126,7 +127,9 @@ def paper_table(
     who = pick(chosen, names) if names else pick_best(chosen)
     raw = [[_cell(here[column.dataset], entrant, column.info, published) for column in columns] for entrant in who]
     placed = _placed(raw, columns)
-    rows = tuple((entrant, name, tuple(cells)) for entrant, name, cells in zip(who, _names(who), placed, strict=True))
+    rows = tuple(
+        (entrant, name, tuple(cells)) for entrant, name, cells in zip(who, distinct_names(who), placed, strict=True)
+    )
     one = chosen[0]
     return PaperTable(scale, one.protocol, describe(one.protocol_fields), tuple(columns), rows, _images(chosen))
 
@@ -265,14 +268,6 @@ def _placed(rows: Sequence[Sequence[PaperCell]], columns: Sequence[Column]) -> l
                 place = 1 + best.index(round(cell.value, digits))
                 row[j] = PaperCell(cell.value, place, cell.published, cell.same_protocol)
     return found
-
-
-def _names(who: Sequence[Entrant]) -> list[str]:
-    """Display names; where two are the same, the longer label that tells them apart, at last the checkpoint's own name."""
-    names = [entrant.display for entrant in who]
-    for longer in ([entrant.label for entrant in who], [entrant.name for entrant in who]):
-        names = [long if names.count(name) > 1 else name for long, name in zip(longer, names, strict=True)]
-    return names
 
 
 def _images(tables: Sequence[Table]) -> dict[str, int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from srbench.facts import display_name, model_facts
 from srbench.reports.tables.rows import Entrant, Kind
@@ -80,6 +80,21 @@ def entrant_of_model(name: str, kind: Kind = "network", scale: int | None = None
         year=facts.year,
         paper=facts.url,
     )
+
+
+def distinct_names(who: Sequence[Entrant]) -> list[str]:
+    """The shortest names that tell entrants apart: ``FSRCNN``, ``FSRCNN paper``, ``FSRCNN common seed 1``, or the label."""
+    seeds = [f" seed {entrant.seed}" if entrant.seed else "" for entrant in who]
+    steps = (
+        [f"{entrant.display} {entrant.recipe}".strip() for entrant in who],
+        [f"{entrant.display} {entrant.recipe}".strip() + seed for entrant, seed in zip(who, seeds, strict=True)],
+        [entrant.label for entrant in who],
+        [entrant.name for entrant in who],
+    )
+    names = [entrant.display for entrant in who]
+    for longer in steps:
+        names = [long if names.count(name) > 1 else name for long, name in zip(longer, names, strict=True)]
+    return names
 
 
 def _changed(options: Fields) -> Fields:

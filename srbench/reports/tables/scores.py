@@ -29,7 +29,7 @@ def scores_of(
     if not having:
         return found
     values = [cell.scores[info.name] for cell in having]
-    means = [float(row.mean()) for row in values]
+    means = [cell.result.mean(info.name) for cell in having]
     leader = best_of(means, info)
     apart = [differences(row, values[leader]) for row in values]
     best = f"{means[leader]:.{info.digits}f}"
@@ -58,7 +58,7 @@ def ranks_of(cells: Sequence[Cell], info: MetricInfo) -> Mapping[Key, Rank]:
     if not having:
         return {}
     values = [cell.scores[info.name] for cell in having]
-    means = np.array([row.mean() for row in values])
+    means = np.array([cell.result.mean(info.name) for cell in having])
     better = means if info.higher_is_better else -means
     places = [1 + int((better > mine).sum()) for mine in better]
     if least_p(values[0].size) > ALPHA:
