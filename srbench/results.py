@@ -207,9 +207,18 @@ def cell_path(
     checkpoint: str, dataset: str, scale: int, protocol: str, variant: str = "", root: Path | str | None = None
 ) -> Path:
     """Where the record of a cell lies; characters that a file name cannot hold are percent-encoded."""
-    name = _component(checkpoint) + (f"+{_component(variant)}" if variant else "")
     folder = Path(root) if root is not None else results_root()
-    return folder / "quality" / f"{_component(dataset)}_x{scale}" / _component(protocol) / f"{name}.json"
+    return folder / _cell_name(checkpoint, dataset, scale, protocol, variant)
+
+
+def record_name(result: Result) -> str:
+    """Where a record lies below the results folder, such as ``quality/set5_x4/standard.v1/bicubic.json``."""
+    return _cell_name(result.checkpoint, result.dataset, result.scale, result.protocol, result.variant)
+
+
+def _cell_name(checkpoint: str, dataset: str, scale: int, protocol: str, variant: str) -> str:
+    name = _component(checkpoint) + (f"+{_component(variant)}" if variant else "")
+    return f"quality/{_component(dataset)}_x{scale}/{_component(protocol)}/{name}.json"
 
 
 def write_result(result: Result, root: Path | str | None = None) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,12 +21,14 @@ class Cell:
 
     Attributes:
         scores: of the metrics that count, ``(images,)`` each.
+        means: of these, as ``Result.mean`` gives them.
         why: status and reason of every other metric that it was measured with.
         status: of the whole cell. reason: in words, where the status is not ok.
     """
 
     result: Result
     scores: dict[str, Floats] = field(default_factory=dict)
+    means: dict[str, float] = field(default_factory=dict)
     why: dict[str, tuple[str, str]] = field(default_factory=dict)
     status: str = "ok"
     reason: str = ""
@@ -42,7 +45,7 @@ class Cell:
 
     def drop(self, status: str, reason: str) -> None:
         """Take the numbers out of the table and say why."""
-        self.scores, self.why = {}, {}
+        self.scores, self.means, self.why = {}, {}, {}
         self.status, self.reason = status, reason
 
 
@@ -100,6 +103,7 @@ def _cell(result: Result, newest: str, versions: Mapping[str, MetricScores], wei
             cell.why[name] = ("outdated", f"measured with version {scores.version} of {name}; now {latest}")
         else:
             cell.scores[name] = np.array(scores.values, dtype=np.float64)
+            cell.means[name] = math.fsum(cell.scores[name].tolist()) / len(scores.values)
     if result.protocol != newest:
         cell.drop("outdated", f"measured under {result.protocol}; now {newest}")
     elif weights and result.weights_sha256 and result.weights_sha256 != weights:

@@ -18,7 +18,7 @@ from srbench.reports.tables.rows import Entrant, MetricInfo, Provenance, Publish
 from srbench.reports.tables.scores import ranks_of, scores_of
 from srbench.reports.tables.seeds import with_seeds
 from srbench.reports.tables.speed import pick_device, speeds
-from srbench.results import Result, result_path
+from srbench.results import Result, record_name
 from srbench.speed_results import SpeedResult
 from srbench.stats import ALPHA, least_p
 from srbench.zoo import Card
@@ -167,7 +167,7 @@ def _provenance(result: Result) -> Provenance:
     found = result.provenance
     names = ("srbench", "commit", "torch", "python", "threads", "machine", "gpu", "tiling")
     return Provenance(
-        record=result_path(result, "").as_posix(),
+        record=record_name(result),
         created=result.created,
         device=result.device,
         seconds=result.seconds,

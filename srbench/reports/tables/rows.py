@@ -113,7 +113,8 @@ class Difference:
 
     Attributes:
         mean: in the metric's unit.
-        interval: its 95 % interval, None where it is undefined.
+        interval: its 95 % interval (Student's t) below ten images, where it stands in the place of the mean's; None from ten on
+            and where it is undefined.
     """
 
     mean: float

@@ -9,7 +9,7 @@ import numpy as np
 from srbench.reports.tables.cells import Cell
 from srbench.reports.tables.published import Figure
 from srbench.reports.tables.rows import Difference, MetricInfo, Rank, Score
-from srbench.stats import ALPHA, Interval, differences, least_p, mean_intervals, rank_intervals, share_rank
+from srbench.stats import ALPHA, SMALL, Interval, differences, least_p, mean_intervals, rank_intervals, share_rank
 
 Key = tuple[str, str]
 
@@ -29,11 +29,13 @@ def scores_of(
     if not having:
         return found
     values = [cell.scores[info.name] for cell in having]
-    means = [cell.result.mean(info.name) for cell in having]
+    means = [cell.means[info.name] for cell in having]
     leader = best_of(means, info)
     apart = [differences(row, values[leader]) for row in values]
     best = f"{means[leader]:.{info.digits}f}"
-    columns = zip(having, values, means, mean_intervals(values), apart, mean_intervals(apart), strict=True)
+    few = values[0].size < SMALL
+    reaches = mean_intervals(apart) if few else [None] * len(apart)
+    columns = zip(having, values, means, mean_intervals(values), apart, reaches, strict=True)
     for i, (cell, row, mean, interval, away, reach) in enumerate(columns):
         found[cell.key] = Score(
             mean=mean,
@@ -58,7 +60,7 @@ def ranks_of(cells: Sequence[Cell], info: MetricInfo) -> Mapping[Key, Rank]:
     if not having:
         return {}
     values = [cell.scores[info.name] for cell in having]
-    means = np.array([cell.result.mean(info.name) for cell in having])
+    means = np.array([cell.means[info.name] for cell in having])
     better = means if info.higher_is_better else -means
     places = [1 + int((better > mine).sum()) for mine in better]
     if least_p(values[0].size) > ALPHA:
