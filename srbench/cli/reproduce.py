@@ -90,7 +90,9 @@ def _records(text: str, dataset: str | None, scale: int | None, protocol: str | 
         and protocol in (None, r.protocol, r.protocol.partition(".v")[0])
     ]
     if not kept:
-        raise InputError(f"{text} has no record of {dataset or 'any dataset'} at x{scale or '…'} under {protocol or 'any'}")
+        raise InputError(
+            f"{text} has no record of {dataset or 'any dataset'} at x{scale or '…'} under {protocol or 'any'}"
+        )
     return kept
 
 

@@ -100,7 +100,9 @@ def reproduce(
         UnavailableError: it can have no number now, with the reason.
     """
     if not record.ok:
-        raise InputError(f"{record.checkpoint} on {record.dataset}: its record has no number: {record.status}, {record.reason}")
+        raise InputError(
+            f"{record.checkpoint} on {record.dataset}: its record has no number: {record.status}, {record.reason}"
+        )
     protocol = _protocol(record)
     parts = [part for part in record.variant.split("+") if part]
     lr_files = "lrfiles" in parts
