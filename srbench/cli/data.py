@@ -18,7 +18,7 @@ def command() -> None:
 @data_root_option
 @json_option
 def ls(data_root: str | None, as_json: bool) -> None:
-    """List the sets that srbench knows, and which of them are here (images are not read).
+    """List the sets that srbench knows and whether they are here (without reading images).
 
     State: present, unverified (here, but no sha256 is known to compare with), incomplete, absent.
     """
@@ -66,7 +66,7 @@ def _state_cells(row: dict[str, Any]) -> list[str]:
 @click.option("--lr-folder", type=click.Path(exists=True, file_okay=False), help="The folder of its LR images.")
 @json_option
 def look(folder: str, recursive: bool, lr_folder: str | None, as_json: bool) -> None:
-    """Show what srbench makes of FOLDER: its HR images, the LR images of each scale, what is left out.
+    """Show what srbench makes of FOLDER: its HR images, the LR images of each scale, and what it ignores.
 
     No image is decoded. docs/layouts.md shows the layouts that are understood.
     """
@@ -94,10 +94,10 @@ def look(folder: str, recursive: bool, lr_folder: str | None, as_json: bool) -> 
 @click.argument("names", metavar="NAME...", nargs=-1, required=True)
 @data_root_option
 def get(names: tuple[str, ...], data_root: str | None) -> None:
-    """Download sets and check their sha256; what is here already is kept.
+    """Download sets and verify their sha256; files that are already here are kept.
 
-    They go into the data root, or into the download cache without one. Nothing is kept of a download that is cut off or
-    wrong. Where no source is known, the manual way is shown.
+    They go to the data root or, without one, to the download cache. A download that is cut off or wrong leaves nothing
+    behind. If no source is known, you are told how to get the set by hand.
     """
     import sys
 
@@ -120,9 +120,9 @@ def get(names: tuple[str, ...], data_root: str | None) -> None:
 @json_option
 @click.pass_context
 def verify(ctx: click.Context, names: tuple[str, ...], data_root: str | None, as_json: bool) -> None:
-    """Read sets again and compare their count and each sha256; exit code 1 where not all hold.
+    """Read sets again and check their count and each sha256; exit code 1 if anything is wrong.
 
-    A set whose hashes nobody has written down is "unverified": its count is checked and the hash it got is shown.
+    A set whose hashes are not on record is "unverified": its count is checked, and the hash that it has is shown.
     """
     from dataclasses import asdict
 

@@ -18,7 +18,7 @@ def command(checkpoints: tuple[str, ...], every: bool, zoo: Path | None, data_ro
     """Store CHECKPOINTS in half precision where PSNR changes by less than 0.002 dB.
 
     Measured on a checkpoint's validation images; the change is written to its card either way. Training
-    does the same at its end, so this is for checkpoints of before. Results measured with the former file are made again by
+    does the same at its end, so this is for older checkpoints. Results measured with the earlier file are replaced by
     `srbench eval`.
     """
     from srbench.training.after.half import halve

@@ -148,7 +148,7 @@ _ONLY_IN_JSON = {"url", "options", "homepage", "source", "sha256", "file"}
 @click.argument("pattern", default="*")
 @json_option
 def command(kind: str, pattern: str, as_json: bool) -> None:
-    """List what there is, all or the names that match a shell PATTERN such as '*srcnn*'.
+    """List what there is: everything, or the names that match a shell PATTERN such as '*srcnn*'.
 
     \b
     srbench ls models            parameters per scale, and which checkpoints are trained

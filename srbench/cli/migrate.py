@@ -8,7 +8,7 @@ import click
 @click.command()
 @click.option("--check", is_flag=True, help="Write nothing; exit 1 if a record has no checksum.")
 def command(check: bool) -> None:
-    """Give records of before checksums their checksum, and test those of the others.
+    """Give older records their checksum, and verify those that have one.
 
     \b
     srbench migrate              results/, the cards and ablations of zoo/

@@ -15,7 +15,7 @@ def command(check: bool, as_json: bool) -> None:
 
     \b
     srbench report               leaderboard.md, index.html and figures/ in reports/
-    srbench report --check       for CI: are they fresh?
+    srbench report --check       for CI: are they up to date?
     srbench report --json        the leaderboard's rows, unrounded
 
     A record that is broken, or whose content is not what its checksum says, is named and left out, and the command fails.

@@ -14,7 +14,7 @@ from srbench.cli._common import data_root_option, json_option, print_json, print
 def command(data_root: str | None, as_json: bool, allow_missing: bool) -> None:
     """Bicubic against published figures, LR against MATLAB's files, metrics against known values.
 
-    Needs no trained weights. Exit code 0 only when every check holds; a check whose data is not here does not hold
+    Needs no trained weights. Exit code 0 only if every check passes; a check without its data does not pass
     (`srbench data get set5` and `set14` bring it), unless --allow-missing is given.
     """
     from dataclasses import asdict

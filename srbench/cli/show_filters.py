@@ -19,7 +19,7 @@ def command(checkpoint: str, layer: str, out: Path | None, as_json: bool) -> Non
 
     \b
     srbench show-filters fsrcnn_x4.common body.0
-    srbench show-filters fsrcnn_x4.common bdy.0          an unknown layer is told the nearest one and all others
+    srbench show-filters fsrcnn_x4.common bdy.0          an unknown layer: the error names the nearest one
     """
     from srbench.training.after.figures import draw_filters, find_layer
     from srbench.zoo import load_checkpoint
