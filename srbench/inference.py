@@ -64,21 +64,22 @@ class InferenceOptions(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class Inference:
-    """How a network is applied; the defaults are the plain way, whose results are compared with papers.
+    """How a network is applied; the defaults are the plain way, whose results can be compared with papers.
 
     Attributes:
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or a torch device; kept as a torch device.
         tile: edge of tiles in LR pixels; 0 for whole images.
-        overlap: LR pixels that a tile sees around itself; None takes the receptive field, which is exact.
+        overlap: LR pixels that a tile sees around itself; None for the receptive field, which is exact.
         ensemble: the mean over the eight flips and rotations (EDSR's self-ensemble, arXiv:1707.02921).
         fused: exact rewrites of the network (``srbench.models._fused``).
-        precision: ``bf16`` and ``fp16`` run under autocast; ``tf32`` lets a GPU round float32 products' inputs.
-        layout: of the weights and the input in memory.
-        compile: by torch.compile.
-        graph: passes captured once for each size of input and replayed as a CUDA graph.
+        precision: ``bf16`` and ``fp16`` run under autocast; ``tf32`` lets a GPU round the inputs of float32 products.
+        layout: memory layout of the weights and the input.
+        compile: run the network through ``torch.compile``.
+        graph: capture a pass once for each input size and replay it as a CUDA graph.
 
     Raises:
-        InputError, UnknownNameError: a value that an option cannot have.
+        InputError: a value that an option cannot have.
+        UnknownNameError: a word that an option does not know.
 
     >>> Inference(tile=64, overlap=8, precision="bf16").variant
     'tile64-8+bf16'
@@ -131,7 +132,8 @@ class Inference:
         """``eager`` or parts joined by ``+`` in any order, as :attr:`variant` writes them.
 
         Raises:
-            UnknownNameError: with the nearest part. InputError: two parts of one option.
+            UnknownNameError: an unknown part, with the nearest one.
+            InputError: two parts for the same option.
 
         >>> Inference.parse("channels_last+bf16").speed_variant
         'bf16+channels_last'

@@ -49,8 +49,9 @@ class Measure:
         """Score one image.
 
         Args:
-            name: of the image.
-            sr, hr: uint8 ``(1, 3, H, W)``; ``(1, 1, H, W)`` luma under a protocol of luma alone.
+            name: the image's.
+            sr: uint8 ``(1, 3, H, W)``; ``(1, 1, H, W)`` luma under a protocol that only has luma.
+            hr: like ``sr``.
             lr: what ``sr`` was made from, on the 0–255 scale, or None.
         """
         views: dict[tuple[str, str], tuple[Tensor, Tensor]] = {}

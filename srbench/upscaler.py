@@ -37,14 +37,14 @@ _FAR = 1.0  # bicubic LR overshoots [0, 1] a little; values this far outside are
 
 @dataclass(frozen=True)
 class Traits:
-    """What a caller must know of a network.
+    """What a caller needs to know about a network.
 
     Attributes:
         channels: ``y``, ``rgb``, or ``any`` for interpolators.
         multiple_of: its input's height and width must be multiples of this.
         minimum: and at least this, in pixels of its input.
         square: and equal.
-        pre_upsampled: its input is the bicubic upscaling, at the output's size.
+        pre_upsampled: its input is already upscaled, by bicubic, to the output's size.
         receptive_radius: pixels of its input, on each side, that can change one output pixel; None where unknown.
         range: white is this for the network, input and output; 1 or 255.
         bgr: its channels are blue, green, red.
@@ -221,15 +221,16 @@ def upscale(upscaler: Upscaler, lr: Tensor) -> Tensor:
     """Super-resolve images.
 
     Args:
+        upscaler: the network and how it is applied.
         lr: float ``(N, C, h, w)`` in [0, 1]; C is 3 (RGB) or 1 (gray, or luma for a network of luma). Never written to.
 
     Returns:
-        ``(N, C, scale·h, scale·w)``, not clipped and not rounded, on the upscaler's device. A network of luma leaves chroma
-        to bicubic; a network of RGB sees gray three times and its mean is kept.
+        ``(N, C, scale·h, scale·w)``, not clipped and not rounded, on the upscaler's device. A luma network leaves chroma
+        to bicubic; an RGB network sees a gray image three times, and the mean of its outputs is kept.
 
     Raises:
-        InputError: the network fails, or makes something else than one tensor of that size.
-        UnavailableError: ``oom``; ``failed`` where there is NaN or infinity in the output.
+        InputError: the network fails, or returns anything but one tensor of that size.
+        UnavailableError: ``oom``, or ``failed`` if the output contains NaN or infinity.
     """
     lr = lr.to(upscaler.device)
     try:
@@ -261,8 +262,9 @@ def network_pass(upscaler: Upscaler, x: Tensor, module: nn.Module | None = None)
     """One pass over the network's own input, which is not copied: no tiles, no ensemble.
 
     Args:
-        x: ``(N, C, h, w)``, upscaled already where the network wants that.
-        module: in the place of ``upscaler.module``, such as a compiled one.
+        upscaler: the network and how it is applied.
+        x: ``(N, C, h, w)``, already upscaled if the network wants that.
+        module: to be used instead of ``upscaler.module``, such as a compiled one.
 
     Raises:
         InputError: the network writes into its input, so that a second pass would see another image.

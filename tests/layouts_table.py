@@ -21,14 +21,15 @@ PAGE = Path(__file__).resolve().parent.parent / "docs" / "layouts.md"
 
 HEAD = """# Folders of images
 
-`--datasets FOLDER`, `--hr FOLDER` and `train --data FOLDER` take a folder as people have it. `srbench data look FOLDER` shows
-what srbench makes of one: its HR images, the LR images of each scale that `--lr-files` would take, what is left out.
-Names are compared without case, in one Unicode form, and without a second suffix (`baby.bmp.png`). Where two folders or two
-files could be meant, both are named and nothing is measured; `--lr-folder FOLDER` decides. Only a name such as `x4` beside
-`baby` is checked by size: it is LR where it is as much smaller.
+`--datasets FOLDER`, `--hr FOLDER` and `train --data FOLDER` accept the layouts in which people keep their images.
+`srbench data look FOLDER` shows what srbench makes of one: its HR images, the LR images of each scale that `--lr-files` would
+use, and what it ignores. Names are compared regardless of case, in one Unicode form, and without a second suffix
+(`baby.bmp.png`). If two folders or two files could be meant, both are named and nothing is measured until
+`--lr-folder FOLDER` decides. Only a name such as `babyx4` beside `baby` is checked by its size: it is LR if it is smaller by
+that factor.
 
-The table is written by `python -m tests.layouts_table`, which makes each of these trees and asks srbench. HR images are
-48×48 here; the last part of a file's name in braces stands for several files.
+`python -m tests.layouts_table` writes this table: it creates each of these trees and asks srbench. HR images are 48×48 here;
+braces in a file's name stand for several files.
 """
 
 # Tree: "folder/name=side" of square images; the first folder is what is given to srbench. {} is each of three names.

@@ -45,14 +45,14 @@ def evaluate(
             module that maps ``(N, C, h, w)`` in [0, 1] to ``(N, C, scale·h, scale·w)``, with C = 3 for ``channels="rgb"``
             and 1 for ``"y"`` (luma, chroma by bicubic). See :func:`srbench.subjects.resolve`.
         dataset: a catalog name or a folder of HR images.
-        scale: needed for what works at several scales, and for a module that does not declare its own.
+        scale: needed for anything that works at several scales, and for a module that does not declare its own.
         protocol: a preset, a TOML file or a Protocol.
         metrics: names; ``srbench ls metrics``.
-        channels: ``y`` or ``rgb``, of a file, class or module.
-        weights: file of weights for a class or a model.
-        model: architecture of a file of weights.
+        channels: ``y`` or ``rgb``, for a file, class or module.
+        weights: a file of weights for a class or a model.
+        model: the architecture that a file of weights belongs to.
         options: for the constructor of a class or a model.
-        traits: what a caller must know of a network, in the place of what it declares.
+        traits: what a caller needs to know about a network, instead of what it declares.
         data_root: folder of the datasets; ``SRBENCH_DATA`` by default.
         lr_files: take LR from the folder that came with the dataset.
         save_images: folder for the SR images.
@@ -60,8 +60,11 @@ def evaluate(
             them.
 
     Raises:
-        UnknownNameError, InputError, UnavailableError: names, images, missing data. A cell without a number is no error:
-        the Result's ``status`` and ``reason`` say so.
+        UnknownNameError: a name that does not exist, with the nearest one.
+        InputError: a value, image or file of weights that cannot be used.
+        UnavailableError: a dataset that is not here.
+
+    A cell without a number raises nothing: the Result's ``status`` and ``reason`` say why.
 
     >>> evaluate("bicubic", "sample", scale=4, metrics=["psnr"]).ok
     True

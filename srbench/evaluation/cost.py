@@ -88,11 +88,13 @@ def cost(name: str, scale: int, size: tuple[int, int] | None = None, options: Op
     Args:
         name: a registered model.
         scale: one of its scales.
-        size: height and width of the LR image; by default what gives 1280×720.
+        size: height and width of the LR image; by default those that give 1280×720.
         options: as ``create_model`` takes them.
 
     Raises:
-        UnknownNameError, InputError, UnavailableError (``unsupported_scale``).
+        UnknownNameError: no such model.
+        InputError: an option or size that it cannot have.
+        UnavailableError: ``unsupported_scale``.
     """
     model = get_model(name)
     given = dict(options or {})

@@ -18,9 +18,12 @@ class Device:
     """A device as a speed record names it.
 
     Attributes:
-        slug: folder name; a CPU's has the thread count, since times with another count are times of another device.
-        type: ``cpu`` or ``cuda``. name: the maker's. driver: the GPU's, or the kernel's release.
-        threads: of torch. load: averages over 1, 5 and 15 minutes, empty where the system has none.
+        slug: folder name; a CPU's includes the thread count, since times with another count are those of another device.
+        type: ``cpu`` or ``cuda``.
+        name: the maker's.
+        driver: the GPU's, or the kernel's release.
+        threads: how many torch uses.
+        load: averages over 1, 5 and 15 minutes; empty if the system has none.
     """
 
     slug: str

@@ -38,10 +38,13 @@ class Fresh:
     """What a fresh process found.
 
     Attributes:
-        first_call_ms: of the first pass: libraries that start, compilation, graph capture.
-        pass_ms: of a second one; of the first where that took so long that its start is nothing.
-        peak_memory_bytes: what network, image and pass took at most: growth of the process on a CPU, torch's allocator on
-            a GPU. process_memory_bytes: peak of the whole process, Python and torch included.
+        status: ``"ok"``, ``oom`` or ``failed``.
+        reason: in words, unless the status is ok.
+        first_call_ms: time of the first pass, with the start of libraries, compilation, and graph capture.
+        pass_ms: time of a second pass, or of the first if it took so long that its start does not matter.
+        peak_memory_bytes: the most that network, image and pass took: growth of the process on a CPU, torch's allocator on
+            a GPU.
+        process_memory_bytes: peak of the whole process, Python and torch included.
     """
 
     status: str = "ok"
@@ -53,13 +56,15 @@ class Fresh:
 
 
 def in_fresh_process(request: dict[str, Any], timeout: float, work: Callable[..., Fresh] | None = None) -> Fresh:
-    """Build a subject, make a pass or two, come back with times and memory.
+    """Build a subject, make one or two passes, and return times and memory.
 
     Args:
-        request: arguments of ``work``. timeout: seconds. work: ``measure_here`` by default.
+        request: arguments of ``work``.
+        timeout: seconds.
+        work: ``measure_here`` by default.
 
     Returns:
-        what ``work`` returns; status ``oom`` where the system killed the process, ``failed`` where it ended or took too long.
+        What ``work`` returns; status ``oom`` if the system killed the process, ``failed`` if it ended or took too long.
     """
     forks = "forkserver" in multiprocessing.get_all_start_methods()
     context: Any = multiprocessing.get_context("forkserver" if forks else "spawn")

@@ -78,12 +78,13 @@ Cell = tuple[Subject, ImageSet, int, Protocol]
 def run(plan: Plan, quiet: bool = False, root: Path | None = None) -> Outcome:
     """Measure every cell of a plan that is not stored; names are checked before anything is computed.
 
-    What can have no number (no checkpoint, another scale, a protocol that does not suit) leaves no record; it is a line in
-    ``Outcome.notes`` where it was asked for by name.
+    A cell that cannot have a number (no checkpoint, another scale, an unsuitable protocol) leaves no record; it becomes a line
+    in ``Outcome.notes`` if it was asked for by name. A dataset that cannot be read becomes a line in ``Outcome.errors``, and
+    the others are measured all the same.
 
     Raises:
-        UnknownNameError, InputError: in a name, a file of weights or an option. A dataset that cannot be read is a line in
-        ``Outcome.errors``; the others are measured all the same.
+        UnknownNameError: a name that does not exist.
+        InputError: a file of weights or an option that cannot be used.
         UnavailableError: nothing that was asked for can have a number.
     """
     rank, world = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))

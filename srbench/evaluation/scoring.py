@@ -29,7 +29,8 @@ class Matches:
 
     Attributes:
         pairs: ``(name, SR file, HR file)``.
-        sr_only, hr_only: file names without a partner.
+        sr_only: names of SR files without a partner.
+        hr_only: names of HR files without a partner.
     """
 
     pairs: tuple[tuple[str, Path, Path], ...]
@@ -87,17 +88,21 @@ def score(
     """Measure images that any program made.
 
     Args:
-        sr, hr: two uint8 arrays ``(H, W, 3)`` or ``(H, W)``, two files, or two folders (``hr`` may be a catalog name); what
-            does not match by name is in the Result's provenance as ``sr_only`` and ``hr_only``.
-        scale: the upscaling factor that was asked of the program; HR is cropped to a multiple of it, as is the LR for lr-psnr.
+        sr: the program's images: a uint8 array ``(H, W, 3)`` or ``(H, W)``, a file, or a folder. Whatever does not match by
+            name is in the Result's provenance as ``sr_only`` and ``hr_only``.
+        hr: what they are compared with, of the same kind; instead of a folder it may be a catalog name.
+        scale: the program's upscaling factor; HR is cropped to a multiple of it, as is the LR for lr-psnr.
         protocol: a preset, a TOML file or a Protocol.
-        metrics: names.
+        metrics: names; ``srbench ls metrics``.
+        data_root: folder of the datasets; ``SRBENCH_DATA`` by default.
+        name: what the Result calls the program.
+        on_image: called with the name of each image that has been measured.
 
     Returns:
-        a Result with ``checkpoint`` = ``name``, which is not stored.
+        A Result with ``checkpoint`` = ``name``, which is not stored.
 
     Raises:
-        InputError: naming the file: sizes that do not fit, wrong types, images that cannot be read.
+        InputError: the message names the file: sizes that do not fit, wrong types, images that cannot be read.
     """
     chosen = protocol if isinstance(protocol, Protocol) else get_protocol(protocol)
     check_scale(scale)

@@ -66,11 +66,15 @@ def why(error: BaseException) -> tuple[str, str]:
 
 @dataclass
 class Cell:
-    """One thing that is timed in turns with others.
+    """One thing whose passes are interleaved with those of others.
 
     Attributes:
-        key: what it is. work: one pass. warm: passes before the clock counts.
-        times: seconds of every counted pass. status, reason: why there are no more.
+        key: what it is.
+        work: one pass.
+        warm: passes before the clock counts.
+        times: seconds of every counted pass.
+        status: ``"ok"``, or why there are no more passes.
+        reason: the same in words.
     """
 
     key: tuple[str, str]
@@ -123,14 +127,18 @@ def sweep(
     largest: int,
     room: Callable[[int], str] = lambda _: "",
 ) -> tuple[list[Batch], str]:
-    """Throughput at batches 2, 4, 8 … until more images at once bring less than 5 % more, or nothing fits any more.
+    """Throughput at batches of 2, 4, 8 … until a larger batch gains less than 5 %, or no longer fits.
 
     Args:
-        work_of: one pass over so many images. one_ms: what one image takes. seconds: for the whole sweep.
-        largest: batch. room: why a batch will not fit in memory; empty where it may.
+        work_of: makes one pass over a given number of images.
+        clock: times a pass.
+        one_ms: time of one image.
+        seconds: limit of the whole sweep.
+        largest: the largest batch.
+        room: says why a batch will not fit in memory; empty if it may.
 
     Returns:
-        the batches that were timed, three passes each where time allows, and why there are no more.
+        The batches that were timed, with three passes each if time allows, and why there are no more.
     """
     steps = [Batch(batch=1, n=1, median_ms=one_ms, images_per_s=1e3 / one_ms)]
     spent, batch = 0.0, 2

@@ -138,9 +138,11 @@ def resolve_one(
 
 
 def everything(scale: int | None = None, *, zoo: Path | None = None, untrained: bool = False) -> list[Subject]:
-    """Every interpolator and every checkpoint, at a scale where one is given.
+    """Every interpolator and every checkpoint.
 
     Args:
+        scale: only those of this scale.
+        zoo: another zoo folder.
         untrained: also every network that has no checkpoint (at that scale), with random weights.
     """
     found = [interpolators.of_model(model) for model in MODELS if model.interpolator]
