@@ -44,6 +44,7 @@ _KERNELS: dict[str, tuple[Callable[[F64], F64], float]] = {
     "bilinear": (lambda x: np.maximum(0.0, 1.0 - np.abs(x)), 2.0),
     "lanczos": (_lanczos3, 6.0),
     "nearest": (lambda x: ((x >= -0.5) & (x < 0.5)).astype(np.float64), 1.0),
+    "area": (lambda x: ((x >= -0.5) & (x < 0.5)).astype(np.float64), 1.0),  # widened below scale 1: means of blocks
 }
 
 
@@ -57,7 +58,7 @@ def resize_weights(
         out_len: pixels after.
         scale: after / before, which sets the sampling grid.
         edges: ``mirror`` repeats the image reflected about its edge (MATLAB), ``clamp`` its last pixel.
-        method: bicubic, bilinear, lanczos (3) or nearest. Below scale 1 all but nearest are widened (antialiasing).
+        method: bicubic, bilinear, lanczos (3), area or nearest. Below scale 1 all but nearest are widened (antialiasing).
 
     Returns:
         weights ``(out_len, k)``, each row summing to 1, and the input indices ``(out_len, k)`` that they go with.
@@ -174,7 +175,7 @@ def imresize(
         scale: output size is ceil(scale · input size).
         size: ``(height, width)`` instead of a scale; each axis then has its own scale.
         edges: ``mirror`` (MATLAB's) or ``clamp``.
-        method: bicubic, bilinear, lanczos or nearest.
+        method: bicubic, bilinear, lanczos, area or nearest.
 
     Returns:
         The same kind of array.
