@@ -9,12 +9,33 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
-from srbench.errors import InputError, UnknownNameError
+from srbench.degradations import get_degradation
+from srbench.errors import InputError, SrbenchError, UnknownNameError
 from srbench.records import parse, read_toml
+
+
+# Fields that records of earlier versions do not have: left out of records and hashes while they have these values, so that
+# what was measured before keeps its id and its place.
+_LATER = {
+    "seed": 0,
+    "lr_rounding": "each_axis",
+    "modulus_by_set": {},
+    "sr": "rounded",
+    "clip_enlarged": False,
+    "inference": "whole",
+}
 
 
 class Protocol(BaseModel):
@@ -22,37 +43,74 @@ class Protocol(BaseModel):
 
     Attributes:
         name: what people call it.
-        channel: ``y`` measures BT.601 studio luma, ``rgb`` all three channels together.
+        channel: ``y`` measures BT.601 studio luma, ``rgb`` all three channels together. ``ycbcr`` (Y, Cb and Cr together)
+            and ``y-full`` (luma from 0 to 255) are what some programs take for these.
         luma: ``float`` leaves Y as computed from 8-bit RGB; ``rounded`` rounds it to 8 bits (MATLAB's rgb2ycbcr on uint8).
-        degradation: how LR is made from HR; ``bicubic`` is MATLAB's imresize.
-        lr: ``uint8`` rounds LR as a file would; ``float`` keeps it.
+        degradation: how LR is made from HR; ``bicubic`` is MATLAB's imresize. ``srbench ls degradations`` lists the others,
+            which take parameters as in ``jpeg:quality=30``.
+        lr: ``uint8`` rounds LR as a file would; ``float`` keeps it, and only its luma; ``float-rgb`` keeps all its channels.
         gray: ``rgb`` makes a gray file three-channel, so that its Y is studio range; ``keep`` measures its values as they are.
         modulus: HR is cropped to multiples of it; None stands for the scale.
         edges: how the resize that makes LR continues the image: ``mirror`` (as MATLAB does today) or ``clamp``.
         shave_extra: the cropped border is scale + this, in pixels.
         version: raised by any change that moves a number.
+        seed: of a degradation that draws random numbers.
+        lr_rounding: of 8-bit bicubic LR: after ``each_axis`` (MATLAB on uint8) or ``once`` (MATLAB on doubles, BasicSR).
+        modulus_by_set: a modulus for single datasets, such as ``{set5 = 12}``.
+        sr: ``rounded`` to 8 bits, ``truncated`` to 8 bits (a cast without rounding), or ``float``: measured as it is.
+        clip_enlarged: whether the enlarged luma that a pre-upsampled network sees is clipped to 16–235.
+        inference: ``whole`` images, or in ``quarters`` that overlap by 10 LR pixels (EDSR's chop), which changes networks
+            with global pooling and cuts the receptive field of others.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
-    channel: Literal["y", "rgb"] = "y"
+    channel: Literal["y", "rgb", "ycbcr", "y-full"] = "y"
     luma: Literal["float", "rounded"] = "float"
-    degradation: Literal["bicubic"] = "bicubic"
-    lr: Literal["uint8", "float"] = "uint8"
+    degradation: str = "bicubic"
+    lr: Literal["uint8", "float", "float-rgb"] = "uint8"
     gray: Literal["rgb", "keep"] = "rgb"
     modulus: int | None = Field(default=None, ge=1)
     edges: Literal["mirror", "clamp"] = "mirror"
     shave_extra: int = Field(default=0, ge=-8, le=64)
     version: int = Field(default=1, ge=1)
+    seed: int = Field(default=0, ge=0)
+    lr_rounding: Literal["each_axis", "once"] = "each_axis"
+    modulus_by_set: dict[str, Annotated[int, Field(ge=1)]] = {}
+    sr: Literal["rounded", "truncated", "float"] = "rounded"
+    clip_enlarged: bool = False
+    inference: Literal["whole", "quarters"] = "whole"
+
+    @field_validator("degradation")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        try:
+            return get_degradation(value).text
+        except SrbenchError as error:
+            raise ValueError(str(error)) from None
 
     @model_validator(mode="after")
     def _possible(self) -> Protocol:
         if self.lr == "float" and (self.channel != "y" or self.luma != "rounded"):
             raise ValueError("lr = 'float' leaves luma alone: it needs channel = 'y' and luma = 'rounded'")
-        if self.lr == "uint8" and self.gray == "keep":
-            raise ValueError("gray = 'keep' needs lr = 'float': 8-bit images are RGB")
+        if self.gray == "keep" and (self.channel != "y" or self.luma != "rounded"):
+            raise ValueError("gray = 'keep' needs channel = 'y' and luma = 'rounded': a gray file's values are its luma")
+        if self.lr != "uint8" and not get_degradation(self.degradation).degradation.exact:
+            raise ValueError(f"lr = {self.lr!r} needs degradation = 'bicubic': {self.degradation} ends in 8 bits")
+        if self.lr_rounding == "once" and self.lr != "uint8":
+            raise ValueError(f"lr_rounding = 'once' needs lr = 'uint8': with lr = {self.lr!r} nothing is rounded")
+        if self.clip_enlarged and not self.y_only:
+            raise ValueError("clip_enlarged needs lr = 'float': it is about the luma that networks of luma see")
         return self
+
+    @model_serializer(mode="wrap")
+    def _as_record(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        fields: dict[str, Any] = handler(self)
+        return {key: value for key, value in fields.items() if key not in _LATER or value != _LATER[key]}
+
+    def __hash__(self) -> int:
+        return hash(self.id)
 
     @property
     def id(self) -> str:
@@ -67,9 +125,23 @@ class Protocol(BaseModel):
         """Whether only Y exists: LR is unrounded luma, so that there is no RGB image to show a network."""
         return self.lr == "float"
 
-    def modulus_for(self, scale: int) -> int:
-        """HR is cropped to multiples of this; always a multiple of the scale."""
-        modulus = self.modulus or scale
+    @property
+    def lr_is_files(self) -> bool:
+        """Whether LR cannot be computed: it comes as files."""
+        return get_degradation(self.degradation).degradation.files
+
+    def modulus_for(self, scale: int, dataset: str = "") -> int:
+        """HR is cropped to multiples of this; always a multiple of the scale.
+
+        Args:
+            scale: the enlargement.
+            dataset: the set's name; a folder ``dir-Set5`` counts as set5.
+
+        Raises:
+            InputError: the protocol's modulus is no multiple of the scale.
+        """
+        own = self.modulus_by_set.get(dataset.lower().removeprefix("dir-").partition("_")[0])
+        modulus = own or self.modulus or scale
         if modulus % scale:
             raise InputError(f"protocol {self.name}: modulus {modulus} is no multiple of the scale {scale}")
         return modulus
@@ -80,30 +152,63 @@ class Protocol(BaseModel):
 
     def describe(self) -> str:
         """One line for a report."""
-        what = {"y": f"Y (BT.601 studio, {self.luma})", "rgb": "RGB"}[self.channel]
-        extra = f" + {self.shave_extra}" if self.shave_extra else ""
+        what = {
+            "y": f"Y (BT.601 studio, {self.luma})",
+            "rgb": "RGB",
+            "ycbcr": "Y, Cb and Cr together",
+            "y-full": f"luma from 0 to 255 ({self.luma})",
+        }[self.channel]
+        extra = f" {'+' if self.shave_extra > 0 else '−'} {abs(self.shave_extra)}" if self.shave_extra else ""
         crop = f"multiples of {self.modulus or 'the scale'}"
-        lr = "8-bit" if self.lr == "uint8" else "unrounded Y"
+        crop += "".join(f" ({name}: of {value})" for name, value in sorted(self.modulus_by_set.items()))
+        lr = {"uint8": "8-bit", "float": "unrounded Y", "float-rgb": "unrounded RGB"}[self.lr]
+        lr += " rounded once" if self.lr_rounding == "once" else ""
         gray = "gray files as RGB" if self.gray == "rgb" else "gray files as they are"
+        sr = {"rounded": "SR rounded to 8 bits", "truncated": "SR truncated to 8 bits", "float": "SR not rounded"}[self.sr]
+        how = "MATLAB bicubic" if self.degradation == "bicubic" else self.degradation
+        more = "; the enlarged luma clipped to 16–235" if self.clip_enlarged else ""
+        more += "; images in quarters" if self.inference == "quarters" else ""
         return (
-            f"{what}; SR rounded to 8 bits; border of scale{extra} cropped; HR cropped to {crop}; "
-            f"LR by MATLAB bicubic ({self.edges} edges, {lr}); {gray}"
+            f"{what}; {sr}; border of scale{extra} cropped; HR cropped to {crop}; "
+            f"LR by {how} ({self.edges} edges, {lr}); {gray}{more}"
         )
 
 
-_STANDARD = Protocol(name="standard")
-_CLASSIC = Protocol(name="classic", luma="rounded", lr="float", gray="keep")
-_RGB = Protocol(name="rgb", channel="rgb", modulus=12)
-_DIV2K_EDSR = Protocol(name="div2k-edsr", channel="rgb", shave_extra=6)
+# Preset and the tables that it is comparable with, the usual ones first.
+_PRESETS = (
+    (Protocol(name="standard"), "tables of EDSR, RCAN, SwinIR, PAN, IMDN"),
+    (Protocol(name="classic", luma="rounded", lr="float", gray="keep"), "tables of SRCNN, FSRCNN, VDSR, SelfExSR"),
+    (
+        Protocol(name="rgb", channel="rgb", modulus=12),
+        "tables of BasicSR and mmagic (HR cropped to multiples of 12)",
+    ),
+    (Protocol(name="div2k-edsr", channel="rgb", shave_extra=6), "the EDSR paper and NTIRE 2017 on DIV2K-val"),
+    (Protocol(name="rcan-bd", luma="rounded", gray="keep", degradation="bd"), "tables of BD at x3 (RDN, RCAN)"),
+    (Protocol(name="rcan-dn", luma="rounded", gray="keep", degradation="dn"), "tables of DN at x3 (RDN, RCAN)"),
+    (Protocol(name="bsrn", lr_rounding="once"), "tables of BSRN (LR by BasicSR's generator)"),
+    (Protocol(name="vapsr", lr_rounding="once", modulus_by_set={"set5": 12}), "tables of VapSR"),
+    (Protocol(name="carn", luma="rounded", sr="truncated"), "tables of LESRCNN; CARN's sample script"),
+    (Protocol(name="lapsrn", lr="float-rgb"), "tables of LapSRN"),
+    (Protocol(name="dncnn", luma="rounded", lr="float", gray="keep", sr="float"), "DnCNN-3 and projects after VDSR"),
+    (Protocol(name="idn", luma="rounded", lr="float", gray="keep", edges="clamp"), "tables of IDN"),
+    (
+        Protocol(name="vdsr", luma="rounded", lr="float", gray="keep", edges="clamp", clip_enlarged=True),
+        "VDSR's own figures",
+    ),
+    (Protocol(name="edsr-chop", inference="quarters"), "EDSR-PyTorch with --chop, and projects after it (A2N)"),
+    (Protocol(name="ycbcr", channel="ycbcr"), "programs that measure all of YCbCr and call it Y"),
+    (Protocol(name="y-full", channel="y-full"), "pyiqa's psnry; OpenCV's dnn_superres"),
+)
 
-PRESETS: dict[str, Protocol] = {p.name: p for p in (_STANDARD, _CLASSIC, _RGB, _DIV2K_EDSR)}
+PRESETS: dict[str, Protocol] = {protocol.name: protocol for protocol, _ in _PRESETS}
 
-COMPARABLE = {
-    "standard": "tables of EDSR, RCAN, SwinIR",
-    "classic": "tables of SRCNN, FSRCNN, VDSR, SelfExSR",
-    "rgb": "tables of BasicSR and mmagic (HR cropped to multiples of 12)",
-    "div2k-edsr": "the EDSR paper and NTIRE 2017 on DIV2K-val",
+COMPARABLE = {protocol.name: tables for protocol, tables in _PRESETS}
+
+WARNINGS = {
+    "ycbcr": "PSNR over Y, Cb and Cr together is higher than over Y, as chroma is smooth: compare with no table of Y",
+    "y-full": "luma from 0 to 255 gives 1.3 dB less than studio luma: compare with no table of Y",
 }
+"""Presets that exist to explain a figure and not to measure by, and why."""
 
 
 def get_protocol(name: str | Path) -> Protocol:

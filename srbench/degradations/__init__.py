@@ -93,10 +93,11 @@ class Chosen:
 
     @property
     def text(self) -> str:
-        """The shortest text that means the same: only parameters that differ from their defaults, sorted."""
-        defaults = self.degradation.parameters
-        changed = [f"{key}={value:g}" for key, value in sorted(self.parameters.items()) if value != defaults[key]]
-        return ":".join([self.degradation.name, ",".join(changed)]) if changed else self.degradation.name
+        """The shortest text that means the same: parameters that differ from their defaults, sorted; a version above 1."""
+        made = self.degradation
+        changed = [f"{key}={value:g}" for key, value in sorted(self.parameters.items()) if value != made.parameters[key]]
+        name = made.name if made.version == 1 else f"{made.name}@{made.version}"
+        return ":".join([name, ",".join(changed)]) if changed else name
 
     def __call__(self, hr: U8, how: How) -> Array:
         """LR of an HR image; ``how`` without parameters.
@@ -121,7 +122,7 @@ def get_degradation(text: str) -> Chosen:
     """A degradation by its name, with parameters after a colon.
 
     Args:
-        text: such as ``bicubic``, ``jpeg:quality=40`` or ``dn:sigma=50``.
+        text: such as ``bicubic``, ``jpeg:quality=40`` or ``dn:sigma=50``; ``dn@2`` asks for a version.
 
     Raises:
         UnknownNameError: no such degradation or parameter; the message has the nearest name.
@@ -131,7 +132,10 @@ def get_degradation(text: str) -> Chosen:
     'jpeg:quality=40'
     """
     name, _, listed = text.partition(":")
-    found = DEGRADATIONS.get(name.strip())
+    name, _, version = (part.strip() for part in name.partition("@"))
+    found = DEGRADATIONS.get(name)
+    if version and version != str(found.version):
+        raise InputError(f"degradation {text!r}: {name} is at version {found.version}, not {version}")
     given: dict[str, float] = {}
     for part in filter(None, (part.strip() for part in listed.split(","))):
         key, _, value = (piece.strip() for piece in part.partition("="))
