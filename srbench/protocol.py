@@ -25,7 +25,6 @@ from srbench.degradations import get_degradation
 from srbench.errors import InputError, SrbenchError, UnknownNameError
 from srbench.records import parse, read_toml
 
-
 # Fields that records of earlier versions do not have: left out of records and hashes while they have these values, so that
 # what was measured before keeps its id and its place.
 _LATER = {
@@ -56,7 +55,7 @@ class Protocol(BaseModel):
         version: raised by any change that moves a number.
         seed: of a degradation that draws random numbers.
         lr_rounding: of 8-bit bicubic LR: after ``each_axis`` (MATLAB on uint8) or ``once`` (MATLAB on doubles, BasicSR).
-        modulus_by_set: a modulus for single datasets, such as ``{set5 = 12}``.
+        modulus_by_set: a modulus for single datasets: ``{set5 = 12}``, or ``["set5=12"]`` as records have it.
         sr: ``rounded`` to 8 bits, ``truncated`` to 8 bits (a cast without rounding), or ``float``: measured as it is.
         clip_enlarged: whether the enlarged luma that a pre-upsampled network sees is clipped to 16–235.
         inference: ``whole`` images, or in ``quarters`` that overlap by 10 LR pixels (EDSR's chop), which changes networks
@@ -90,12 +89,21 @@ class Protocol(BaseModel):
         except SrbenchError as error:
             raise ValueError(str(error)) from None
 
+    @field_validator("modulus_by_set", mode="before")
+    @classmethod
+    def _by_set(cls, value: object) -> object:
+        if isinstance(value, list) and all(isinstance(item, str) and "=" in item for item in value):
+            return dict(sorted(item.split("=", 1) for item in value))
+        return value
+
     @model_validator(mode="after")
     def _possible(self) -> Protocol:
         if self.lr == "float" and (self.channel != "y" or self.luma != "rounded"):
             raise ValueError("lr = 'float' leaves luma alone: it needs channel = 'y' and luma = 'rounded'")
         if self.gray == "keep" and (self.channel != "y" or self.luma != "rounded"):
-            raise ValueError("gray = 'keep' needs channel = 'y' and luma = 'rounded': a gray file's values are its luma")
+            raise ValueError(
+                "gray = 'keep' needs channel = 'y' and luma = 'rounded': a gray file's values are its luma"
+            )
         if self.lr != "uint8" and not get_degradation(self.degradation).degradation.exact:
             raise ValueError(f"lr = {self.lr!r} needs degradation = 'bicubic': {self.degradation} ends in 8 bits")
         if self.lr_rounding == "once" and self.lr != "uint8":
@@ -107,6 +115,8 @@ class Protocol(BaseModel):
     @model_serializer(mode="wrap")
     def _as_record(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         fields: dict[str, Any] = handler(self)
+        if self.modulus_by_set:  # records hold no tables in tables
+            fields["modulus_by_set"] = [f"{name}={modulus}" for name, modulus in sorted(self.modulus_by_set.items())]
         return {key: value for key, value in fields.items() if key not in _LATER or value != _LATER[key]}
 
     def __hash__(self) -> int:
@@ -164,7 +174,9 @@ class Protocol(BaseModel):
         lr = {"uint8": "8-bit", "float": "unrounded Y", "float-rgb": "unrounded RGB"}[self.lr]
         lr += " rounded once" if self.lr_rounding == "once" else ""
         gray = "gray files as RGB" if self.gray == "rgb" else "gray files as they are"
-        sr = {"rounded": "SR rounded to 8 bits", "truncated": "SR truncated to 8 bits", "float": "SR not rounded"}[self.sr]
+        sr = {"rounded": "SR rounded to 8 bits", "truncated": "SR truncated to 8 bits", "float": "SR not rounded"}[
+            self.sr
+        ]
         how = "MATLAB bicubic" if self.degradation == "bicubic" else self.degradation
         more = "; the enlarged luma clipped to 16–235" if self.clip_enlarged else ""
         more += "; images in quarters" if self.inference == "quarters" else ""

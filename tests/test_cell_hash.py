@@ -74,7 +74,8 @@ def test_scale(folder: Path) -> None:
 
 CHANGES = {
     "name": "mine", "channel": "rgb", "luma": "rounded", "degradation": "other", "lr": "float", "gray": "keep",
-    "modulus": 12, "edges": "clamp", "shave_extra": 6, "version": 2,
+    "modulus": 12, "edges": "clamp", "shave_extra": 6, "version": 2, "seed": 1, "lr_rounding": "once",
+    "modulus_by_set": {"set5": 12}, "sr": "truncated", "clip_enlarged": True, "inference": "quarters",
 }  # fmt: skip
 
 

@@ -30,7 +30,9 @@ def test_presets(name: str) -> None:
 
 
 def test_the_facts_of_the_presets() -> None:
-    found = {name: (p.channel, p.shave(4), p.modulus_for(4), p.lr) for name, p in PRESETS.items()}
+    usual = ("standard", "classic", "rgb", "div2k-edsr")
+    found = {name: (p.channel, p.shave(4), p.modulus_for(4), p.lr) for name, p in PRESETS.items() if name in usual}
+    assert tuple(PRESETS)[:4] == usual
     assert found == {
         "standard": ("y", 4, 4, "uint8"),
         "classic": ("y", 4, 4, "float"),
@@ -48,6 +50,66 @@ def test_a_protocol_of_ones_own_has_an_id_that_says_so(tmp_path: Path) -> None:
     path.write_text('channel = "rgb"\nshave_extra = 3\n')
     assert get_protocol(path).id != protocol.id
     assert PRESETS["standard"].model_copy(update={"edges": "clamp"}).id != "standard.v1"
+
+
+def test_records_of_earlier_protocols_stay() -> None:
+    """Ids and stored fields of protocols that use none of the later fields are what they were."""
+    stored = {
+        "name", "channel", "luma", "degradation", "lr", "gray", "modulus", "edges", "shave_extra", "version",
+    }  # fmt: skip
+    assert set(PRESETS["standard"].model_dump()) == set(PRESETS["classic"].model_dump(mode="json")) == stored
+    assert Protocol(name="mine", edges="clamp").id == "mine-3ea8d7.v1"
+    assert Protocol(name="mine", sr="truncated").model_dump()["sr"] == "truncated"
+    assert len({protocol.id for protocol in PRESETS.values()}) == len(PRESETS)
+
+
+def test_degradations_of_a_protocol(tmp_path: Path) -> None:
+    mine = Protocol(name="mine", degradation=" jpeg:quality=40")
+    assert mine.degradation == "jpeg", "one text for one meaning"
+    assert Protocol(name="mine", degradation="jpeg:quality=30").id != mine.id
+    with pytest.raises(ValueError, match="Did you mean 'bicubic'"):
+        Protocol(name="mine", degradation="bicubik")
+    hr = prepare_hr(noise(24, 24), 3, PRESETS["rcan-dn"])
+    assert np.array_equal(degrade(hr, 3, PRESETS["rcan-dn"], "a"), degrade(hr, 3, PRESETS["rcan-dn"], "b"))
+    seeded = PRESETS["rcan-dn"].model_copy(update={"seed": 1})
+    assert not np.array_equal(degrade(hr, 3, seeded, "a"), degrade(hr, 3, seeded, "b"))
+    assert np.array_equal(degrade(hr, 3, seeded, "A"), degrade(hr, 3, seeded, "a"))
+
+
+def test_lr_of_the_variants() -> None:
+    hr = prepare_hr(noise(24, 24), 2, PRESETS["standard"])
+    once = degrade(hr, 2, PRESETS["bsrn"])
+    exact = imresize(hr.astype(np.float64), 0.5)
+    assert np.array_equal(once, np.clip(np.floor(exact + 0.5), 0, 255).astype(np.uint8))
+    assert np.mean(once != degrade(hr, 2, PRESETS["standard"])) > 0.05
+    assert np.array_equal(degrade(hr, 2, PRESETS["lapsrn"]), exact)
+
+
+def test_a_modulus_for_one_set() -> None:
+    vapsr = PRESETS["vapsr"]
+    assert [vapsr.modulus_for(4, name) for name in ("set5", "set14", "dir-Set5", "dir-Set5_GTmod12", "")] == [
+        12,
+        4,
+        12,
+        12,
+        4,
+    ]
+    assert prepare_hr(noise(30, 30), 4, vapsr, "set5").shape[:2] == (24, 24)
+
+
+def test_gray_files_of_eight_bits_are_kept() -> None:
+    gray = noise(24, 24)[..., 0]
+    kept = prepare_hr(gray, 3, PRESETS["rcan-bd"])
+    assert kept.ndim == 2
+    assert degrade(kept, 3, PRESETS["rcan-bd"]).shape == (8, 8)
+
+
+def test_a_degradation_that_is_files(tmp_path: Path) -> None:
+    write_image(tmp_path / "a_HR.png", noise(24, 24))
+    write_image(tmp_path / "a_LR3.png", noise(8, 8))
+    real = Protocol(name="real", degradation="real")
+    images = from_folder(tmp_path)
+    assert np.array_equal(load_sample(images, images.paths[0], 3, real).lr, noise(8, 8))
 
 
 @pytest.mark.parametrize(
@@ -123,8 +185,12 @@ def test_a_modulus_that_is_no_multiple_of_the_scale() -> None:
 
 
 @pytest.mark.parametrize(
-    "fields", [{"lr": "float"}, {"lr": "float", "channel": "rgb", "luma": "rounded"}, {"gray": "keep"}]
-)
+    "fields",
+    [
+        {"lr": "float"}, {"lr": "float", "channel": "rgb", "luma": "rounded"}, {"gray": "keep"},
+        {"lr": "float-rgb", "degradation": "bd"}, {"lr_rounding": "once", "lr": "float-rgb"}, {"clip_enlarged": True},
+    ],
+)  # fmt: skip
 def test_combinations_that_would_measure_something_else(fields: dict[str, str]) -> None:
     with pytest.raises(ValueError, match="needs"):
         Protocol(name="mine", **fields)  # type: ignore[arg-type]

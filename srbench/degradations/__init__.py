@@ -95,7 +95,9 @@ class Chosen:
     def text(self) -> str:
         """The shortest text that means the same: parameters that differ from their defaults, sorted; a version above 1."""
         made = self.degradation
-        changed = [f"{key}={value:g}" for key, value in sorted(self.parameters.items()) if value != made.parameters[key]]
+        changed = [
+            f"{key}={value:g}" for key, value in sorted(self.parameters.items()) if value != made.parameters[key]
+        ]
         name = made.name if made.version == 1 else f"{made.name}@{made.version}"
         return ":".join([name, ",".join(changed)]) if changed else name
 

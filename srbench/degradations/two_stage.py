@@ -147,7 +147,7 @@ DEGRADATIONS.register(
         name="two-stage",
         apply=degrade,
         version=VERSION,
-        summary="random blur, resize, noise and JPEG, twice, then ringing, as Real-ESRGAN describes it; drawn by the image's name",
+        summary="random blur, resize, noise and JPEG, twice, then ringing, as in Real-ESRGAN; drawn by the image's name",
         source="Wang et al., ICCV workshops 2021, arXiv:2107.10833",
         random=True,
     )
