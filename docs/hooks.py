@@ -59,6 +59,17 @@ def protocols() -> str:
     return _grid(["id", "what is measured", "comparable with"], rows)
 
 
+def degradations() -> str:
+    """The registered degradations with their parameters and sources."""
+    from srbench.degradations import DEGRADATIONS
+
+    def row(one: Any) -> Iterator[object]:
+        given = ",".join(f"{key}={value:g}" for key, value in one.parameters.items())
+        yield from (f"`{one.name}{':' if given else ''}{given}`", one.summary, one.source)
+
+    return _grid(["degradation", "what it does", "source"], [tuple(row(one)) for one in DEGRADATIONS])
+
+
 def protocol_fields() -> str:
     """The fields of a protocol's TOML file with their defaults."""
     from srbench.protocol import Protocol
@@ -139,6 +150,7 @@ def door() -> str:
 MAKERS: dict[str, Callable[[], str]] = {
     "layers": layers,
     "protocols": protocols,
+    "degradations": degradations,
     "protocol-fields": protocol_fields,
     "models": models,
     "metrics": metrics,

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from srbench.errors import InputError, UnavailableError
-from srbench.images import luma, round_u8, shave
+from srbench.images import luma, round_u8, shave, ycbcr
 from srbench.metrics import Metric, Pair, get_metric
 from srbench.protocol import Protocol
 from srbench.results import MetricScores
@@ -50,8 +50,9 @@ class Measure:
 
         Args:
             name: the image's.
-            sr: uint8 ``(1, 3, H, W)``; ``(1, 1, H, W)`` luma under a protocol that only has luma.
-            hr: like ``sr``.
+            sr: uint8 ``(1, 3, H, W)``; ``(1, 1, H, W)`` luma under a protocol that only has luma, and for gray files that a
+                protocol keeps. Float on the 0–255 scale under a protocol that does not round SR.
+            hr: uint8, of the same shape.
             lr: what ``sr`` was made from, on the 0–255 scale, or None.
         """
         views: dict[tuple[str, str], tuple[Tensor, Tensor]] = {}
@@ -68,7 +69,8 @@ class Measure:
             key = (metric.space, metric.crop)
             if key not in views:
                 pair = (sr, hr) if metric.crop == "full" else (shave(sr, border), shave(hr, border))
-                views[key] = (self._channel(pair[0]), self._channel(pair[1])) if metric.space == "channel" else pair
+                view = self._channel if metric.space == "channel" else _shown
+                views[key] = (view(pair[0]), view(pair[1]))
             try:
                 values.append(float(metric.score(Pair(*views[key], lr, self.scale))[0]))
             except UnavailableError as error:
@@ -77,10 +79,17 @@ class Measure:
                 self._fail(metric, "failed", f"{name}: {error}")
 
     def _channel(self, image: Tensor) -> Tensor:
-        if self.protocol.channel == "rgb" or image.shape[1] == 1:
+        channel = self.protocol.channel
+        if channel == "rgb" or image.shape[1] == 1:
             return image
-        y: Tensor = luma(image)
-        return round_u8(y) if self.protocol.luma == "rounded" else y
+        if channel == "ycbcr":
+            made = ycbcr(image.to(torch.float64) / 255.0) * 255.0
+        elif channel == "y-full":
+            made = full_luma(image)
+        else:
+            made = luma(image)
+        # An SR image that is not rounded keeps its luma, too.
+        return round_u8(made) if self.protocol.luma == "rounded" and not image.is_floating_point() else made
 
     def _fail(self, metric: Metric, status: str, reason: str) -> None:
         self._failed[metric.name] = (status, reason)
@@ -102,6 +111,35 @@ class Measure:
                 values=self._values[metric.name] if status == "ok" else [],
             )
         return found
+
+
+def full_luma(image: Tensor) -> Tensor:
+    """BT.601 luma from 0 to 255 of RGB ``(N, 3, H, W)`` on the 0–255 scale → float64 ``(N, 1, H, W)``, not rounded."""
+    red, green, blue = image.to(torch.float64).unbind(1)
+    return (0.299 * red + 0.587 * green + 0.114 * blue)[:, None]
+
+
+def _shown(image: Tensor) -> Tensor:
+    """What a metric of RGB images sees: 8 bits, three channels."""
+    whole = round_u8(image) if image.is_floating_point() else image
+    return whole.expand(-1, 3, -1, -1) if whole.shape[1] == 1 else whole
+
+
+def to_sr(made: Tensor, protocol: Protocol) -> Tensor:
+    """A network's output as the protocol measures it; ``made`` may be written to.
+
+    Args:
+        made: float ``(N, C, H, W)`` in [0, 1], not clipped.
+        protocol: says whether SR is rounded.
+
+    Returns:
+        uint8, rounded or truncated; or float on the 0–255 scale, clipped.
+    """
+    scaled = made.mul_(255.0)
+    if protocol.sr in ("rounded", "each_axis"):
+        return round_u8(scaled)
+    clipped = scaled.clamp_(0.0, 255.0)
+    return clipped.to(torch.uint8) if protocol.sr == "truncated" else clipped
 
 
 def check_scale(scale: object) -> None:

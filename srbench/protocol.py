@@ -57,6 +57,8 @@ class Protocol(BaseModel):
         lr_rounding: of 8-bit bicubic LR: after ``each_axis`` (MATLAB on uint8) or ``once`` (MATLAB on doubles, BasicSR).
         modulus_by_set: a modulus for single datasets: ``{set5 = 12}``, or ``["set5=12"]`` as records have it.
         sr: ``rounded`` to 8 bits, ``truncated`` to 8 bits (a cast without rounding), or ``float``: measured as it is.
+            ``each_axis`` is ``rounded`` for networks and has interpolators work on 8-bit samples, rounded after each axis, as
+            MATLAB does with an 8-bit LR image.
         clip_enlarged: whether the enlarged luma that a pre-upsampled network sees is clipped to 16–235.
         inference: ``whole`` images, or in ``quarters`` that overlap by 10 LR pixels (EDSR's chop), which changes networks
             with global pooling and cuts the receptive field of others.
@@ -77,7 +79,7 @@ class Protocol(BaseModel):
     seed: int = Field(default=0, ge=0)
     lr_rounding: Literal["each_axis", "once"] = "each_axis"
     modulus_by_set: dict[str, Annotated[int, Field(ge=1)]] = {}
-    sr: Literal["rounded", "truncated", "float"] = "rounded"
+    sr: Literal["rounded", "each_axis", "truncated", "float"] = "rounded"
     clip_enlarged: bool = False
     inference: Literal["whole", "quarters"] = "whole"
 
@@ -174,9 +176,12 @@ class Protocol(BaseModel):
         lr = {"uint8": "8-bit", "float": "unrounded Y", "float-rgb": "unrounded RGB"}[self.lr]
         lr += " rounded once" if self.lr_rounding == "once" else ""
         gray = "gray files as RGB" if self.gray == "rgb" else "gray files as they are"
-        sr = {"rounded": "SR rounded to 8 bits", "truncated": "SR truncated to 8 bits", "float": "SR not rounded"}[
-            self.sr
-        ]
+        sr = {
+            "rounded": "SR rounded to 8 bits",
+            "each_axis": "SR rounded to 8 bits, by interpolators after each axis",
+            "truncated": "SR truncated to 8 bits",
+            "float": "SR not rounded",
+        }[self.sr]
         how = "MATLAB bicubic" if self.degradation == "bicubic" else self.degradation
         more = "; the enlarged luma clipped to 16–235" if self.clip_enlarged else ""
         more += "; images in quarters" if self.inference == "quarters" else ""
@@ -195,8 +200,14 @@ _PRESETS = (
         "tables of BasicSR and mmagic (HR cropped to multiples of 12)",
     ),
     (Protocol(name="div2k-edsr", channel="rgb", shave_extra=6), "the EDSR paper and NTIRE 2017 on DIV2K-val"),
-    (Protocol(name="rcan-bd", luma="rounded", gray="keep", degradation="bd"), "tables of BD at x3 (RDN, RCAN)"),
-    (Protocol(name="rcan-dn", luma="rounded", gray="keep", degradation="dn"), "tables of DN at x3 (RDN, RCAN)"),
+    (
+        Protocol(name="rcan-bd", luma="rounded", gray="keep", degradation="bd", sr="each_axis"),
+        "tables of BD at x3 (RDN, RCAN)",
+    ),
+    (
+        Protocol(name="rcan-dn", luma="rounded", gray="keep", degradation="dn", sr="each_axis"),
+        "tables of DN at x3 (RDN, RCAN)",
+    ),
     (Protocol(name="bsrn", lr_rounding="once"), "tables of BSRN (LR by BasicSR's generator)"),
     (Protocol(name="vapsr", lr_rounding="once", modulus_by_set={"set5": 12}), "tables of VapSR"),
     (Protocol(name="carn", luma="rounded", sr="truncated"), "tables of LESRCNN; CARN's sample script"),

@@ -112,6 +112,7 @@ class Upscaler:
         inference: how it is applied.
         name: of the checkpoint or class.
         edges: of the bicubic upscaling of chroma and of pre-upsampled input.
+        clip_enlarged: clip the upscaled luma that a pre-upsampled network sees to 16–235, as VDSR's authors did.
 
     >>> import numpy as np, srbench
     >>> srbench.load("bicubic", scale=2)(np.zeros((4, 5, 3), np.uint8)).shape
@@ -124,10 +125,22 @@ class Upscaler:
     inference: Inference = field(default_factory=Inference)
     name: str = ""
     edges: Edges = "mirror"
+    clip_enlarged: bool = False
 
-    def with_(self, inference: Inference | None = None, *, edges: Edges | None = None) -> Upscaler:
+    def with_(
+        self,
+        inference: Inference | None = None,
+        *,
+        edges: Edges | None = None,
+        clip_enlarged: bool | None = None,
+    ) -> Upscaler:
         """The same network applied in another way."""
-        return replace(self, inference=inference or self.inference, edges=edges or self.edges)
+        return replace(
+            self,
+            inference=inference or self.inference,
+            edges=edges or self.edges,
+            clip_enlarged=self.clip_enlarged if clip_enlarged is None else clip_enlarged,
+        )
 
     @property
     def channels(self) -> Channels:
@@ -341,6 +354,8 @@ def _through_network(upscaler: Upscaler, x: Tensor) -> Tensor:
     x = x.to(torch.float32)
     if upscaler.traits.pre_upsampled:
         x = imresize(x, upscaler.scale, edges=upscaler.edges)
+        if upscaler.clip_enlarged and x.shape[1] == 1:
+            x = x.clamp_(16 / 255, 235 / 255)
     with _arithmetic(upscaler):
         y = run(x)
     return y.to(torch.float64 if dtype == torch.float64 else torch.float32)

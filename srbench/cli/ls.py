@@ -112,6 +112,24 @@ def _protocols(pattern: str) -> Rows:
     ]
 
 
+def _degradations(pattern: str) -> Rows:
+    from srbench.degradations import DEGRADATIONS
+
+    return [
+        {
+            "name": one.name,
+            "parameters": ", ".join(f"{key}={value:g}" for key, value in one.parameters.items()),
+            "scales": one.scales or "any",
+            "random": one.random,
+            "version": one.version,
+            "what": one.summary,
+            "source": one.source,
+        }
+        for one in DEGRADATIONS
+        if _matches(one.name, pattern)
+    ]
+
+
 def _recipes(pattern: str) -> Rows:
     import tomllib
 
@@ -138,6 +156,7 @@ _KINDS: dict[str, Callable[[str], Rows]] = {
     "datasets": _datasets,
     "checkpoints": _checkpoints,
     "protocols": _protocols,
+    "degradations": _degradations,
     "recipes": _recipes,
 }
 _ONLY_IN_JSON = {"url", "options", "homepage", "source", "sha256", "file"}

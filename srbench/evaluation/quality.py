@@ -16,9 +16,10 @@ import torch
 from srbench.datasets.local import ImageSet
 from srbench.datasets.pairs import Sample, load_sample
 from srbench.errors import InputError, UnavailableError
+from srbench.evaluation.quarters import in_quarters
 from srbench.images import as_rgb, planar, round_u8, write_image
 from srbench.inference import Inference
-from srbench.measure import DEFAULT_METRICS, Measure, unit
+from srbench.measure import DEFAULT_METRICS, Measure, to_sr, unit
 from srbench.metrics import get_metric
 from srbench.protocol import Protocol
 from srbench.provenance import machine, versions
@@ -145,11 +146,12 @@ def measure_cell(
         return Result(**common, status=obstacle.status, reason=obstacle.reason)
     started = time.perf_counter()
     try:
-        upscaler = subject.upscaler(scale, inference).with_(edges=protocol.edges)
+        upscaler = subject.upscaler(scale, inference)
+        upscaler = upscaler.with_(edges=protocol.edges, clip_enlarged=protocol.clip_enlarged)
         measure = Measure(metrics, protocol, scale, upscaler.device)
         for sample in samples:
             lr = planar(sample.lr, upscaler.device)
-            sr = round_u8(upscale(upscaler, unit(lr)).mul_(255.0))
+            sr = super_resolve(upscaler, lr, protocol)
             measure.add(sample.name, sr, planar(sample.hr, upscaler.device), lr)
             if save_images is not None:
                 write_image(save_images / f"{sample.name}.png", _image(sr))
@@ -166,6 +168,24 @@ def measure_cell(
         seconds=time.perf_counter() - started,
         cell_hash=cell_hash(subject, inference, samples, metrics),
     )
+
+
+def super_resolve(upscaler: Upscaler, lr: torch.Tensor, protocol: Protocol) -> torch.Tensor:
+    """SR as the protocol measures it.
+
+    Args:
+        upscaler: with the protocol's edges.
+        lr: ``(N, C, h, w)`` on the 0–255 scale, uint8 or float.
+        protocol: says how it is applied and what is rounded.
+
+    Returns:
+        uint8 ``(N, C, H, W)``; float on the 0–255 scale if the protocol does not round SR.
+    """
+    if protocol.sr == "each_axis" and upscaler.channels == "any" and lr.dtype == torch.uint8:
+        made: torch.Tensor = upscaler.network(lr)  # imresize rounds 8-bit samples after each axis
+        return made
+    x = unit(lr)
+    return to_sr(in_quarters(upscaler, x) if protocol.inference == "quarters" else upscale(upscaler, x), protocol)
 
 
 def _facts(subject: Subject, inference: Inference, samples: Samples) -> dict[str, Any]:
@@ -219,6 +239,7 @@ def _known(name: str) -> bool:
 
 
 def _image(sr: torch.Tensor) -> np.ndarray[Any, Any]:
+    sr = round_u8(sr) if sr.is_floating_point() else sr
     array: np.ndarray[Any, Any] = sr[0].permute(1, 2, 0).contiguous().cpu().numpy()
     return as_rgb(array[..., 0]) if array.shape[2] == 1 else array
 
