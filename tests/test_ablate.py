@@ -34,7 +34,7 @@ from srbench.training.loop.validation import split
 from srbench.training.recipe.schema import Recipe
 from srbench.training.recipe.tables import Adversarial
 from srbench.zoo import Card, write_card
-from tests.training_images import make_card
+from tests.builders import make_card
 
 
 def write_plan(folder: Path, text: str, name: str = "plan.toml") -> Path:

@@ -15,7 +15,7 @@ from srbench.training.loop.options import InterruptedRunError, RunOptions
 from srbench.training.loop.state import load_state
 from srbench.training.loop.trainer import train
 from srbench.training.recipe.load import load_recipe
-from tests.training_images import small_recipe, write_images
+from tests.builders import small_recipe, write_images
 
 
 @pytest.fixture

@@ -18,10 +18,7 @@ from PIL import Image
 from srbench.cli import main
 from srbench.images import read_image, write_image
 from srbench.models import create_model
-
-
-def noise(height: int, width: int, seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+from tests.builders import noise
 
 
 @pytest.fixture

@@ -18,7 +18,8 @@ from srbench.errors import InputError, UnavailableError, UnknownNameError
 from srbench.evaluation.cost import cost, subject_cost
 from srbench.models import MODELS, Model, create_model
 from srbench.subjects import resolve
-from srbench.zoo import Card, save_checkpoint
+from srbench.zoo import find_checkpoint, verify
+from tests.builders import store_checkpoint
 
 counted = functools.cache(cost)
 CASES = [pytest.param(model, scale, id=f"{model.name}-x{scale}") for model in MODELS for scale in model.scales]
@@ -116,17 +117,11 @@ def test_receptive_field_is_reached_and_not_passed() -> None:
 
 
 def test_checkpoint_has_its_own_options_and_file(srbench_home: Path) -> None:
-    network = create_model("espcn", 3, channels="rgb", skip="bicubic")
-    parameters = sum(p.numel() for p in network.parameters())
-    card = Card(
-        name="espcn_x3.test", model="espcn", scales=[3], channels="rgb", options={"skip": "bicubic"}, recipe="test",
-        parameters=parameters, data={}, steps=1, samples_seen=1, seed=0, commit="", hardware="", wall_time_s=1.0,
-        precision="fp32",
-    )  # fmt: skip
-    path = save_checkpoint(network.state_dict(), card)
+    name = store_checkpoint("espcn", "test", 3, channels="rgb", skip="bicubic")
+    card = find_checkpoint(name)
     found = subject_cost(resolve("espcn_x3.test")[0])
-    assert (found.name, found.scale, found.parameters) == ("espcn_x3.test", 3, parameters)
-    assert found.weight_bytes == path.stat().st_size
+    assert (found.name, found.scale, found.parameters) == (name, 3, card.parameters)
+    assert found.weight_bytes == verify(card).stat().st_size
 
 
 def test_errors_name_the_value() -> None:

@@ -21,33 +21,20 @@ from srbench.images import imresize, write_image
 from srbench.inference import Inference
 from srbench.models import MODELS, create_model
 from srbench.results import load_results, read_results
-from srbench.zoo import Card, save_checkpoint
-
-
-def noise(height: int, width: int, seed: int = 0) -> np.ndarray:
-    small = np.random.default_rng(seed).integers(0, 256, (height // 8 + 2, width // 8 + 2, 3), dtype=np.uint8)
-    smooth: np.ndarray = imresize(small, 8.0)[:height, :width]
-    return smooth
+from tests.builders import smooth, store_checkpoint
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     for i in range(3):
-        write_image(tmp_path / "photos" / f"p{i}.png", noise(50 + i, 61, i))
+        write_image(tmp_path / "photos" / f"p{i}.png", smooth(50 + i, 61, i))
     return tmp_path / "photos"
 
 
 @pytest.fixture
 def zoo(srbench_home: Path) -> Path:
     """A home with one small checkpoint, fsrcnn_s_x4.tiny."""
-    torch.manual_seed(0)
-    module = create_model("fsrcnn_s", 4, skip="bicubic")
-    card = Card(
-        name="fsrcnn_s_x4.tiny", model="fsrcnn_s", scales=[4], channels="y", recipe="tiny", options={"skip": "bicubic"},
-        parameters=4086, data={"none": "0"}, steps=0, samples_seen=0, seed=0, commit="", hardware="", wall_time_s=0.0,
-        precision="fp32",
-    )  # fmt: skip
-    save_checkpoint(module.state_dict(), card, srbench_home / "zoo")
+    store_checkpoint("fsrcnn_s", "tiny", skip="bicubic")
     return srbench_home
 
 
@@ -79,7 +66,7 @@ def test_evaluate_equals_a_plain_loop(folder: Path) -> None:
 
     result = srbench.evaluate("bicubic", folder, scale=4, metrics=["psnr", "ssim"])
     for i, seed in enumerate((0, 1, 2)):
-        hr = noise(50 + seed, 61, seed)[: (50 + seed) // 4 * 4, :60]
+        hr = smooth(50 + seed, 61, seed)[: (50 + seed) // 4 * 4, :60]
         sr = imresize(imresize(hr, 0.25).astype(np.float64), 4.0)
         y = [rgb2ycbcr(p)[4:-4, 4:-4, 0] for p in (hr, np.clip(np.floor(sr + 0.5), 0, 255).astype(np.uint8))]
         psnr = 10 * math.log10(255**2 / np.mean((y[0] - y[1]) ** 2))
@@ -99,7 +86,7 @@ def test_cells_are_stored_kept_and_measured_again(zoo: Path, folder: Path) -> No
     assert run(more, quiet=True).measured == 1
     assert set(read_results()[0].metrics) == {"psnr", "ssim"}, "a metric that was there is kept up to date"
     assert run(Plan(**{**plan.__dict__, "overwrite": True}), quiet=True).measured == 2
-    write_image(folder / "p1.png", noise(51, 61, 9))
+    write_image(folder / "p1.png", smooth(51, 61, 9))
     assert run(plan, quiet=True).measured == 2, "another image is another cell"
 
 
@@ -160,8 +147,8 @@ def test_images_are_saved(zoo: Path, folder: Path, tmp_path: Path) -> None:
 
 def test_a_bad_image_costs_its_dataset_and_no_other(zoo: Path, folder: Path, tmp_path: Path) -> None:
     other = tmp_path / "other"
-    write_image(other / "a.png", noise(40, 40))
-    write_image(other / "b.png", noise(40, 40, 2))
+    write_image(other / "a.png", smooth(40, 40))
+    write_image(other / "b.png", smooth(40, 40, 2))
     (other / "b.png").write_bytes((other / "b.png").read_bytes()[:500])
     outcome = run(Plan(names=("bicubic",), datasets=(str(other), str(folder)), metrics=("psnr",)), quiet=True)
     assert len(outcome.errors) == 1
@@ -207,7 +194,7 @@ def test_weights_from_elsewhere(zoo: Path, folder: Path, tmp_path: Path) -> None
 
 
 def test_score_of_arrays_files_and_folders(folder: Path, tmp_path: Path) -> None:
-    hr = noise(48, 60)
+    hr = smooth(48, 60)
     sr = np.clip(hr.astype(int) + 3, 0, 255).astype(np.uint8)
     assert srbench.score(hr, hr, scale=4, metrics=["psnr"]).mean("psnr") == math.inf
     value = srbench.score(sr, hr, scale=4, metrics=["psnr"]).mean("psnr")
@@ -215,7 +202,7 @@ def test_score_of_arrays_files_and_folders(folder: Path, tmp_path: Path) -> None
     write_image(tmp_path / "hr.png", hr)
     assert srbench.score(tmp_path / "sr.png", tmp_path / "hr.png", scale=4, metrics=["psnr"]).mean("psnr") == value
     for name in ("p0_x4.png", "p1x4.png", "p7.png"):
-        write_image(tmp_path / "made" / name, noise(48, 60))
+        write_image(tmp_path / "made" / name, smooth(48, 60))
     found = srbench.score(tmp_path / "made", folder, scale=4, metrics=["psnr"])
     assert found.images == ["p0", "p1"]
     assert (found.provenance["sr_only"], found.provenance["hr_only"]) == ("p7.png", "p2.png")
@@ -223,19 +210,19 @@ def test_score_of_arrays_files_and_folders(folder: Path, tmp_path: Path) -> None
 
 def test_score_refuses_what_does_not_fit(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="SR is 40×40"):
-        srbench.score(noise(40, 40), noise(48, 60), scale=4, metrics=["psnr"])
+        srbench.score(smooth(40, 40), smooth(48, 60), scale=4, metrics=["psnr"])
     with pytest.raises(InputError, match="float64"):
-        srbench.score(noise(48, 60) / 255, noise(48, 60), scale=4, metrics=["psnr"])
-    write_image(tmp_path / "made" / "zebra.png", noise(48, 60))
+        srbench.score(smooth(48, 60) / 255, smooth(48, 60), scale=4, metrics=["psnr"])
+    write_image(tmp_path / "made" / "zebra.png", smooth(48, 60))
     with pytest.raises(InputError, match=r"zebra.*p0"):
         srbench.score(tmp_path / "made", folder, scale=4)
-    write_image(tmp_path / "made" / "p0.png", noise(20, 20))
+    write_image(tmp_path / "made" / "p0.png", smooth(20, 20))
     with pytest.raises(InputError, match=r"p0\.png: SR is 20×20; HR, cropped to multiples of 4, is 60×48"):
         srbench.score(tmp_path / "made", folder, scale=4)
 
 
 def test_a_image_too_small_for_a_metric_costs_that_metric_alone(tmp_path: Path) -> None:
-    write_image(tmp_path / "small" / "a.png", noise(16, 16))
+    write_image(tmp_path / "small" / "a.png", smooth(16, 16))
     result = srbench.evaluate("bicubic", tmp_path / "small", scale=4, metrics=["psnr", "ssim"])
     assert result.metrics["psnr"].status == "ok"
     assert result.metrics["ssim"].status == "failed"

@@ -26,7 +26,7 @@ from srbench.training.loop.state import load_state
 from srbench.training.loop.trainer import train
 from srbench.training.recipe.schema import Recipe
 from srbench.zoo import find_checkpoint
-from tests.training_images import small_recipe
+from tests.builders import small_recipe
 
 
 @pytest.fixture

@@ -22,6 +22,7 @@ from srbench.images import imresize, natural_order, read_image, write_image
 from srbench.protocol import PRESETS
 from srbench.training.data.sets import find_training_sets
 from tests import layouts_table
+from tests.builders import smooth
 
 
 @pytest.fixture(autouse=True)
@@ -31,15 +32,9 @@ def _own_cache(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pyte
         monkeypatch.delenv("SRBENCH_DATA", raising=False)
 
 
-def photo(seed: int, side: int = 48) -> np.ndarray:
-    small = np.random.default_rng(seed).integers(0, 256, (side // 8 + 2, side // 8 + 2, 3), dtype=np.uint8)
-    smooth: np.ndarray = imresize(small, 8.0)[:side, :side]
-    return smooth
-
-
 def write(folder: Path, *files: str, side: int = 48) -> Path:
     for number, name in enumerate(files):
-        write_image(folder / name, photo(number, side))
+        write_image(folder / name, smooth(side, side, number))
     return folder
 
 
@@ -64,9 +59,9 @@ PAIRS = [
 def test_lr_files_beside_their_hr_are_no_hr_images(tmp_path: Path, hr: str, lr: str) -> None:
     """Three pairs were six HR images, in evaluation and in training."""
     for i in range(3):
-        write_image(tmp_path / "mixed" / hr.format(f"img_{i}"), photo(i))
-        write_image(tmp_path / "mixed" / lr.format(f"img_{i}"), imresize(photo(i), 0.25))
-        write_image(tmp_path / "alone" / f"img_{i}.png", photo(i))
+        write_image(tmp_path / "mixed" / hr.format(f"img_{i}"), smooth(48, 48, i))
+        write_image(tmp_path / "mixed" / lr.format(f"img_{i}"), imresize(smooth(48, 48, i), 0.25))
+        write_image(tmp_path / "alone" / f"img_{i}.png", smooth(48, 48, i))
     mixed, alone = (srbench.evaluate("bicubic", tmp_path / f, 4, metrics=["psnr"]) for f in ("mixed", "alone"))
     assert mixed.images == alone.images == ["img_0", "img_1", "img_2"]
     assert mixed.metrics["psnr"].values == alone.metrics["psnr"].values
@@ -223,7 +218,7 @@ def test_superscript_digits_sort(tmp_path: Path) -> None:
 
 
 def test_phone_jpegs_give_their_first_frame(tmp_path: Path) -> None:
-    first, second = (Image.fromarray(photo(seed)) for seed in (0, 1))
+    first, second = (Image.fromarray(smooth(48, 48, seed)) for seed in (0, 1))
     first.save(tmp_path / "phone.jpg", format="MPO", save_all=True, append_images=[second], quality=95)
     first.save(tmp_path / "plain.jpg", quality=95)
     with Image.open(tmp_path / "phone.jpg") as file:

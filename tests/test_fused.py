@@ -16,7 +16,8 @@ from srbench.models._fast_layers import ReplicatedConvolution, ShuffledTranspose
 from srbench.models._folding import FoldedTail, fold_batch_norm
 from srbench.models._fused import can_fuse, fuse
 from srbench.models.fsrcnn import ReplicatedTransposedConvolution
-from srbench.zoo import Card, load_checkpoint, save_checkpoint
+from srbench.zoo import load_checkpoint, save_checkpoint
+from tests.builders import make_card
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -182,10 +183,7 @@ def test_replicated_convolution_pads_itself() -> None:
 
 def test_checkpoint_is_loaded_in_its_fused_form(srbench_home: object) -> None:
     network = shaken(MODELS.get("fsrcnn_s"), 3)
-    card = Card(
-        name="fsrcnn_s_x3.test", model="fsrcnn_s", scales=[3], channels="y", recipe="test", parameters=4_086, data={},
-        steps=1, samples_seen=1, seed=0, commit="", hardware="", wall_time_s=1.0, precision="fp32",
-    )  # fmt: skip
+    card = make_card("fsrcnn_s", "test", 3, parameters=4_086)
     save_checkpoint(network.state_dict(), card)
     x = torch.rand(1, 1, 8, 8)
     made = load_checkpoint(card.name, fused=True)

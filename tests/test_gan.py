@@ -26,7 +26,7 @@ from srbench.training.recipe.load import load_recipe
 from srbench.training.recipe.schema import Recipe
 from srbench.training.recipe.tables import Adversarial
 from srbench.zoo import find_checkpoint, load_checkpoint
-from tests.training_images import narrow_vgg, store_parent, write_images
+from tests.builders import narrow_vgg, store_parent, write_images
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -13,8 +13,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from tests.builders import store_parent, write_images
 from tests.test_distributed import torchrun
-from tests.training_images import store_parent, write_images
 
 _KILLS = 20
 _STEPS = 45

@@ -15,7 +15,7 @@ from srbench.training.loop.options import RunOptions
 from srbench.training.loop.trainer import train
 from srbench.training.recipe.schema import Recipe
 from srbench.zoo import find_checkpoint, load_checkpoint
-from tests.training_images import small_recipe, write_images
+from tests.builders import small_recipe, write_images
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from srbench.training.loop.options import RunOptions
 from srbench.training.loop.trainer import train
 from srbench.training.recipe.load import load_recipe
 from srbench.zoo import load_checkpoint
-from tests.training_images import small_recipe, write_images
+from tests.builders import small_recipe, write_images
 
 
 def drawn(model: str, **changes: str) -> tuple[nn.Module, dict[str, torch.Tensor]]:

@@ -21,7 +21,7 @@ from srbench.training.recipe.load import load_recipe
 from srbench.training.recipe.schema import Recipe
 from srbench.training.recipe.tables import Perceptual
 from srbench.zoo import find_checkpoint
-from tests.training_images import narrow_vgg, store_parent
+from tests.builders import narrow_vgg, store_parent
 
 
 @pytest.fixture(autouse=True)

@@ -23,7 +23,7 @@ from srbench.training.optim.descent import Descent
 from srbench.training.optim.muon import Muon, orthogonal
 from srbench.training.recipe.schema import Recipe
 from srbench.zoo import load_checkpoint
-from tests.training_images import small_recipe, write_images
+from tests.builders import small_recipe, write_images
 
 
 @given(st.integers(1, 3), st.integers(1, 24), st.integers(1, 40), st.integers(0, 99), st.sampled_from([1e-6, 1.0, 1e4]))

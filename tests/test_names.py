@@ -15,7 +15,7 @@ from srbench.errors import InputError
 from srbench.names import LONGEST, check_name, slug
 from srbench.training.after.runs import find_run
 from srbench.training.loop.folder import check_writable
-from tests.training_images import write_images
+from tests.builders import write_images
 
 
 @given(st.text(max_size=2 * LONGEST))

@@ -16,7 +16,7 @@ from srbench.training.loop.start import Build, from_file, warm_start
 from srbench.training.loop.trainer import train
 from srbench.training.recipe.load import load_recipe
 from srbench.zoo import find_checkpoint, load_checkpoint, load_weights, save_checkpoint
-from tests.training_images import make_card, small_recipe, write_images
+from tests.builders import make_card, small_recipe, write_images
 
 
 def store(model: str, scale: int) -> dict[str, torch.Tensor]:

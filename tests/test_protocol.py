@@ -12,10 +12,7 @@ from srbench.datasets.pairs import degrade, load_sample, lr_difference, prepare_
 from srbench.errors import InputError, UnknownNameError
 from srbench.images import imresize, write_image
 from srbench.protocol import COMPARABLE, PRESETS, Protocol, get_protocol
-
-
-def noise(height: int, width: int) -> np.ndarray:
-    return np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+from tests.builders import noise
 
 
 @pytest.mark.parametrize("name", sorted(PRESETS))

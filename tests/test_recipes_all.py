@@ -12,7 +12,7 @@ from srbench.models import get_model
 from srbench.training.loop.options import RunOptions
 from srbench.training.loop.trainer import train
 from srbench.training.recipe.load import find_recipe, load_recipe
-from tests.training_images import narrow_vgg, store_parent, write_images
+from tests.builders import narrow_vgg, store_parent, write_images
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

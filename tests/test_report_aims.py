@@ -12,15 +12,12 @@ from srbench.reports.aims import Aim, read_aims, render_aims, render_games
 from srbench.reports.files import AIMS, GAMES, stale_files, write_reports
 from srbench.results import Result, read_results
 from srbench.zoo import Card, list_checkpoints
+from tests.builders import make_card
 
 
 def card(model: str, recipe: str = "common", **changes: Any) -> Card:
-    facts = {
-        "name": f"{model}_x4.{recipe}", "model": model, "scales": [4], "channels": "y", "recipe": recipe, "parameters": 1,
-        "data": {}, "steps": 1, "samples_seen": 1, "seed": 0, "commit": "", "hardware": "", "wall_time_s": 90.0,
-        "precision": "bf16", "sha256": "now", "created": "2026-01-02",
-    }  # fmt: skip
-    return Card.model_validate(facts | changes)
+    facts = {"wall_time_s": 90.0, "precision": "bf16", "sha256": "now", "created": "2026-01-02"}
+    return make_card(model, recipe, **(facts | changes))
 
 
 def result(name: str, dataset: str, **scores: float) -> Result:

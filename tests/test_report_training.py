@@ -15,6 +15,7 @@ from srbench.reports.tables.order import order_of
 from srbench.reports.training import render_curves
 from srbench.results import Result
 from srbench.zoo import Card
+from tests.builders import make_card
 
 
 def test_seeds_of_one_recipe_share_a_spread_and_nothing_else_does() -> None:
@@ -58,24 +59,8 @@ def test_the_overview_merges_seeds_and_takes_the_best_recipe() -> None:
 
 
 def card(name: str, curve: list[dict[str, Any]], recipe: str = "common", seed: int = 0) -> Card:
-    return Card(
-        name=f"{name}_x4.{recipe}",
-        model=name,
-        scales=[4],
-        channels="y",
-        recipe=recipe,
-        parameters=1,
-        data={},
-        steps=1234,
-        samples_seen=1,
-        seed=seed,
-        commit="",
-        hardware="a machine, 1 threads",
-        wall_time_s=1.0,
-        precision="bf16",
-        config={"batch": 16, "patch": 24},
-        curve=curve,
-    )
+    facts = {"steps": 1234, "seed": seed, "hardware": "a machine, 1 threads", "wall_time_s": 1.0, "precision": "bf16"}
+    return make_card(name, recipe, config={"batch": 16, "patch": 24}, curve=curve, **facts)
 
 
 def test_minutes_are_read_from_the_curve() -> None:

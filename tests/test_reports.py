@@ -20,6 +20,7 @@ from srbench.reports.terminal import render
 from srbench.results import MetricScores, Result
 from srbench.stats import Floats, mean_interval
 from srbench.zoo import Card
+from tests.builders import make_card
 
 IMAGES = np.random.default_rng(7).normal(30, 4, 14)
 
@@ -196,12 +197,8 @@ def test_no_weights_leaves_when_a_checkpoint_of_the_model_has_a_number() -> None
 
 def card(name: str, **changes: Any) -> Card:
     model, _, recipe = name.partition("_x4.")
-    facts = {
-        "name": name, "model": model, "scales": [4], "channels": "rgb", "recipe": recipe, "parameters": 1, "data": {},
-        "steps": 1, "samples_seen": 1, "seed": 0, "commit": "", "hardware": "", "wall_time_s": 90.0, "precision": "bf16",
-        "sha256": "now", "created": "2026-01-02",
-    }  # fmt: skip
-    return Card.model_validate(facts | changes)
+    facts = {"channels": "rgb", "wall_time_s": 90.0, "precision": "bf16", "sha256": "now", "created": "2026-01-02"}
+    return make_card(model, recipe, **(facts | changes))
 
 
 @pytest.mark.parametrize("recorded", [False, True], ids=["without records", "with records of them"])

@@ -20,10 +20,9 @@ from srbench.evaluation.speed import groups, holds, measure_group, run
 from srbench.evaluation.speed_rows import Limits
 from srbench.evaluation.variants import parse_ways
 from srbench.inference import Inference
-from srbench.models import create_model
 from srbench.speed_results import SpeedResult, read_speeds
 from srbench.subjects import Subject, everything, resolve_timed
-from srbench.zoo import Card, save_checkpoint
+from tests.builders import store_checkpoint
 from tests.test_speed_results import record
 
 pytestmark = pytest.mark.usefixtures("one_thread", "srbench_home")
@@ -35,20 +34,6 @@ BASE = Inference()
 WAYS = parse_ways(["eager", "fused", "fused+bf16+channels_last", "cuda_graph"], CPU)
 
 
-def save_small_checkpoint() -> str:
-    """A checkpoint of the zoo; its name."""
-    torch.manual_seed(0)
-    network = create_model("fsrcnn_s", 2, skip="bicubic")
-    parameters = sum(p.numel() for p in network.parameters())
-    card = Card(
-        name="fsrcnn_s_x2.test", model="fsrcnn_s", scales=[2], channels="y", recipe="test", options={"skip": "bicubic"},
-        parameters=parameters, data={}, steps=1, samples_seen=1, seed=0, commit="", hardware="", wall_time_s=1.0,
-        precision="fp32",
-    )  # fmt: skip
-    save_checkpoint(network.state_dict(), card)
-    return card.name
-
-
 def timed(name: str, scale: int) -> Subject:
     [subject] = resolve_timed([name], scale)
     return subject
@@ -56,7 +41,7 @@ def timed(name: str, scale: int) -> Subject:
 
 @pytest.fixture
 def checkpoint(srbench_home: Path) -> str:
-    return save_small_checkpoint()
+    return store_checkpoint("fsrcnn_s", "test", 2, skip="bicubic")
 
 
 def test_a_run_times_every_variant_and_stores_it(checkpoint: str, srbench_home: Path) -> None:

@@ -18,7 +18,7 @@ from srbench.training.loop.options import InterruptedRunError, RunOptions
 from srbench.training.recipe.schema import Recipe
 from srbench.training.zoo import RecipeRequest
 from srbench.zoo import Card, write_card, zoo_root
-from tests.training_images import make_card
+from tests.builders import make_card
 
 
 def served(recipe: str) -> list[str]:

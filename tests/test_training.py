@@ -30,7 +30,7 @@ from srbench.training.optim.optimisers import make_optimisers
 from srbench.training.optim.schedule import learning_rate
 from srbench.training.recipe.schema import Recipe
 from srbench.zoo import find_checkpoint, load_checkpoint
-from tests.training_images import small_recipe, write_images
+from tests.builders import small_recipe, write_images
 
 
 @pytest.fixture

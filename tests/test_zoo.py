@@ -32,28 +32,16 @@ from srbench.zoo import (
     save_checkpoint,
     verify,
 )
+from tests.builders import make_card
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def card(model: str = "fsrcnn_s", scales: tuple[int, ...] = (4,), recipe: str = "common", **more: Any) -> Card:
-    facts: dict[str, Any] = {
-        "name": checkpoint_name(model, list(scales), recipe),
-        "model": model,
-        "scales": list(scales),
-        "channels": "y",
-        "recipe": recipe,
-        "parameters": 4_086,
-        "data": {"t91": "0" * 64},
-        "steps": 10,
-        "samples_seen": 160,
-        "seed": 0,
-        "commit": "abc",
-        "hardware": "test",
-        "wall_time_s": 1.5,
-        "precision": "fp32",
-    }
-    return Card(**(facts | more))
+    """Of any scales; its facts are such that none is zero."""
+    facts = {"name": checkpoint_name(model, list(scales), recipe), "scales": list(scales), "parameters": 4_086}
+    facts |= {"data": {"t91": "0" * 64}, "steps": 10, "samples_seen": 160, "commit": "abc", "hardware": "test"}
+    return make_card(model, recipe, **(facts | {"wall_time_s": 1.5} | more))
 
 
 def test_round_trip(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What tests of training share: small images, recipes, cards, a narrow classifier in the place of VGG, and a parent."""
+"""What tests share: small images, recipes, cards, checkpoints, and a narrow classifier in the place of VGG."""
 
 from __future__ import annotations
 
@@ -11,12 +11,23 @@ import torch
 from torch import nn
 
 from srbench.images import imresize, write_image
-from srbench.models import create_model
+from srbench.models import create_model, get_model
 from srbench.training.recipe.load import load_recipe
 from srbench.training.recipe.schema import Recipe, Size
 from srbench.zoo import Card, checkpoint_name, save_checkpoint
 
 _BLOCKS = {"vgg16": (2, 2, 3, 3, 3), "vgg19": (2, 2, 4, 4, 4)}
+
+
+def noise(height: int, width: int, seed: int = 0) -> np.ndarray:
+    """An RGB image in which every sample is another."""
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+def smooth(height: int, width: int, seed: int = 0) -> np.ndarray:
+    """An RGB image in which neighbours are alike, as in a photograph."""
+    enlarged: np.ndarray = imresize(noise(height // 8 + 2, width // 8 + 2, seed), 8.0)
+    return enlarged[:height, :width]
 
 
 def write_images(folder: Path, count: int = 8, size: tuple[int, int] = (64, 72)) -> Path:
@@ -74,11 +85,19 @@ def narrow_vgg(folder: Path) -> Callable[[str], tuple[nn.Sequential, str]]:
     return load
 
 
-def store_parent(model: str, recipe: str = "common", **options: object) -> str:
-    """An untrained ×4 RGB checkpoint in the zoo; its name."""
-    torch.manual_seed(7)
-    network = create_model(model, 4, channels="rgb", **options)
+def store_checkpoint(
+    model: str, recipe: str = "common", scale: int = 4, *, channels: str = "", seed: int = 0, **options: object
+) -> str:
+    """An untrained checkpoint in the zoo of ``SRBENCH_HOME``; its name."""
+    torch.manual_seed(seed)
+    channels = channels or get_model(model).channels
+    network = create_model(model, scale, channels=channels, **options)
     parameters = sum(p.numel() for p in network.parameters())
-    card = make_card(model, recipe, channels="rgb", options=options, parameters=parameters, seed=7)
+    card = make_card(model, recipe, scale, channels=channels, options=options, parameters=parameters, seed=seed)
     save_checkpoint(network.state_dict(), card)
     return card.name
+
+
+def store_parent(model: str, recipe: str = "common", **options: object) -> str:
+    """A checkpoint of RGB that a GAN may start from; its name."""
+    return store_checkpoint(model, recipe, channels="rgb", seed=7, **options)
