@@ -1,0 +1,107 @@
+"use strict";
+/* Paired comparison of two networks over the same images, as srbench.stats does it. */
+
+srb.stats = (() => {
+  const mean = (values) => values.reduce((a, b) => a + b, 0) / values.length;
+
+  const deviation = (values) => {
+    if (values.length < 2) return null;
+    const m = mean(values);
+    return Math.sqrt(values.reduce((s, v) => s + (v - m) ** 2, 0) / (values.length - 1));
+  };
+
+  /* Equal where both are infinite. */
+  const differences = (a, b) => a.map((v, i) => (v === b[i] ? 0 : v - b[i]));
+
+  /* Two-sided p of the Wilcoxon signed-rank test: exact up to 200 images, ties included. */
+  const wilcoxon = (difference) => {
+    const d = difference.filter((v) => v !== 0);
+    const n = d.length;
+    if (!n) return 1;
+    const sizes = d.map(Math.abs);
+    const order = [...sizes.keys()].sort((i, j) => sizes[i] - sizes[j]);
+    const doubled = new Array(n);
+    for (let i = 0; i < n; ) {
+      let j = i;
+      while (j < n && sizes[order[j]] === sizes[order[i]]) j++;
+      for (let k = i; k < j; k++) doubled[order[k]] = i + j + 1;
+      i = j;
+    }
+    const total = doubled.reduce((a, b) => a + b, 0);
+    const positive = doubled.reduce((s, r, i) => s + (d[i] > 0 ? r : 0), 0);
+    const least = Math.min(positive, total - positive);
+    if (n > 200) {
+      const z = (total / 2 - least) / Math.sqrt(doubled.reduce((s, r) => s + r * r, 0) / 4);
+      return erfc(z / Math.SQRT2);
+    }
+    const chance = new Float64Array(total + 1);
+    chance[0] = 1;
+    let reach = 0;
+    for (const rank of doubled) {
+      for (let k = reach + rank; k >= 0; k--) chance[k] = (chance[k] + (k >= rank ? chance[k - rank] : 0)) / 2;
+      reach += rank;
+    }
+    let tail = 0;
+    for (let k = 0; k <= least; k++) tail += chance[k];
+    return Math.min(1, 2 * tail);
+  };
+
+  /* Numerical Recipes' Chebyshev fit, relative error below 1.2e-7. */
+  const erfc = (x) => {
+    const t = 1 / (1 + 0.5 * Math.abs(x));
+    const c = [-1.26551223, 1.00002368, 0.37409196, 0.09678418, -0.18628806, 0.27886807, -1.13520398, 1.48851587, -0.82215223, 0.17087277];
+    const r = t * Math.exp(-x * x + c.reduceRight((s, v) => s * t + v, 0));
+    return x >= 0 ? r : 2 - r;
+  };
+
+  const T975 = [12.706, 4.3027, 3.1824, 2.7764, 2.5706, 2.4469, 2.3646, 2.306, 2.2622];
+
+  /* 95 % interval of a mean: Student's t below 10 images, the studentised bootstrap from there on. Its random numbers are not
+     NumPy's, so that ends may differ from a report's in the last digit. */
+  const interval = (values) => {
+    const n = values.length;
+    if (n < 3 || !values.every(Number.isFinite)) return null;
+    const m = mean(values);
+    if (n < 10) {
+      const reach = (T975[n - 2] * deviation(values)) / Math.sqrt(n);
+      return [m - reach, m + reach];
+    }
+    const centred = values.map((v) => v - m);
+    const variance = mean(centred.map((v) => v * v));
+    if (variance <= (1e-12 * Math.max(1, Math.abs(m))) ** 2) return [m, m];
+    const times = n > 150 ? 1999 : 9999;
+    const ratios = new Float64Array(times);
+    let seed = 0x9e3779b9;
+    const draw = () => {
+      seed = (seed + 0x6d2b79f5) | 0;
+      let t = Math.imul(seed ^ (seed >>> 15), 1 | seed);
+      t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+      return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
+    };
+    for (let r = 0; r < times; r++) {
+      let sum = 0, squares = 0;
+      for (let i = 0; i < n; i++) {
+        const v = centred[Math.floor(draw() * n)];
+        sum += v; squares += v * v;
+      }
+      const shift = sum / n, spread = squares / n - shift * shift;
+      ratios[r] = spread <= 1e-9 * variance ? Math.sign(shift) * Infinity : shift / Math.sqrt(spread / (n - 1));
+    }
+    ratios.sort();
+    const error = Math.sqrt(variance / (n - 1));
+    const low = ratios[Math.ceil(0.025 * times) - 1], high = ratios[Math.ceil(0.975 * times) - 1];
+    return Number.isFinite(low) && Number.isFinite(high) ? [m - high * error, m - low * error] : null;
+  };
+
+  /* What srbench.reports.comparison says of two rows of scores. */
+  const compare = (a, b, higher) => {
+    const d = differences(a, b);
+    const better = higher ? d : d.map((v) => -v);
+    return {
+      difference: mean(d), interval: interval(d), p: wilcoxon(d), least: Math.min(1, 2 ** (1 - d.length)), each: d,
+      wins: better.filter((v) => v > 0).length, losses: better.filter((v) => v < 0).length, n: d.length,
+    };
+  };
+
+  return { mean, deviation, differences, wilcoxon, interval, compare };
+})();
