@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
+import hashlib
 import json
 import math
 import re
@@ -10,6 +13,7 @@ import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
@@ -18,11 +22,12 @@ from srbench.errors import InputError
 from srbench.protocol import PRESETS
 from srbench.reports import build_tables, stale_files, write_reports
 from srbench.reports.files import END, START
-from srbench.reports.html import render_html
 from srbench.reports.markdown import render_excerpt, render_leaderboard
-from srbench.reports.plots import plan
+from srbench.reports.page.build import render_page
+from srbench.reports.page.data import page_data
+from srbench.reports.plots import Point, frontier, plan
 from srbench.results import Result, write_result
-from tests.test_reports import bare, cell, scores
+from tests.test_reports import IMAGES, bare, cell, scores
 
 
 def everything() -> list[Result]:
@@ -152,69 +157,108 @@ def test_report_runs_where_torch_cannot_be_imported(srbench_home: Path) -> None:
 
 
 class _Page(HTMLParser):
-    """Rows of cells of every table, and what the page asks a browser to load."""
+    """What a page's scripts hold, and what it asks a browser to load."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
-        self.tables: list[list[list[str]]] = []
         self.loads: list[str] = []
+        self.scripts: dict[str, str] = {}
         self.open: list[str] = []
         self.feed(text)
         self.close()
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag not in ("meta", "link", "img", "br"):
+        named = dict(attrs)
+        if tag not in ("meta", "link", "img", "br", "input"):
             self.open.append(tag)
         self.loads += [str(value) for name, value in attrs if name in ("src", "href")]
-        if tag == "table":
-            self.tables.append([])
-        elif tag == "tr":
-            self.tables[-1].append([])
-        elif tag in ("td", "th"):
-            self.tables[-1][-1].append("")
+        if tag == "script":
+            self.script = named.get("id") or "code"
+            self.scripts[self.script] = ""
 
     def handle_endtag(self, tag: str) -> None:
         assert self.open.pop() == tag
 
     def handle_data(self, data: str) -> None:
-        if "td" in self.open or "th" in self.open:
-            self.tables[-1][-1][-1] += data
+        if self.open and self.open[-1] == "script":
+            self.scripts[self.script] += data
 
 
 def test_page_is_whole_and_loads_nothing_from_elsewhere() -> None:
-    tables = build_tables([*everything(), cell("<b>&evil", model="x", dataset="dir-<i>", own=True)])
-    text = render_html(tables, [("a b.svg", "A & B")])
+    evil = "</script><script>alert(1)</script>"
+    tables = build_tables([*everything(), cell(evil, model="x", dataset="dir-<i>", own=True)])
+    text = render_page(tables)
     page = _Page(text)
     assert page.open == []
-    assert len(page.tables) == len(tables)
-    assert all(len(row) == len(grid[0]) for grid in page.tables for row in grid)
-    assert sorted(page.loads) == ["#t0", "#t1", "#t2", "#t3", "data:,", "figures/a%20b.svg"]
-    assert "://" not in text.replace("http://www.w3.org", "")
-    shown = page.tables[1][1]
-    assert shown[1].strip() == "FSRCNN · bicubic skip"
-    assert re.fullmatch(r"\d\d\.\d\d \[\d\d\.\d, \d\d\.\d\]", " ".join(shown[4].split()))
-    assert "<b>&evil" in page.tables[0][1][1]
-    assert "<b>&evil" not in text
+    assert page.loads == [
+        "data:,",
+        *[f"#{name}" for name in ("table", "charts", "images", "per-image")],
+        "leaderboard.md",
+        "speed.md",
+    ]
+    assert set(page.scripts) == {"data", "code"}
+    digest = base64.b64encode(hashlib.sha256(page.scripts["code"].encode()).digest()).decode()
+    assert f"script-src &#39;sha256-{digest}&#39;" in text
+    assert "sourceMappingURL" not in text
+    data = json.loads(page.scripts["data"])
+    assert evil in {who["name"] for who in data["entrants"]}
+    assert evil not in text
+    shown = next(t for t in data["tables"] if t["dataset"] == "set14")
+    best = shown["rows"][0]
+    assert data["entrants"][best["e"]]["name"] == "fsrcnn_x4.common"
+    assert best["m"]["psnr"][0] == pytest.approx(IMAGES.mean() + 1.2, abs=1e-4)
+    scores = shown["scores"]["psnr"]
+    values = [(v + base) / scores["unit"] for v, base in zip(scores["rows"][0], scores["base"], strict=True)]
+    assert values == pytest.approx(list(IMAGES + 1.2), abs=1e-3)
+
+
+def test_packed_scores_are_the_plain_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    results = [*everything(), cell("edsr_x4.common", metrics={"psnr": scores([math.inf] * 14)})]
+    tables = build_tables(results)
+    plain = json.loads(page_data(tables).text)
+    monkeypatch.setattr("srbench.reports.page.data.PLAIN_SCORES", 10)
+    packed = page_data(tables)
+    assert packed.packed
+    content = gzip.decompress(base64.b64decode(packed.text))
+    size = int.from_bytes(content[:4], "little")
+    found, blob = json.loads(content[4 : 4 + size]), np.frombuffer(content[4 + size :], np.uint8)
+    high, low = blob[: blob.size // 2], blob[blob.size // 2 :]
+    whole = ((high.astype(np.uint16) << 8) | low).view(np.int16)
+    assert [t["rows"] for t in found["tables"]] == [t["rows"] for t in plain["tables"]]
+    for ours, theirs in zip(found["tables"], plain["tables"], strict=True):
+        for metric, matrix in theirs["scores"].items():
+            rows = [[{None: -32768, "inf": 32767}.get(v, v) for v in line] for line in matrix["rows"]]
+            at = ours["scores"][metric]["at"]
+            assert whole[at : at + np.size(rows)].tolist() == [v for line in rows for v in line]
 
 
 def test_figures_are_drawn_once_and_alike(srbench_home: Path) -> None:
     results = [*everything(), cell("edsr_x4.$c$", 2.5, parameters=43_089_923)]
+    results.append(cell("vdsr_x4.common", 1.7, parameters=664_704))
     written = write_reports(results)
-    figures = sorted(path.name for path in written if path.suffix == ".svg")
-    assert figures == ["set14_x4_standard_images.svg", "set14_x4_standard_parameters.svg"]
-    page = (srbench_home / "reports" / "index.html").read_text()
-    assert all(f'src="figures/{name}"' in page for name in figures)
+    assert [path.name for path in written if path.suffix == ".svg"] == ["parameters.svg"]
     assert write_reports(results) == []
     assert write_reports(results, redraw=True) == []
-    (srbench_home / "reports" / "figures" / figures[0]).unlink()
-    assert [path.name for path in stale_files(results)] == [figures[0]]
-    assert [path.name for path in write_reports(results)] == [figures[0]]
-    svg = (srbench_home / "reports" / "figures" / figures[1]).read_text()
-    assert "<dc:date>" not in svg
+    figure = srbench_home / "reports" / "figures" / "parameters.svg"
+    drawn = figure.read_text()
+    assert "<dc:date>" not in drawn
+    assert "prefers-color-scheme:dark" in drawn
+    figure.unlink()
+    assert stale_files(results) == [figure]
+    assert write_reports(results) == [figure]
     write_reports(everything()[4:])
-    assert list((srbench_home / "reports" / "figures").iterdir()) == []
+    assert list(figure.parent.iterdir()) == []
 
 
-def test_infinite_scores_have_no_figure() -> None:
-    perfect = cell("a_x4.c", metrics={"psnr": scores([math.inf] * 14)})
-    assert plan(build_tables([perfect, cell("b_x4.c")])) == []
+def test_ticks_are_counts_and_no_power_in_dollars() -> None:
+    sizes = {"fsrcnn_x4.common": 12_464, "edsr_x4.common": 43_089_923, "vdsr_x4.common": 664_704}
+    tables = build_tables([cell(name, i, parameters=size) for i, (name, size) in enumerate(sizes.items())])
+    [plot] = plan(tables)
+    assert plot.file == "parameters.svg"
+    assert frontier([Point("a", 1, 30, ""), Point("b", 2, 29, ""), Point("c", 3, 31, ""), Point("d", 3, 30.5, "")], True) == [
+        Point("a", 1, 30, ""), Point("c", 3, 31, ""),
+    ]  # fmt: skip
+    drawn = plot.draw()
+    ids = re.findall(r"<!-- (.*?) -->", drawn)
+    assert {"10 K", "1 M", "FSRCNN", "EDSR", "VDSR"} <= set(ids)
+    assert not any("mathdefault" in text or "$" in text for text in ids)

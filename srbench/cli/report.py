@@ -2,24 +2,54 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import click
 
-from srbench.cli._common import json_option, print_json
+from srbench.cli._common import device_option, json_option, print_json
+
+if TYPE_CHECKING:
+    from srbench.reports.files import Source
 
 
 @click.command()
 @click.option("--check", is_flag=True, help="Write nothing; exit 1 and name what is stale.")
+@click.option(
+    "--images", metavar="SET", help="Make SR images of a dataset first (needs torch) and show them in the page."
+)
+@click.option("--scale", type=click.IntRange(2, 8), default=4, show_default=True, help="Of --images.")
+@click.option(
+    "--quality", type=click.IntRange(1, 100), help="Of --images: store lossy WebP. Without it nothing is lost."
+)
+@click.option("--models", help="Of --images: checkpoints, comma-separated; the best of each architecture by default.")
+@click.option("-o", "--output", type=click.Path(dir_okay=False), help="Of --images: the page for local use.")
+@click.option("--data-root", type=click.Path(exists=True, file_okay=False), help="Folder with the datasets.")
+@device_option
 @json_option
-def command(check: bool, as_json: bool) -> None:
+def command(
+    check: bool,
+    images: str | None,
+    scale: int,
+    quality: int | None,
+    models: str | None,
+    output: str | None,
+    data_root: str | None,
+    device: str,
+    as_json: bool,
+) -> None:
     """Render reports/ and the README's excerpt from the records in results/.
 
     \b
-    srbench report               leaderboard.md, index.html and figures/ in reports/
-    srbench report --check       for CI: are they up to date?
-    srbench report --json        the leaderboard's rows, unrounded
+    srbench report                  leaderboard.md, index.html and figures/ in reports/
+    srbench report --check          for CI: are they up to date?
+    srbench report --json           the leaderboard's rows, unrounded
+    srbench report --images sample  make the SR images that reports/index.html shows
+    srbench report --images set14   a page with whole images of any set, for local use
 
     A record that is broken, or whose content is not what its checksum says, is named and left out, and the command fails.
-    Works without torch; --json writes no file.
+    Works without torch, except for --images; --json writes no file.
     """
     from srbench.errors import SrbenchError
     from srbench.home import home
@@ -28,6 +58,14 @@ def command(check: bool, as_json: bool) -> None:
     from srbench.reports.plain import leaderboard_rows
 
     root = home()
+    if images:
+        asked = _Asked(images, scale, quality, tuple(models.split(",")) if models else (), device, data_root)
+        source = read_source(root=root)
+        if not asked.committed:
+            path = Path(output or root / "reports" / "local" / f"{Path(images).name}_x{scale}.html")
+            click.echo(f"wrote {_local_page(source, asked, path)}")
+            return
+        _make(source, asked, source.image_folder)
     broken: list[SrbenchError] = []
     stale: list[str] = []
     if check:
@@ -43,3 +81,42 @@ def command(check: bool, as_json: bool) -> None:
         raise SrbenchError(f"{len(set(map(str, broken)))} of the records are broken")
     if stale:
         raise SrbenchError(f"stale: {', '.join(stale)}; run `srbench report`")
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What ``--images`` and its options ask for."""
+
+    dataset: str
+    scale: int
+    quality: int | None
+    models: tuple[str, ...]
+    device: str
+    data_root: str | None
+
+    @property
+    def committed(self) -> bool:
+        """Whether the images stand in the committed page: of ``sample`` alone, whose licence allows it."""
+        return self.dataset == "sample"
+
+
+def _make(source: Source, asked: _Asked, folder: Path) -> None:
+    from srbench.evaluation.upscaled import upscaled
+    from srbench.reports.page.making import Wanted, best_checkpoints, store_images
+
+    weights = best_checkpoints(source.tables, source.cards, asked.dataset, asked.scale, asked.models)
+    wanted = Wanted(asked.dataset, asked.scale, weights, whole=not asked.committed, quality=asked.quality)
+    made = upscaled(list(weights), asked.dataset, asked.scale, device=asked.device, data_root=asked.data_root)
+    store_images(folder, wanted, made, lambda name: click.echo(f"{name}: {len(weights)} networks", err=True))
+
+
+def _local_page(source: Source, asked: _Asked, path: Path) -> Path:
+    """A page whose images lie in a folder of its name beside it, and inside it."""
+    from srbench.files import write_text
+    from srbench.reports.page.build import render_page
+    from srbench.reports.page.images import stored_images
+
+    folder = path.with_suffix("")
+    _make(source, asked, folder)
+    write_text(path, render_page(source.tables, source.cards, stored_images(folder, source.cards), folder))
+    return path

@@ -5,20 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from srbench.datasets.local import find_dataset
 from srbench.datasets.pairs import load_sample
-from srbench.errors import InputError, UnknownNameError
-from srbench.evaluation.targets import named, settings_of
-from srbench.inference import upscale_array
+from srbench.errors import UnknownNameError
 from srbench.protocol import get_protocol
-
-if TYPE_CHECKING:
-    from srbench.evaluation.targets import Target
+from srbench.subjects import load
+from srbench.upscaler import upscale_array
 
 U8 = npt.NDArray[np.uint8]
 
@@ -69,18 +65,9 @@ def upscaled(
     for image in images:
         if image not in paths:
             raise UnknownNameError("image", image, paths, f"the dataset {found.name}")
-    networks = {name: _one(name, scale, device).upscaler(scale) for name in names}
+    networks = {name: load(name, scale, device=device) for name in names}
     protocol = get_protocol("standard")
     for image in images or list(paths):
         sample = load_sample(found, paths[image], scale, protocol)
         sr = {name: upscale_array(network, sample.lr) for name, network in networks.items()}
         yield Upscaled(image, sample.hr, sample.lr, sr)
-
-
-def _one(name: str, scale: int, device: str) -> Target:
-    targets = named(name, settings_of(device))
-    fitting = [target for target in targets if scale in target.scales] or targets
-    if len(fitting) > 1:
-        choices = ", ".join(target.checkpoint for target in fitting)
-        raise InputError(f"{name} has several checkpoints at x{scale}: {choices}; name one")
-    return fitting[0]

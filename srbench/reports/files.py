@@ -14,9 +14,10 @@ from srbench.errors import InputError, SrbenchError
 from srbench.files import write_text
 from srbench.home import home
 from srbench.reports.aims import read_aims, render_aims, render_games
-from srbench.reports.html import render_html
 from srbench.reports.markdown import render_excerpt, render_leaderboard
 from srbench.reports.order import render_order
+from srbench.reports.page.build import render_page
+from srbench.reports.page.images import StoredImage, stored_images
 from srbench.reports.plots import plan
 from srbench.reports.speed_page import render_speed
 from srbench.reports.tables import build_tables
@@ -57,6 +58,16 @@ class Source:
         """The zoo's tables."""
         return build_tables(self.results, self.speeds, self.cards, own=False)
 
+    @cached_property
+    def images(self) -> list[StoredImage]:
+        """Stored SR images of the zoo's weights."""
+        return stored_images(self.image_folder, self.cards)
+
+    @property
+    def image_folder(self) -> Path:
+        """Where they lie."""
+        return self.root / "reports" / "images"
+
 
 def read_source(
     results: Iterable[Result] | None = None, root: Path | None = None, broken: list[SrbenchError] | None = None
@@ -65,6 +76,12 @@ def read_source(
     root = root or home()
     found = read_results(root / "results", broken) if results is None else results
     return Source(root, tuple(found), broken)
+
+
+def read_all_tables() -> list[Table]:
+    """The tables of all records at home, the user's own among them."""
+    source = read_source()
+    return build_tables(source.results, source.speeds, source.cards)
 
 
 # Marked parts of the two READMEs, each with what fills it.
@@ -107,7 +124,7 @@ def write_reports(
     if changed or redraw or not all(path.is_file() for path in drawn):
         figures = {path: plot.draw() for path, plot in drawn.items()}
         changed |= {path: text for path, text in figures.items() if _read(path) != text}
-        for path in [*folder.glob("*_parameters.svg"), *folder.glob("*_images.svg")]:
+        for path in folder.glob("*.svg"):
             if path not in drawn:
                 path.unlink()
     for path, text in changed.items():
@@ -135,10 +152,9 @@ def _figures(source: Source) -> Path:
 def _texts(source: Source) -> dict[Path, str]:
     """Every generated text by its path."""
     reports = source.root / "reports"
-    figures = [(plot.file, plot.caption) for plot in plan(source.tables)]
     files = {
         reports / "leaderboard.md": render_leaderboard(source.tables),
-        reports / "index.html": render_html(source.tables, figures),
+        reports / "index.html": render_page(source.tables, source.cards, source.images, source.image_folder),
     }
     if source.speeds:
         files[reports / "speed.md"] = render_speed(source.speeds, source.cards)

@@ -1,33 +1,65 @@
-"""Figures: quality against size, and every image's difference from bicubic. SVG without a date in it."""
+"""The figures of README.md and leaderboard.md: quality against parameters and against latency, with the Pareto front.
+
+SVG without a date or a random id in it, transparent; its colours follow a reader's dark theme where the viewer knows of it.
+"""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from srbench.reports.tables.rows import Row, Table, finite
+from srbench.reports.tables.overview import DATASETS, REFERENCE, best_rows, family_mean
+from srbench.reports.tables.rows import Row, Table
+from srbench.reports.units import amount
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_STYLE = {
-    "svg.hashsalt": "srbench",  # ids in the file are else random
+# Light colours, and what they become in the dark; each stands for one thing alone, so that it can be found in the file.
+_TEXT, _SOFT, _LINE, _FRONT = "#1f2328", "#59636e", "#d1d9e0", "#8c959f"
+_NETWORK, _ADVERSARIAL, _OTHER = "#1f5fbf", "#b4500f", "#7b8490"
+_DARK = {
+    _TEXT: "#e6edf3",
+    _SOFT: "#9da7b1",
+    _LINE: "#30363d",
+    _FRONT: "#6e7781",
+    _NETWORK: "#82b1ff",
+    _ADVERSARIAL: "#f2a45c",
+    _OTHER: "#8f99a6",
+}
+_STYLE: dict[str, Any] = {
+    "svg.hashsalt": "srbench",
     "svg.fonttype": "path",
     "text.parse_math": False,  # a dollar in a name is a dollar
     "font.size": 9,
+    "text.color": _TEXT,
+    "axes.edgecolor": _SOFT,
+    "axes.labelcolor": _SOFT,
+    "xtick.color": _SOFT,
+    "ytick.color": _SOFT,
+    "grid.color": _LINE,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
-    "grid.alpha": 0.3,
+    "axes.axisbelow": True,
 }
+_FEWEST = 3  # points that a figure needs
+_SCALE, _PROTOCOL = 4, "standard"
 
-_MOST_LINES = 8
+
+@dataclass(frozen=True)
+class Point:
+    """One network in a figure."""
+
+    name: str
+    cost: float
+    quality: float
+    colour: str
 
 
 @dataclass(frozen=True)
@@ -39,114 +71,156 @@ class Plot:
     draw: Callable[[], str]
 
 
-def plan(tables: Iterable[Table]) -> list[Plot]:
-    """Which figures there are, without drawing them: a table that is too small for one has none."""
+def plan(tables: Sequence[Table]) -> list[Plot]:
+    """Which figures there are, without drawing them: what has fewer than three networks has none."""
+    table = _table(tables)
+    info = table.primary if table else None
+    if table is None or info is None:
+        return []
+    costs: tuple[tuple[str, str, Callable[[Row], float | None]], ...] = (
+        ("parameters", "parameters", lambda row: row.who.parameters),
+        ("latency", f"latency (ms), {_device(table)}, 1280×720 output", lambda row: _latency(table, row)),
+    )
     plots = []
-    for table in tables:
-        stem = f"{table.dataset}_x{table.scale}_{table.protocol_name}".replace("/", "-")
-        if table.primary is None:
-            continue
-        metric = table.primary.name.upper()
-        if len(_networks(table)) > 1:
-            caption = f"{table.title}: {metric} against parameters"
-            plots.append(Plot(f"{stem}_parameters.svg", caption, partial(quality_against_size, table)))
-        ranked = _ranked(table)
-        if len(ranked) > 1 and all(finite(_values(row, table)) for row in ranked):
-            caption = f"{table.title}: {metric} of each image minus {_base(table).who.label}"
-            plots.append(Plot(f"{stem}_images.svg", caption, partial(gain_by_image, table)))
+    for name, axis, cost in costs:
+        points = _points(table, cost)
+        if sum(point.colour != _OTHER for point in points) >= _FEWEST:
+            caption = f"{table.dataset} ×{table.scale}, {table.protocol}: {info.name.upper()} against {name}"
+            plots.append(Plot(f"{name}.svg", caption, partial(_draw, table, points, axis)))
     return plots
 
 
-def quality_against_size(table: Table) -> str:
-    """The primary metric's mean over the number of parameters, on a logarithmic axis, as SVG.
-
-    Interpolators, which have none, are horizontal lines.
-    """
-    with _style():
-        figure, axes = _figure(6.4, 4.2)
-        for row in _ranked(table):
-            if row.who.kind == "interpolator" and np.isfinite(_mean(row, table)):
-                axes.axhline(_mean(row, table), color="0.6", linewidth=0.8)
-                place = {"xycoords": ("axes fraction", "data"), "ha": "right", "va": "bottom"}
-                axes.annotate(row.who.display, (0.995, _mean(row, table)), **place)
-        for row in _networks(table):
-            spot = (row.who.parameters, _mean(row, table))
-            axes.plot(*spot, "o", color="C0", markersize=5)
-            axes.annotate(row.who.label, spot, xytext=(5, 4), textcoords="offset points")
-        axes.set_xscale("log")
-        axes.margins(x=0.25, y=0.15)
-        axes.set_xlabel("parameters")
-        axes.set_ylabel(_axis(table))
-        axes.set_title(f"{table.title}, {len(table.images)} images", loc="left", fontsize=9)
-        return _svg(figure)
+def frontier(points: Sequence[Point], higher: bool) -> list[Point]:
+    """The points that no other beats in both cost and quality, by cost."""
+    found: list[Point] = []
+    for point in sorted(points, key=lambda p: (p.cost, -p.quality if higher else p.quality)):
+        if not found or (point.quality > found[-1].quality if higher else point.quality < found[-1].quality):
+            found.append(point)
+    return found
 
 
-def gain_by_image(table: Table) -> str:
-    """Each image's difference between a model and bicubic (else the last ranked row), as SVG: what the paired test sees.
-
-    The eight best rows are drawn.
-    """
-    base = _base(table)
-    places = np.arange(len(table.images))
-    with _style():
-        figure, axes = _figure(max(5.0, min(12.0, 4.0 + 0.3 * len(places))), 4.2)
-        for row in [row for row in _ranked(table) if row is not base][:_MOST_LINES]:
-            gain = np.array(_values(row, table)) - np.array(_values(base, table))
-            axes.plot(places, gain, "o-", markersize=4, linewidth=0.8, label=row.who.label)
-        axes.axhline(0, color="0.4", linewidth=0.8)
-        axes.set_xlim(-0.5, len(places) - 0.5)
-        if len(places) <= 30:
-            axes.set_xticks(places, list(table.images), rotation=60, ha="right")
-        else:
-            axes.set_xlabel("image")
-        axes.set_ylabel(f"{_axis(table)} minus {base.who.label}")
-        axes.set_title(table.title, loc="left", fontsize=9)
-        axes.legend(fontsize=8, frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
-        return _svg(figure)
+def _table(tables: Sequence[Table]) -> Table | None:
+    """The largest of the usual sets at the usual scale and protocol, else the first with numbers."""
+    with_numbers = [table for table in tables if table.rows]
+    usual = [t for t in with_numbers if t.scale == _SCALE and t.protocol_name == _PROTOCOL and t.dataset in DATASETS]
+    return max(usual, key=lambda t: len(t.images)) if usual else (with_numbers[0] if with_numbers else None)
 
 
-def _networks(table: Table) -> list[Row]:
-    """Ranked rows with a finite mean and parameters to count."""
-    return [row for row in _ranked(table) if np.isfinite(_mean(row, table)) and (row.who.parameters or 0) > 0]
+def _points(table: Table, cost: Callable[[Row], float | None]) -> list[Point]:
+    info = table.primary
+    found = []
+    for row in best_rows(table):
+        if row.who.kind != "network" and row.who.name != REFERENCE:
+            continue
+        x = cost(row)
+        y = family_mean(row, info.name) if info else None
+        if x and y is not None and math.isfinite(y):  # an interpolator has no parameters: its place is a line
+            colour = _OTHER if row.who.kind != "network" else _ADVERSARIAL if row.who.adversarial else _NETWORK
+            found.append(Point(row.who.display, float(x), y, colour))
+    return found
 
 
-def _ranked(table: Table) -> list[Row]:
-    return [row for row in table.rows if row.rank is not None]
+def _latency(table: Table, row: Row) -> float | None:
+    speed = table.speed(row)
+    return speed.latency_ms if speed else None
 
 
-def _values(row: Row, table: Table) -> tuple[float, ...]:
-    return row.scores[table.metrics[0].name].values
+def _device(table: Table) -> str:
+    speeds = [speed for row in table.rows if (speed := table.speed(row))]
+    return speeds[0].device_text if speeds else table.device
 
 
-def _mean(row: Row, table: Table) -> float:
-    mean = row.scores[table.metrics[0].name].mean
-    return float("nan") if mean is None else mean
-
-
-def _base(table: Table) -> Row:
-    ranked = _ranked(table)
-    return next((row for row in ranked if row.who.key == ("bicubic", "")), ranked[-1])
-
-
-def _axis(table: Table) -> str:
-    info = table.metrics[0]
-    return info.name.upper() + (f" ({info.unit})" if info.unit else "")
-
-
-def _style() -> AbstractContextManager[None]:
+def _draw(table: Table, points: Sequence[Point], axis: str) -> str:
     import matplotlib as mpl
 
-    return mpl.rc_context(_STYLE)
+    with mpl.rc_context(_STYLE):
+        figure, axes = _axes()
+        higher = table.primary is None or table.primary.higher_is_better
+        _reference(axes, table, points)
+        front = frontier(points, higher)
+        xs, ys = [p.cost for p in front], [p.quality for p in front]
+        axes.set_xscale("log")
+        axes.margins(x=0.14, y=0.1)
+        for point in points:
+            axes.plot(point.cost, point.quality, "o", color=point.colour, markersize=5.5, markeredgecolor="none")
+        end = axes.get_xlim()[1]
+        axes.plot([*xs, end], [*ys, ys[-1]], drawstyle="steps-post", color=_FRONT, linewidth=1.2, zorder=1)
+        axes.set_xlim(axes.get_xlim()[0], end)
+        _ticks(axes)
+        _label(axes, points)
+        info = table.primary
+        unit = f" ({info.unit})" if info and info.unit else ""
+        axes.set_xlabel(axis, loc="right")
+        axes.set_ylabel(f"{info.name.upper() if info else ''}{unit}", loc="top")
+        axes.set_title(
+            f"{table.dataset} ×{table.scale}, {table.protocol}, {len(table.images)} images", loc="left", fontsize=9
+        )
+        return dark_aware(_svg(figure))
 
 
-def _figure(width: float, height: float) -> tuple[Figure, Any]:
+def _axes() -> tuple[Figure, Axes]:
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width, height), layout="constrained", facecolor="white")
-    return figure, figure.add_subplot()
+    figure = Figure(figsize=(6.8, 4.2), layout="constrained", facecolor="none")
+    axes: Axes = figure.add_subplot()
+    axes.set_facecolor("none")
+    return figure, axes
+
+
+def _reference(axes: Axes, table: Table, points: Sequence[Point]) -> None:
+    """Bicubic as a line where it has no cost of its own."""
+    row = next((row for row in table.rows if row.who.name == REFERENCE), None)
+    info = table.primary
+    mean = family_mean(row, info.name) if row and info else None
+    if row is None or mean is None or row.who.display in {point.name for point in points}:
+        return
+    axes.axhline(mean, color=_OTHER, linewidth=1, linestyle=(0, (4, 3)))
+    place: dict[str, Any] = {
+        "xycoords": ("axes fraction", "data"),
+        "ha": "left",
+        "va": "bottom",
+        "fontsize": 8.5,
+        "color": _OTHER,
+    }
+    axes.annotate(row.who.display, (0.0, mean), xytext=(4, 2), textcoords="offset points", **place)
+
+
+def _ticks(axes: Axes) -> None:
+    """Decades, and the 2 and 5 between them where there is room, as 10 K and not as a power."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    low, high = axes.get_xlim()
+    subs = (1.0, 2.0, 5.0) if high / low < 300 else (1.0,)
+    axes.xaxis.set_major_locator(LogLocator(subs=subs))
+    axes.xaxis.set_major_formatter(
+        FuncFormatter(lambda value, _: amount(value).replace(".0", "") if value >= 1 else f"{value:g}")
+    )
+    axes.xaxis.set_minor_formatter(NullFormatter())
+
+
+def _label(axes: Axes, points: Sequence[Point]) -> None:
+    import textalloc
+
+    xs, ys = [p.cost for p in points], [p.quality for p in points]
+    textalloc.allocate(
+        axes, xs, ys, [p.name for p in points], x_scatter=xs, y_scatter=ys, textsize=8.5, textcolor=_TEXT, linecolor=_FRONT,
+        linewidth=0.6, min_distance=0.012, max_distance=0.25, avoid_label_lines_overlap=True, draw_all=True,
+    )  # fmt: skip
+
+
+def dark_aware(svg: str) -> str:
+    """A style of the dark theme's colours for an SVG of matplotlib, which writes each colour into style attributes."""
+    rules = "".join(
+        f'[style*="{kind}: {light}"]{{{kind}:{dark}!important}}'
+        for light, dark in _DARK.items()
+        for kind in ("fill", "stroke")
+    )
+    style = f"<style>@media (prefers-color-scheme:dark){{{rules}}}</style>"
+    head, mark, rest = svg.partition("<defs>")
+    return f"{head}{style}\n {mark}{rest}"
 
 
 def _svg(figure: Figure) -> str:
     text = io.StringIO()
-    figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
+    figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None}, transparent=True)
     return "\n".join(line.rstrip() for line in text.getvalue().splitlines()) + "\n"

@@ -43,20 +43,18 @@ def render_page(
         images: stored images that the page may show.
         folder: where their files lie.
     """
-    from markupsafe import Markup
-
     data = page_data(tables, cards, images)
     text: str = _template().render(
         title="srbench: super-resolution under one protocol",
         version=srbench.__version__,
         policy=policy(),
-        style=Markup(_style()),
-        script=Markup(_script()),
+        style=_style(),
+        script=_script(),
         tabulator=TABULATOR,
         d3=D3,
         licences=_licences(),
         images=embedded(folder, images) if folder and images else [],
-        data=Markup(_inert(data.text)),
+        data=_inert(data.text),
         packed=data.packed,
     )
     return text
@@ -120,6 +118,10 @@ def _template() -> Template:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
-        loader=FileSystemLoader(_FOLDER / "app"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=FileSystemLoader(_FOLDER / "app"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     return environment.get_template("index.html.j2")

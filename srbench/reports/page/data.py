@@ -38,7 +38,10 @@ _NONE, _INFINITE = -32768, 32767
 _CURVE_POINTS = 60
 
 COMMANDS = {
-    "measure": ("measure it", "srbench eval {name} --datasets {sets} --scale {scale} --protocol {protocol} --overwrite"),
+    "measure": (
+        "measure it",
+        "srbench eval {name} --datasets {sets} --scale {scale} --protocol {protocol} --overwrite",
+    ),
     "time": ("time it", "srbench speed {name} --scale {scale}"),
     "train": ("train it", "srbench train {model} --recipe {recipe} --scale {scale}"),
 }
@@ -324,15 +327,22 @@ def _image(image: StoredImage) -> Json:
 def _opening(tables: Sequence[Table]) -> Json:
     """The first view: Set5 and Set14 ×4 ``standard`` where they are, else the first table that has numbers."""
     fitting = [t for t in tables if t.scale == OPENING_SCALE and t.protocol_name == OPENING_PROTOCOL and t.rows]
-    wanted = [t for t in fitting if t.dataset in OPENING_SETS] or fitting[:1] or [t for t in tables if t.rows][:1] or list(tables[:1])
+    wanted = (
+        [t for t in fitting if t.dataset in OPENING_SETS]
+        or fitting[:1]
+        or [t for t in tables if t.rows][:1]
+        or list(tables[:1])
+    )
     order = {name: i for i, name in enumerate(OPENING_SETS)}
     wanted.sort(key=lambda t: order.get(t.dataset, 99))
     one = wanted[0] if wanted else None
+    timed = sum(bool(row.speeds) for row in one.rows if row.who.kind == "network") if one else 0
+    many = one is not None and 2 * timed >= sum(row.who.kind == "network" for row in one.rows)
     device = next((t.device for t in tables if t.device), "")
     return {
         "d": [t.dataset for t in wanted], "s": one.scale if one else OPENING_SCALE, "p": one.protocol if one else "",
         "dev": device, "all": False, "cols": [], "q": "", "fp": None, "fms": None, "fmb": None, "fdb": None, "par": False,
-        "sort": "", "sel": [], "x": "ms" if device else "params", "y": one.primary.name if one and one.primary else "",
+        "sort": "", "sel": [], "x": "ms" if device and many else "params", "y": one.primary.name if one and one.primary else "",
         "pd": "lpips", "on": "", "bars": "paired", "img": "", "m": [], "mode": "side", "a": "", "b": "", "map": "", "z": "",
         "w": 50, "pm": "", "pa": "", "pb": "", "open": "", "t": "",
     }  # fmt: skip

@@ -7,16 +7,21 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
+from srbench.errors import InputError, UnknownNameError
 from srbench.files import write_bytes
 from srbench.images import U8, as_rgb
+from srbench.reports.crops import cut, telling_crop
 from srbench.reports.page.images import HR, LR, StoredFile, StoredImage, write_index
+from srbench.reports.tables.overview import REFERENCE, best_rows
+from srbench.reports.tables.rows import Table
+from srbench.zoo import Card
 
 CROP = (256, 192)
 """Width and height of a stored crop in HR pixels; multiples of every scale from 2 to 4 and of 8."""
@@ -84,33 +89,17 @@ def store_images(
 
 def _store(folder: Path, wanted: Wanted, image: Versions) -> StoredImage:
     height, width = image.hr.shape[:2]
-    box = None if wanted.whole else telling_crop(image, wanted.scale)
+    box = None if wanted.whole else telling_crop(list(image.sr.values()), CROP, wanted.scale)
     versions = {LR: image.lr, HR: image.hr, **image.sr}
     files = {}
     for name, pixels in versions.items():
-        part = pixels if box is None else _cut(pixels, box, wanted.scale if name == LR else 1)
+        part = pixels if box is None else cut(pixels, box, wanted.scale if name == LR else 1)
         content = encode(part, None if name in (LR, HR) else wanted.quality)
         file = f"{wanted.dataset}_x{wanted.scale}/{image.image}/{name.replace('@', '_')}.webp"
         write_bytes(folder / file, content)
         files[name] = StoredFile(file, hashlib.sha256(content).hexdigest(), wanted.weights.get(name, ""))
     lossy = "" if wanted.quality is None else f"WebP at quality {wanted.quality}"
     return StoredImage(wanted.dataset, wanted.scale, image.image, (width, height), box, lossy, files)
-
-
-def telling_crop(image: Versions, scale: int, size: tuple[int, int] = CROP) -> tuple[int, int, int, int]:
-    """The window of ``size`` where the SR images lie furthest apart: x, y, width and height, multiples of the scale.
-
-    Apart is, for each pixel, the greatest minus the smallest mean of R, G and B; a window counts its mean.
-    """
-    height, width = image.hr.shape[:2]
-    w, h = (min(wanted, has) // scale * scale for wanted, has in zip(size, (width, height), strict=True))
-    stack = np.stack([sr.astype(np.float32).mean(axis=2) for sr in image.sr.values()] or [image.hr.mean(axis=2)])
-    apart = stack.max(axis=0) - stack.min(axis=0)
-    sums = np.pad(apart.astype(np.float64).cumsum(axis=0).cumsum(axis=1), ((1, 0), (1, 0)))
-    inside = sums[h:, w:] - sums[:-h, w:] - sums[h:, :-w] + sums[:-h, :-w]
-    grid = inside[::scale, ::scale]
-    y, x = np.unravel_index(int(grid.argmax()), grid.shape)
-    return int(x) * scale, int(y) * scale, w, h
 
 
 def encode(image: U8, quality: int | None = None) -> bytes:
@@ -126,6 +115,28 @@ def encode(image: U8, quality: int | None = None) -> bytes:
     return buffer.getvalue()
 
 
-def _cut(image: U8, box: tuple[int, int, int, int], shrink: int) -> U8:
-    x, y, w, h = (value // shrink for value in box)
-    return image[y : y + h, x : x + w]
+def best_checkpoints(
+    tables: Sequence[Table], cards: Iterable[Card], dataset: str, scale: int, names: Sequence[str] = ()
+) -> dict[str, str]:
+    """Names and weights (sha256) to upscale with: bicubic, then the best checkpoint of each architecture, best first.
+
+    Args:
+        tables: with the scores that say which is best.
+        cards: of the zoo.
+        dataset: name. scale: upscaling factor.
+        names: checkpoints in the place of the best ones.
+
+    Raises:
+        InputError: no record says which is best. UnknownNameError: a name that the zoo has not.
+    """
+    known = {card.name: card.sha256 for card in cards if scale in card.scales}
+    if not names:
+        fitting = [t for t in tables if t.scale == scale and t.protocol_name == "standard" and t.rows]
+        table = next((t for t in fitting if t.dataset == dataset), None)
+        if table is None:
+            raise InputError(f"results/ has nothing of {dataset} ×{scale}: srbench eval --all --datasets {dataset}")
+        names = [row.who.checkpoint for row in best_rows(table) if row.who.kind == "network" and not row.who.own]
+    for name in names:
+        if name not in known:
+            raise UnknownNameError("checkpoint", name, known, f"the zoo at x{scale}")
+    return {REFERENCE: "", **{name: known[name] for name in names}}

@@ -97,8 +97,8 @@ def _figure(rows: Sequence[CropRow]) -> Figure:
 
     heights = [_height(row) for row in rows]
     figure = Figure(figsize=(_WIDTH, sum(heights)), facecolor="white")
-    parts = np.atleast_1d(figure.subfigures(len(rows), 1, height_ratios=heights))
-    for part, row in zip(parts, rows, strict=True):
+    parts = figure.subfigures(len(rows), 1, squeeze=False, height_ratios=heights)
+    for part, row in zip(parts[:, 0], rows, strict=True):
         _draw_row(part, row)
     return figure
 

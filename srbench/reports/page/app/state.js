@@ -18,10 +18,11 @@ srb.readHash = (hash) => {
     const at = part.indexOf("=");
     const key = part.slice(0, at);
     if (at < 0 || !Object.hasOwn(srb.KEYS, key)) continue;
-    let text;
-    try { text = decodeURIComponent(part.slice(at + 1).replace(/%2C/gi, "%252C")); } catch { continue; }
-    const kind = srb.KEYS[key];
-    if (kind === "list") state[key] = text ? text.split(",").map((t) => t.replace(/%2C/gi, ",")) : [];
+    const kind = srb.KEYS[key], code = part.slice(at + 1);
+    let texts;  // a comma inside a name is encoded, one between names is not
+    try { texts = (kind === "list" ? code.split(",") : [code]).map(decodeURIComponent); } catch { continue; }
+    const [text] = texts;
+    if (kind === "list") state[key] = code ? texts : [];
     else if (kind === "number") state[key] = text === "" || isNaN(text) ? null : Number(text);
     else if (kind === "flag") state[key] = text === "1";
     else state[key] = text;

@@ -143,7 +143,7 @@ srb.leaderboard = (() => {
     }
     const title = `${srb.data.datasets[name].title} ×${srb.state.s}`;
     const small = table && !table.separable ? srb.el("span.hint", { title: `${table.images.length} images: the least p that the paired test can give is ${srb.p(table.least)}, so it cannot tell any two apart` }, "not separable") : "";
-    return { title: "", titleFormatter: () => srb.el("span.group", {}, title, " ", small), columns: group, headerHozAlign: "left" };
+    return { title: "", titleFormatter: () => srb.el("span.over", {}, title, " ", small), columns: group, headerHozAlign: "left" };
   };
 
   const score = (row, m, id, show, info) => {
@@ -193,7 +193,7 @@ srb.leaderboard = (() => {
       };
       found.push({ ...column(id, c.title, c.hint, c.low, cell, c.text), get: c.get });
     }
-    return { title: "", titleFormatter: () => srb.el("span.group", {}, srb.data.devices.length ? `cost · ${srb.data.devices.find((x) => x.id === srb.device())?.title ?? ""}` : "cost"), columns: found, headerHozAlign: "left" };
+    return { title: "", titleFormatter: () => srb.el("span.over", {}, srb.data.devices.length ? `cost · ${srb.data.devices.find((x) => x.id === srb.device())?.title ?? ""}` : "cost"), columns: found, headerHozAlign: "left" };
   };
 
   const latency = (row) => {

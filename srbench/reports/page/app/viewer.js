@@ -132,6 +132,9 @@ srb.viewer = (() => {
     panels = shown.map((what) => panel(image, what));
     const box = byId("stage");
     box.className = `stage ${mode}`;
+    const most = Math.max(1, Math.floor(box.clientWidth / (innerWidth < 600 ? 160 : 290)));
+    const lines = Math.ceil(panels.length / most);
+    box.style.setProperty("--columns", mode === "side" ? Math.ceil(panels.length / lines) : 1);
     box.replaceChildren(...panels.map((p) => p.node));
     if (mode === "blink") start();
   };
@@ -147,7 +150,7 @@ srb.viewer = (() => {
   };
 
   const words = (p) => {
-    const side = (key) => [srb.el("b", { title: key.startsWith("@") ? null : key }, titleIn(key)), srb.el("span.scores", {}, scoresOf(p.image, key))];
+    const side = (key) => [srb.el("b", { title: key.startsWith("@") ? null : key }, titleIn(key)), srb.el("span.figures", {}, scoresOf(p.image, key))];
     const keys = Array.isArray(p.what) ? p.what : [p.what];
     const flipped = srb.state.mode === "blink" && keys.length === 2;
     p.caption.replaceChildren(...(flipped ? side(keys[second ? 1 : 0]) : keys.length === 2 ? [srb.el("div", {}, ...side(keys[0])), srb.el("div.end", {}, ...side(keys[1]))] : side(keys[0])));

@@ -1,0 +1,313 @@
+"""reports/index.html in a real browser, opened from disk: table, filters, charts, images, state in the hash."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from srbench.stats import mean_interval, paired_test
+from tests.browser.conftest import EVIL, Opened
+
+pytestmark = pytest.mark.browser
+
+
+def pixels(page: Opened, panel: int = 0) -> list[int]:
+    """RGBA samples on the diagonal of a panel's canvas."""
+    page.tab.wait_for_timeout(200)
+    found: list[int] = page.tab.evaluate(
+        """(i) => { const c = document.querySelectorAll("#stage canvas")[i];
+        const d = c.getContext("2d").getImageData(0, 0, c.width, c.height).data, out = [];
+        for (let k = 1; k < 60; k++) { const at = 4 * (Math.floor(c.height * k / 60) * c.width + Math.floor(c.width * k / 60));
+          out.push(d[at], d[at + 1], d[at + 2], d[at + 3]); } return out; }""",
+        panel,
+    )
+    return found
+
+
+def centre(page: Opened, panel: int = 0) -> tuple[float, float]:
+    canvas = page.tab.locator("#stage canvas").nth(panel)
+    canvas.scroll_into_view_if_needed()
+    box = canvas.bounding_box()
+    return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+
+
+def zoom_text(page: Opened) -> int:
+    page.tab.wait_for_timeout(250)
+    return int(page.tab.locator("#zoom-text").inner_text().split()[0])
+
+
+def test_it_opens_on_what_people_ask(page: Opened) -> None:
+    assert [head.split(" not")[0] for head in page.heads[:2]] == ["Set5 ×4", "Set14 ×4"]
+    assert page.names[:2] == ["EDSR", "FSRCNN"]
+    assert page.names.index("Bicubic") == len(page.names) - 1
+    assert "not separable" in page.heads[0]
+    assert "DRRN" in page.tab.locator("#folded").inner_text()
+    assert "DRRN" not in page.names
+    assert page.hash() == ""
+
+
+def test_a_name_stays_text(page: Opened) -> None:
+    assert EVIL in page.names
+    page.tab.get_by_role("button", name=EVIL, exact=True).click()
+    assert page.tab.locator("#drawer h2").inner_text() == EVIL
+    page.tab.keyboard.press("Escape")
+    assert page.tab.evaluate("document.querySelectorAll('#grid script, #drawer script, svg script').length") == 0
+    page.tab.locator(f'#chart-plane .point[data-key="{EVIL}"] .dot').hover()
+    assert EVIL in page.tab.locator("#chart-plane .tip").inner_text()
+
+
+def test_dataset_filter_and_sort_survive_a_reload(page: Opened) -> None:
+    page.tab.locator("#datasets button", has_text="Set5").click()
+    assert page.heads[0].startswith("Set14")
+    page.tab.locator("summary", has_text="filter").click()
+    page.tab.fill("#f-ms", "50")
+    page.wait_for_rows(3)
+    page.tab.keyboard.press("Escape")
+    page.tab.locator("#grid .tabulator-col", has_text="LPIPS").last.click()
+    page.tab.wait_for_timeout(200)
+    assert page.names == ["FSRCNN", "ESPCN", "Bicubic"], "LPIPS: the least is the best and comes first"
+    page.tab.locator("#grid .tabulator-col", has_text="LPIPS").last.click()
+    page.tab.wait_for_timeout(200)
+    before, state = page.names, page.hash()
+    assert before == ["Bicubic", "ESPCN", "FSRCNN"]
+    assert "d=set14" in state
+    assert "fms=50" in state
+    page.tab.reload()
+    page.tab.wait_for_selector("html[data-ready=yes]")
+    page.tab.wait_for_timeout(200)
+    assert (page.names, page.hash()) == (before, state)
+    page.tab.locator("#reset").click()
+    page.tab.wait_for_timeout(200)
+    assert page.hash() == ""
+    assert len(page.names) == 6
+
+
+def test_search_pareto_and_columns(page: Opened) -> None:
+    page.tab.fill("#search", "fsr")
+    page.wait_for_rows(1)
+    page.tab.fill("#search", "no such")
+    page.tab.wait_for_selector("text=No model passes these filters.")
+    page.tab.fill("#search", "")
+    page.wait_for_rows(6)
+    page.tab.locator("summary", has_text="filter").click()
+    page.tab.check("#pareto")
+    page.tab.wait_for_timeout(200)
+    assert set(page.names) == {"EDSR", "FSRCNN", "ESPCN", "Bicubic"}
+    page.tab.locator("summary", has_text="columns").click()
+    page.tab.get_by_label("images/s").check()
+    page.tab.get_by_label("SSIM", exact=True).uncheck()
+    page.tab.wait_for_timeout(200)
+    heads = page.tab.locator("#grid .tabulator-header").inner_text()
+    assert "images/s" in heads
+    assert "SSIM" not in heads
+
+
+def test_table_and_charts_point_at_each_other(page: Opened) -> None:
+    row = page.tab.locator("#grid .tabulator-row", has_text="FSRCNN")
+    row.hover()
+    assert page.tab.locator("#chart-cost .point.hovered").get_attribute("data-key") == "fsrcnn_x4.common"
+    page.tab.locator('#chart-cost .point[data-key="edsr_x4.common"] .dot').hover()
+    assert page.tab.locator("#grid .tabulator-row.hovered .name").inner_text() == "EDSR"
+    row.get_by_role("checkbox").check()
+    assert page.tab.locator("#chart-plane .point.picked").count() == 1
+    brush = page.tab.locator("#chart-plane .brush .overlay")
+    brush.scroll_into_view_if_needed()
+    box = brush.bounding_box()
+    page.tab.mouse.move(box["x"] + 2, box["y"] + 2)
+    page.tab.mouse.down()
+    page.tab.mouse.move(box["x"] + box["width"] - 2, box["y"] + box["height"] - 2, steps=4)
+    page.tab.mouse.up()
+    assert page.tab.locator("#grid .tabulator-row.picked").count() == 6
+    assert page.tab.locator("#selected").inner_text() == "6 selected"
+
+
+def test_labels_of_a_chart_do_not_overlap(page: Opened) -> None:
+    overlaps = """(id) => { const b = [...document.querySelectorAll(`#${id} .label`)].map((l) => l.getBoundingClientRect());
+      return [b.length, b.flatMap((p, i) => b.slice(i + 1).filter((q) => p.left < q.right - 1 && q.left < p.right - 1
+        && p.top < q.bottom - 4 && q.top < p.bottom - 4)).length]; }"""
+    for chart in ("chart-cost", "chart-plane"):
+        count, found = page.tab.evaluate(overlaps, chart)
+        assert count >= 3
+        assert found == 0
+
+
+def test_images_side_by_side_zoom_together(page: Opened) -> None:
+    captions = page.tab.locator("#stage figcaption b").all_inner_texts()
+    assert captions[:2] == ["LR", "Bicubic"]
+    assert captions[-1] == "HR"
+    assert "dB" in page.tab.locator("#stage figcaption").nth(1).inner_text()
+    before, first = zoom_text(page), pixels(page, 1)
+    page.tab.mouse.move(*centre(page, 1))
+    page.tab.mouse.wheel(0, -1200)
+    assert zoom_text(page) > 2 * before
+    assert pixels(page, 1) != first
+    zoomed = pixels(page, 2)
+    x, y = centre(page, 1)
+    page.tab.mouse.move(x, y)
+    page.tab.mouse.down()
+    page.tab.mouse.move(x - 80, y - 40, steps=4)
+    page.tab.mouse.up()
+    assert pixels(page, 2) != zoomed, "panels move together"
+    state = page.hash()
+    assert "z=" in state
+    kept = pixels(page, 1)
+    page.tab.reload()
+    page.tab.wait_for_selector("#stage canvas[data-painted]")
+    assert pixels(page, 1) == kept
+    page.tab.locator("#stage canvas").first.focus()
+    page.tab.keyboard.press("0")
+    assert zoom_text(page) == before
+
+
+def test_an_enlarged_pixel_is_a_square(page: Opened) -> None:
+    page.tab.locator("#stage canvas").last.focus()
+    for _ in range(8):
+        page.tab.keyboard.press("+")
+    page.tab.wait_for_timeout(200)
+    colours = page.tab.evaluate(
+        """() => { const c = [...document.querySelectorAll("#stage canvas")].pop();
+        const d = c.getContext("2d").getImageData(0, c.height >> 1, c.width, 1).data, s = new Set();
+        for (let i = 0; i < d.length; i += 4) s.add(`${d[i]},${d[i + 1]},${d[i + 2]}`); return s.size; }"""
+    )
+    assert 1 < colours < 12, "smoothing would make a new colour at each pixel of the screen"
+
+
+def test_wipe_blink_and_error_map(page: Opened) -> None:
+    page.tab.locator("#modes button[value=wipe]").click()
+    page.tab.select_option("#pick-a", "bicubic")
+    page.tab.select_option("#pick-b", "edsr_x4.common")
+    middle = pixels(page)
+    x, y = centre(page)
+    width = page.tab.locator("#stage canvas").bounding_box()["width"]
+    page.tab.mouse.move(x, y)
+    page.tab.mouse.down()
+    page.tab.mouse.move(x + width * 0.4, y, steps=5)
+    page.tab.mouse.up()
+    moved = pixels(page)
+    assert moved != middle
+    assert "w=9" in page.hash()
+    assert moved[:40] == middle[:40], "left of both lines nothing changes"
+    page.tab.locator("#modes button[value=blink]").click()
+    shown = set()
+    for _ in range(12):
+        shown.add(page.tab.locator("#stage figcaption b").inner_text())
+        page.tab.wait_for_timeout(150)
+    assert shown == {"Bicubic", "EDSR"}
+    page.tab.locator("#modes button[value=side]").click()
+    plain = pixels(page, 1)
+    for kind, word in (("abs", "64"), ("flip", "0.6")):
+        page.tab.locator(f"#maps button[value={kind}]").click()
+        page.tab.wait_for_timeout(500)
+        assert pixels(page, 1) != plain
+        assert word in page.tab.locator("#colour-bar").inner_text()
+    assert "map=flip" in page.hash()
+
+
+def test_error_of_equal_images_is_nothing(page: Opened) -> None:
+    black = page.tab.evaluate(
+        """async () => { const id = srb.data.images[0].files["@hr"], out = [];
+        for (const kind of ["abs", "flip"]) { const m = await srb.pixels.errorMap(id, id, kind);
+          const d = m.getContext("2d").getImageData(0, 0, m.width, m.height).data;
+          out.push(d.every((v, i) => i % 4 === 3 || v <= 4)); }
+        return out; }"""
+    )
+    assert black == [True, True]
+
+
+def test_where_models_differ_most(page: Opened) -> None:
+    page.tab.wait_for_selector("#proposals .crop")
+    before = zoom_text(page)
+    page.tab.locator("#proposals .crop").first.click()
+    assert zoom_text(page) > 2 * before
+    page.tab.locator("#strip .thumb").nth(1).click()
+    assert "img=sample%2F01" in page.hash()
+
+
+def test_two_models_image_by_image(page: Opened, page_file: Path) -> None:
+    page.tab.select_option("#pick-pa", "edsr_x4.common")
+    page.tab.select_option("#pick-pb", "fsrcnn_x4.common")
+    text = page.tab.locator("#versus .verdict").inner_text()
+    assert "14 of 14 (100 %)" in text
+    assert "EDSR is better." in text
+    assert page.tab.locator("#versus .stick").count() == 14
+    page.tab.locator("#swap").click()
+    assert "0 of 14" in page.tab.locator("#versus .verdict").inner_text()
+    cases: list[list[float]] = [
+        [0.1, -0.2, 0.3, 0.3, -0.1, 0.0, 0.5, 0.25, 0.15, 0.05, 0.2, -0.05],
+        [1.0, 2.0, 3.0, 4.0],
+        [math.sin(i) + 0.2 for i in range(30)],
+    ]
+    for values in cases:
+        p, ends = page.tab.evaluate("(v) => [srb.stats.wilcoxon(v), srb.stats.interval(v)]", values)
+        assert p == pytest.approx(paired_test(values, [0.0] * len(values)), abs=1e-9)
+        expected = mean_interval(values)
+        assert expected is not None
+        width = expected[1] - expected[0]
+        assert ends == pytest.approx(list(expected), abs=0.06 * width)
+
+
+def test_the_drawer_says_how_to_make_a_row_again(page: Opened) -> None:
+    page.tab.locator("#grid .name", has_text="FSRCNN").click()
+    drawer = page.tab.locator("#drawer")
+    assert "srbench eval fsrcnn_x4.common --datasets set5,set14 --scale 4 --protocol standard" in drawer.inner_text()
+    assert "measures Y" in drawer.inner_text()
+    assert "open=fsrcnn_x4.common" in page.hash()
+    drawer.get_by_role("button", name="copy").first.click()
+    drawer.get_by_role("button", name="copied").or_(drawer.get_by_role("button", name="press Ctrl+C")).wait_for()
+    page.tab.keyboard.press("Escape")
+    assert page.hash() == ""
+
+
+@pytest.mark.parametrize("width", [390, 1280, 1920])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_width_and_theme(browser: Any, page_file: Path, width: int, scheme: str) -> None:
+    opened = Opened(browser, page_file, width, scheme).open()
+    tab = opened.tab
+    assert tab.evaluate("document.documentElement.scrollWidth") <= width, "the page itself does not scroll sideways"
+    score = tab.locator("#grid .tabulator-row .tabulator-cell.main").first.bounding_box()
+    assert score["x"] + score["width"] <= width
+    assert score["y"] < 900, "a score is seen without scrolling"
+    frozen = tab.locator("#grid .tabulator-row .tabulator-cell.frozen").first
+    tab.evaluate("document.querySelector('#grid .tabulator-tableholder').scrollLeft = 400")
+    tab.wait_for_timeout(150)
+    assert frozen.bounding_box()["x"] <= 40, "the name stays where it is"
+    light = tab.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert (light == "rgb(255, 255, 255)") == (scheme == "light")
+    tab.locator("#theme").click()
+    assert tab.evaluate("getComputedStyle(document.body).backgroundColor") != light
+    assert contrast(tab, "#grid .tabulator-row .name") >= 7
+    assert contrast(tab, "#grid .tabulator-row .marks") >= 4.5
+    opened.clean()
+    opened.context.close()
+
+
+def contrast(tab: Any, selector: str) -> float:
+    """WCAG's contrast of a text against the page."""
+
+    def luminance(text: str) -> float:
+        rgb = [int(v) / 255 for v in text[4:-1].split(",")]
+        r, g, b = (v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in rgb)
+        return 0.2126 * r + 0.7152 * g + 0.0722 * b
+
+    colours = tab.evaluate(
+        "(s) => [getComputedStyle(document.querySelector(s)).color, getComputedStyle(document.body).backgroundColor]",
+        selector,
+    )
+    low, high = sorted(map(luminance, colours))
+    return (high + 0.05) / (low + 0.05)
+
+
+def test_a_touch_screen_pinches(browser: Any, page_file: Path) -> None:
+    opened = Opened(browser, page_file, 390).open()
+    x, y = centre(opened)
+    before = zoom_text(opened)
+    session = opened.context.new_cdp_session(opened.tab)
+    for kind, apart in (("touchStart", 20), ("touchMove", 40), ("touchMove", 80), ("touchEnd", None)):
+        points = [] if apart is None else [{"x": x - apart, "y": y, "id": 0}, {"x": x + apart, "y": y, "id": 1}]
+        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+    assert zoom_text(opened) > 1.5 * before
+    opened.clean()
+    opened.context.close()
