@@ -28,7 +28,7 @@ from srbench.training.after.ablate import (
     outcomes,
     read_plan,
 )
-from srbench.training.after.table import as_json, make_table, markdown, write_table
+from srbench.training.after.table import as_json, make_rows, make_table, markdown, write_table
 from srbench.training.loop.options import InterruptedRunError, RunOptions
 from srbench.training.loop.validation import split
 from srbench.training.recipe.schema import Recipe
@@ -200,7 +200,7 @@ def test_seeds_are_one_row_with_mean_and_spread(srbench_home: Path) -> None:
     assert table["spread"][1] == pytest.approx(0.5)
     assert math.isnan(table["spread"][0])
     assert table["minutes"][1] == 1.5
-    lines = markdown(table).splitlines()
+    lines = markdown(make_rows(found)).splitlines()
     assert len(lines) == 5
     assert "| common | fsrcnn | 1 | 30.250 | 0.500 | 2 | 2 | 1.5 | 100 |" in lines[3]
     assert "seed 0: loss is nan \\| step 3" in lines[4]
@@ -306,6 +306,6 @@ def test_rows_are_compared_with_the_best_image_by_image(srbench_home: Path) -> N
     assert table["behind"][1] == pytest.approx(0.3)
     assert table["p"][1] == 0.0625
     assert table[["behind", "p"]].isna().all(axis=1).tolist() == [True, False, True]
-    assert "| behind | p |" in markdown(table)
-    assert "behind" not in markdown(make_table(found))
+    assert "| behind | p |" in markdown(make_rows(found, paired_test))
+    assert "behind" not in markdown(make_rows(found))
     assert as_json(found, paired_test)["cells"][0]["val_each"] == each["1"]

@@ -39,7 +39,7 @@ def command(
     from srbench.stats import paired_test
     from srbench.training.after.ablate import AblationOutcome, ablate, cells, folder_of, outcomes, read_plan
     from srbench.training.after.table import as_json as json_of
-    from srbench.training.after.table import make_table, markdown, write_table
+    from srbench.training.after.table import make_rows, markdown, write_table
     from srbench.training.loop.distributed import is_main
     from srbench.training.loop.options import RunOptions
 
@@ -60,7 +60,7 @@ def command(
     if as_json:
         print_json(json_of(found, paired_test))
     else:
-        click.echo(markdown(make_table(found, paired_test)), nl=False)
+        click.echo(markdown(make_rows(found, paired_test)), nl=False)
     if not only_table:
         report(found)
         click.echo(f"wrote {folder / 'table.md'}", err=True)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from srbench.errors import InputError, UnknownNameError
+from srbench.files import replacing
 from srbench.images import as_rgb, read_image
 from srbench.training.after.runs import Run, read_log, sample_files
 
@@ -191,12 +190,6 @@ def _mosaic(tiles: Any, columns: int) -> Any:
 
 
 def _write(figure: Figure, path: Path) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".drawing-", suffix=".png")
-    os.close(handle)
-    try:
-        figure.savefig(name, format="png", dpi=110)
-        Path(name).replace(path)
-    finally:
-        Path(name).unlink(missing_ok=True)
+    with replacing(path) as staging:
+        figure.savefig(staging, format="png", dpi=110)
     return path

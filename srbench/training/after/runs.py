@@ -95,10 +95,10 @@ def read_run(folder: Path, root: Path) -> Run:
 def read_log(folder: Path) -> list[dict[str, Any]]:
     """The log's lines in order; a line that is being written or was cut off by a kill is left out."""
     lines = []
-    for text in (folder / LOG).read_text(encoding="utf-8").splitlines():
+    for text in (folder / LOG).read_text(encoding="utf-8", errors="replace").splitlines():
         try:
             line = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
         if isinstance(line, dict) and isinstance(line.get("step"), int):
             lines.append(line)

@@ -12,16 +12,16 @@ import hashlib
 import json
 import os
 import shutil
-import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from srbench.datasets.hashes import cache_root, sha256_of
 from srbench.errors import InputError
+from srbench.files import replacing, write_text
 from srbench.training.data.decode import U8, Copy, Decoded, Wanted, decode_all
 
 _VERSION = 1  # of the file's layout and of how its pixels are made
@@ -94,30 +94,28 @@ def build(
     advice = "raise --cache-memory, or point SRBENCH_CACHE to a larger disk"
     if (free := shutil.disk_usage(folder).free) < size:
         raise InputError(f"the decoded images take {_gib(size)} and {folder} has {_gib(free)} left; {advice}")
-    handle, name = tempfile.mkstemp(dir=folder, prefix=".building-")
-    digest, entries = hashlib.sha256(), []
     try:
-        with os.fdopen(handle, "wb") as file:
-            for decoded in decode_all(paths, wanted, wanted.scale, advance):
-                if decoded.error and not skip_bad:
-                    raise InputError(f"{decoded.error}; --skip-bad leaves such images out")
-                copies = [[copy.factor, *copy.hr.shape[:2]] for copy in decoded.copies]
-                entries.append({"name": decoded.name, "side": decoded.side, "error": decoded.error, "copies": copies})
-                for array in (part for copy in decoded.copies for part in (copy.hr, copy.lr)):
-                    file.write(array.data)
-                    digest.update(array.data)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).replace(folder / f"{stem}.bin")
-        index = {"sha256": digest.hexdigest(), "files": entries}
-        Path(name).write_text(json.dumps(index), encoding="utf-8")
-        Path(name).replace(folder / f"{stem}.json")
+        with replacing(folder / f"{stem}.bin") as staging, staging.open("wb") as file:
+            index = _write_pixels(file, decode_all(paths, wanted, wanted.scale, advance), skip_bad)
+        write_text(folder / f"{stem}.json", json.dumps(index))
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         raise InputError(f"{folder} became full while the decoded images were written; {advice}") from None
-    finally:
-        Path(name).unlink(missing_ok=True)
+
+
+def _write_pixels(file: BinaryIO, found: Iterable[Decoded], skip_bad: bool) -> dict[str, Any]:
+    """Write the pixels of all images and copies one after another; the index of the file."""
+    digest, entries = hashlib.sha256(), []
+    for decoded in found:
+        if decoded.error and not skip_bad:
+            raise InputError(f"{decoded.error}; --skip-bad leaves such images out")
+        copies = [[copy.factor, *copy.hr.shape[:2]] for copy in decoded.copies]
+        entries.append({"name": decoded.name, "side": decoded.side, "error": decoded.error, "copies": copies})
+        for array in (part for copy in decoded.copies for part in (copy.hr, copy.lr)):
+            file.write(array.data)
+            digest.update(array.data)
+    return {"sha256": digest.hexdigest(), "files": entries}
 
 
 def read(folder: Path, stem: str, wanted: Wanted, trusted: bool = False) -> list[Decoded] | None:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, TextIO
 import tomli_w
 
 from srbench.errors import InputError
+from srbench.files import write_text
 
 if TYPE_CHECKING:
     from srbench.training.loop.state import RunState
@@ -86,7 +87,7 @@ def check_writable(folder: Path) -> None:
 
 
 def _write_recipe(folder: Path, recipe: Recipe) -> None:
-    (folder / RECIPE).write_text(tomli_w.dumps(recipe.model_dump(mode="json", exclude_none=True)), encoding="utf-8")
+    write_text(folder / RECIPE, tomli_w.dumps(recipe.model_dump(mode="json", exclude_none=True)))
 
 
 @contextmanager
@@ -147,13 +148,13 @@ def lock(file: TextIO) -> bool:
 def _forget_after(log: Path, step: int) -> None:
     """Drop the log lines of steps that will be done again, and a line that a kill cut off."""
     kept = []
-    for line in log.read_text(encoding="utf-8").splitlines() if log.is_file() else []:
+    for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if log.is_file() else []:
         try:
             if json.loads(line)["step"] <= step:
                 kept.append(line + "\n")
-        except (ValueError, KeyError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             continue
-    log.write_text("".join(kept), encoding="utf-8")
+    write_text(log, "".join(kept))
 
 
 class Stop:
