@@ -5,21 +5,17 @@ Measured as the ``standard`` protocol measures test sets; a test set itself is n
 
 from __future__ import annotations
 
-import contextlib
-import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from srbench.datasets.local import ImageSet
 from srbench.datasets.pairs import degrade, prepare_hr
-from srbench.errors import InputError, UnavailableError, nearest
-from srbench.images import as_rgb, imresize, luma, read_image, shave
-from srbench.metrics.lpips import lpips_distance
-from srbench.metrics.lr_psnr import lr_psnr
+from srbench.errors import InputError, nearest
+from srbench.images import as_rgb, imresize, planar, read_image
+from srbench.measure import Measure
 from srbench.protocol import get_protocol
 from srbench.upscaler import Upscaler, upscale_array
 
@@ -64,7 +60,11 @@ def split(
 
 
 class Validation:
-    """Validation images in memory, HR and LR as the ``standard`` protocol makes them.
+    """Validation images in memory, HR and LR as the ``standard`` protocol makes them, measured as it measures test sets.
+
+    Args:
+        paths: the images.
+        scale: the upscaling factor.
 
     Raises:
         InputError: an image that cannot be read or is too small.
@@ -86,28 +86,41 @@ class Validation:
 
         Args:
             upscaler: the network.
-            perceptual: also ``val_lr_psnr`` (dB) and, if AlexNet's weights are available, ``val_lpips``; an adversarial
-                run is judged by these, because its PSNR falls.
+            perceptual: also ``val_lr_psnr`` (dB) and, where AlexNet's weights can be had, ``val_lpips``; an adversarial
+                run is judged by them, as its PSNR falls.
         """
-        rows: list[dict[str, float]] = []
-        for hr, lr in self._pairs:
-            sr = upscale_array(upscaler, lr)
-            rows.append({"val_psnr": self._score(sr, hr), **(self._perceptual(sr, hr, lr) if perceptual else {})})
-        return {key: float(np.mean([row[key] for row in rows])) for key in rows[0]}
+        metrics = ("psnr", "lr-psnr", "lpips") if perceptual else ("psnr",)
+        found = self._measured(lambda lr: upscale_array(upscaler, lr), metrics)
+        return {f"val_{name.replace('-', '_')}": float(np.mean(values)) for name, values in found.items()}
 
     def each(self, upscaler: Upscaler) -> list[float]:
         """PSNR (dB) of every image, in their order."""
-        return [self._score(upscale_array(upscaler, lr), hr) for hr, lr in self._pairs]
+        return self._measured(lambda lr: upscale_array(upscaler, lr))["psnr"]
 
-    def _perceptual(self, sr: U8, hr: U8, lr: U8) -> dict[str, float]:
-        sr_, hr_, lr_ = (torch.from_numpy(np.atleast_3d(p)).permute(2, 0, 1)[None] for p in (sr, hr, lr))
-        scores = {"val_lr_psnr": float(lr_psnr(sr_, lr_, self._scale))}
-        with contextlib.suppress(UnavailableError, InputError):  # no weights, or an image that is too small
-            scores["val_lpips"] = float(lpips_distance(sr_, hr_))
-        return scores
+    def bicubic(self) -> float:
+        """``val_psnr`` of bicubic, which any network should pass soon."""
+        return float(np.mean(self._measured(lambda lr: imresize(lr, float(self._scale)))["psnr"]))
+
+    def _measured(self, upscale: Callable[[U8], U8], metrics: Sequence[str] = ("psnr",)) -> dict[str, list[float]]:
+        """Scores of all images by metric; a metric that one of them cannot have is left out."""
+        measure = Measure(metrics, self._protocol, self._scale)
+        for number, (hr, lr) in enumerate(self._pairs):
+            measure.add(str(number), planar(upscale(lr)), planar(hr), planar(lr))
+        found = measure.scores()
+        return {
+            name: [value for value in scores.values if value is not None]
+            for name, scores in found.items()
+            if scores.status == "ok"
+        }
 
     def samples(self, upscaler: Upscaler, count: int = 3, side: int = 48) -> list[tuple[U8, U8, U8]]:
-        """LR, SR and HR crops from the middle of the first images, RGB, all of one size: ``side`` LR pixels or what fits."""
+        """LR, SR and HR crops from the middle of the first images, RGB, all of one size.
+
+        Args:
+            upscaler: the network.
+            count: of images.
+            side: of a crop in LR pixels, or what fits.
+        """
         chosen = self._pairs[:count]
         side = min(side, *(edge for _, lr in chosen for edge in lr.shape[:2]))
         crops = []
@@ -118,13 +131,3 @@ class Validation:
             large = hr[top * self._scale : top * self._scale + end, left * self._scale : left * self._scale + end]
             crops.append((as_rgb(small), as_rgb(upscale_array(upscaler, small)), as_rgb(large)))
         return crops
-
-    def bicubic(self) -> float:
-        """The same of bicubic, which any network should pass soon."""
-        return float(np.mean([self._score(imresize(lr, float(self._scale)), hr) for hr, lr in self._pairs]))
-
-    def _score(self, sr: U8, hr: U8) -> float:
-        border = self._protocol.shave(self._scale)
-        difference = shave(luma(sr), border) - shave(luma(hr), border)
-        error = float(np.mean(np.square(difference)))
-        return 10 * math.log10(255**2 / error) if error else math.inf
