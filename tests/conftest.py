@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -48,3 +51,37 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="session")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tracked files as they are now in a folder of their own, with the files that README's commands name."""
+    if not os.environ.get("SRBENCH_DATA"):
+        pytest.skip("SRBENCH_DATA names no folder")
+    root = Path(__file__).resolve().parent.parent
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=root, capture_output=True, text=True, check=False)
+    if listed.returncode:
+        pytest.skip("no git checkout")
+    folder = tmp_path_factory.mktemp("clone")
+    for name in filter(None, listed.stdout.split("\0")):
+        if (root / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(root / name, folder / name)
+    prepare = (
+        "from pathlib import Path\n"
+        "import torch\n"
+        "from srbench.datasets.local import find_dataset\n"
+        "from srbench.images import crop_to_multiple, imresize, read_image, write_image\n"
+        "from srbench.models import create_model\n"
+        "for path in find_dataset('set5'):\n"
+        "    hr = crop_to_multiple(read_image(path), 4)\n"
+        "    write_image(Path('out') / path.name, imresize(imresize(hr, 0.25), 4.0))\n"
+        "    write_image(Path('path/to/images') / path.name, hr[:96, :96])\n"
+        "write_image('photo.png', read_image(path)[:64, :64])\n"
+        "torch.save(create_model('edsr_baseline', 4).state_dict(), 'EDSR.pth')\n"
+        "Path('mynet.py').write_text('from srbench.models.edsr import EDSR\\n'\n"
+        "    'class MyNet(EDSR):\\n    def __init__(self, scale=4):\\n        super().__init__(scale, blocks=1)\\n')\n"
+    )
+    home = os.environ | {"SRBENCH_HOME": str(folder), "PYTHONPATH": str(root)}
+    subprocess.run([sys.executable, "-c", prepare], cwd=folder, check=True, env=home)
+    return folder

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -51,3 +52,46 @@ def test_your_network_beats_bicubic() -> None:
     printed = example("measure_your_network.py")
     assert re.search(r"^psnr: 29\.11 against bicubic's 28\.90, \+0\.21 ", printed, flags=re.MULTILINE)
     assert len(re.findall(r"^    \w+ +\d+\.\d+  \+", printed, flags=re.MULTILINE)) == 8
+
+
+def script(clone: Path, name: str, *arguments: str) -> str:
+    """What an example in shell prints, on a copy of the project."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    home = os.environ | {"SRBENCH_HOME": str(clone), "PYTHONPATH": str(ROOT), "PATH": path}
+    done = subprocess.run(
+        ["bash", str(EXAMPLES / name), *arguments], cwd=clone, env=home, capture_output=True, text=True, timeout=500
+    )
+    assert done.returncode == 0, done.stdout[-1000:] + done.stderr[-2000:]
+    return done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.data
+def test_choose_a_model(clone: Path) -> None:
+    printed = script(clone, "choose_a_model.sh", "100000", "0.3")
+    assert re.search(r"^fsrcnn_x4\.common +27\.80 ", printed, flags=re.MULTILINE)
+    assert "srbench upscale IN OUT --checkpoint fsrcnn_x4.common" in printed
+
+
+@pytest.mark.slow
+@pytest.mark.data
+def test_train_and_evaluate(clone: Path) -> None:
+    printed = script(clone, "train_and_evaluate.sh", "5s")
+    assert "fsrcnn_s_x4.tour" in printed
+    assert (clone / "zoo/fsrcnn_s/x4.tour.safetensors").is_file()
+    assert (clone / "runs/fsrcnn_s_x4.tour/curves.png").is_file()
+
+
+@pytest.mark.slow
+@pytest.mark.data
+def test_the_paper_s_table_holds_the_records_numbers(clone: Path) -> None:
+    from srbench.results import find_result
+
+    printed = script(clone, "paper_table_and_figure.sh", "paper")
+    assert "1 of 1 reproduced" in printed
+    table = (clone / "paper/table.tex").read_text(encoding="utf-8")
+    for dataset in ("set5", "set14"):
+        record = find_result("srresnet_x4.common", dataset, 4, "standard.v1", root=ROOT / "results")
+        assert record is not None
+        assert f"{record.mean('psnr'):.2f}" in table
+        assert f"{record.mean('ssim'):.4f}" in table

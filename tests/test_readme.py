@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from srbench.images import write_image
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -26,8 +28,10 @@ def commands() -> list[str]:
     return [call.strip() for line in lines for call in line.split(" #")[0].split("&&")]
 
 
-def test_the_python_examples_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(ROOT)
+def test_the_python_examples_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SRBENCH_HOME", str(ROOT))
+    write_image("photo.png", np.zeros((24, 32, 3), np.uint8))
     (code,) = blocks("python")
     names: dict[str, object] = {}
     exec(code, names)
@@ -47,43 +51,6 @@ def test_links_lead_somewhere() -> None:
     assert [name for name in targets if "//" not in name and not (ROOT / name).exists()] == []
 
 
-@pytest.fixture(scope="module")
-def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The tracked files as they are now in a folder of their own, with what the examples name."""
-    if not os.environ.get("SRBENCH_DATA"):
-        pytest.skip("SRBENCH_DATA names no folder")
-    folder = tmp_path_factory.mktemp("clone")
-    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False)
-    if listed.returncode:
-        pytest.skip("no git checkout")
-    for name in filter(None, listed.stdout.split("\0")):
-        if (ROOT / name).is_file():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(ROOT / name, folder / name)
-    prepare = (
-        "from pathlib import Path\n"
-        "import torch\n"
-        "from srbench.datasets.local import find_dataset\n"
-        "from srbench.images import crop_to_multiple, imresize, read_image, write_image\n"
-        "from srbench.models import create_model\n"
-        "for path in find_dataset('set5'):\n"
-        "    hr = crop_to_multiple(read_image(path), 4)\n"
-        "    write_image(Path('out') / path.name, imresize(imresize(hr, 0.25), 4.0))\n"
-        "    write_image(Path('path/to/images') / path.name, hr[:96, :96])\n"
-        "write_image('photo.png', read_image(path)[:64, :64])\n"
-        "torch.save(create_model('edsr_baseline', 4).state_dict(), 'EDSR.pth')\n"
-        "Path('mypackage').mkdir()\n"
-        "Path('mypackage/nets.py').write_text('from srbench.models.edsr import EDSR\\n'\n"
-        "    'class MyNet(EDSR):\\n    def __init__(self, scale=4):\\n        super().__init__(scale, blocks=1)\\n')\n"
-    )
-    subprocess.run([sys.executable, "-c", prepare], cwd=folder, check=True, env=environment(folder))
-    return folder
-
-
-def environment(folder: Path) -> dict[str, str]:
-    return os.environ | {"SRBENCH_HOME": str(folder), "PYTHONPATH": f"{folder}{os.pathsep}{ROOT}"}
-
-
 @pytest.mark.slow
 @pytest.mark.data
 @pytest.mark.parametrize("command", commands())
@@ -101,7 +68,7 @@ def test_commands_work_on_a_fresh_clone(command: str, clone: Path, data_root: Pa
     done = subprocess.run(
         [*start, *words[1:]],
         cwd=clone,
-        env=environment(clone),
+        env=os.environ | {"SRBENCH_HOME": str(clone), "PYTHONPATH": f"{clone}{os.pathsep}{ROOT}"},
         capture_output=True,
         text=True,
         timeout=400,
