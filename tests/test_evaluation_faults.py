@@ -12,7 +12,8 @@ import srbench
 from srbench.errors import InputError, SrbenchError
 from srbench.subjects.checkpoints import of_card
 from srbench.zoo import find_checkpoint
-from tests.test_evaluation import Nearest, folder, noise, zoo
+from tests.builders import smooth
+from tests.test_evaluation import Nearest, folder, zoo
 
 __all__ = ["folder", "zoo"]  # fixtures
 
@@ -58,11 +59,11 @@ def test_batch_norm_and_training_mode_survive(folder: Path) -> None:
 @pytest.mark.parametrize("scale", [0, 2.5, True, -1])
 def test_scales_that_are_none(folder: Path, scale: object) -> None:
     with pytest.raises(SrbenchError, match="scale"):
-        srbench.score(noise(48, 60), noise(48, 60), scale=scale)  # type: ignore[arg-type]
+        srbench.score(smooth(48, 60), smooth(48, 60), scale=scale)  # type: ignore[arg-type]
 
 
 def test_colours_against_a_gray_hr_are_refused_under_classic() -> None:
-    gray = noise(48, 60)[..., 0]
+    gray = smooth(48, 60)[..., 0]
     with pytest.raises(InputError, match="three equal channels"):
         srbench.score(np.stack([gray, 255 - gray, gray], -1), gray, scale=4, protocol="classic", metrics=["psnr"])
 

@@ -14,7 +14,7 @@ from srbench.evaluation.fast import choose, fastest
 from srbench.inference import Inference
 from srbench.speed_results import read_speeds, write_speed
 from srbench.subjects import resolve
-from tests.test_speed import save_small_checkpoint
+from tests.builders import store_checkpoint
 from tests.test_speed_results import record, timed
 
 pytestmark = pytest.mark.usefixtures("one_thread", "srbench_home")
@@ -37,7 +37,7 @@ def test_fast_takes_the_fastest_that_hardly_changes_the_image() -> None:
 
 def test_eval_fast_names_its_variant(srbench_home: Path) -> None:
     """From a stored record; from a glance, which is stored, where there is none."""
-    checkpoint = save_small_checkpoint()
+    checkpoint = store_checkpoint("fsrcnn_s", "test", 2, skip="bicubic")
     [subject] = resolve(checkpoint)
     glanced = fastest(subject, 2, Inference())
     [stored] = read_speeds()

@@ -15,7 +15,8 @@ from srbench.datasets.verify import verify
 from srbench.errors import InputError, UnavailableError
 from srbench.images import read_image, write_image
 from srbench.protocol import PRESETS
-from tests.test_folders import photo, write
+from tests.builders import smooth
+from tests.test_folders import write
 
 
 @pytest.fixture(autouse=True)
@@ -58,7 +59,7 @@ def test_a_set_under_other_names_is_the_set(tmp_path: Path, data_root: Path) -> 
 @pytest.mark.data
 def test_other_images_under_other_names_are_counted(tmp_path: Path, data_root: Path) -> None:
     folder = recode(data_root / "Set14/HR", tmp_path / "data/Set14", ".png", "img_{:03d}")
-    write_image(folder / "img_003.png", photo(0))
+    write_image(folder / "img_003.png", smooth(48, 48))
     with pytest.raises(UnavailableError, match=r"14 found under other names than those of set14 \(img_001\.png"):
         find_dataset("set14", tmp_path / "data")
 
