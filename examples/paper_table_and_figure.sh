@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The table of a paper, from stored records: nothing is measured, and no number is typed by hand.
+# The table and the figure of a paper, from stored records: no number is typed by hand.
 #
 #     bash examples/paper_table_and_figure.sh [FOLDER]
 set -euo pipefail
@@ -12,6 +12,10 @@ srbench table bicubic fsrcnn vdsr edsr_baseline srresnet --datasets set5,set14 -
 
 # The same numbers, unrounded, for a plot of your own.
 srbench table bicubic fsrcnn vdsr edsr_baseline srresnet --datasets set5,set14 --format csv --out "$folder/table.csv"
+
+# HR with a box, and the crops where the networks differ most, with the scores of the records beneath them.
+srbench figure --dataset sample --image coffee --models bicubic,fsrcnn_x4.common,srresnet --crop auto \
+    --output "$folder/figure.pdf"
 
 # Is the best one better, image by image? Holm's correction is made for several comparisons.
 srbench compare srresnet edsr_baseline vdsr fsrcnn --dataset set14

@@ -89,6 +89,7 @@ def test_the_paper_s_table_holds_the_records_numbers(clone: Path) -> None:
 
     printed = script(clone, "paper_table_and_figure.sh", "paper")
     assert "1 of 1 reproduced" in printed
+    assert (clone / "paper/figure.pdf").read_bytes().startswith(b"%PDF")
     table = (clone / "paper/table.tex").read_text(encoding="utf-8")
     for dataset in ("set5", "set14"):
         record = find_result("srresnet_x4.common", dataset, 4, "standard.v1", root=ROOT / "results")
