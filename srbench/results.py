@@ -94,7 +94,7 @@ class Result(_Record):
         protocol: short id; ``protocol_fields`` says what it stands for.
         parameters: trainable parameters; 0 for an interpolator, None where unknown.
         options: build options that differ from the paper's, such as ``{"skip": "bicubic"}``.
-        own: whether it is the user's own, a class, a file of weights or a folder of images, and no part of the zoo's reports.
+        own: whether the network is the user's own, a class or a file of weights.
         data_sha256: one hash over the dataset's file names and contents.
         seconds: wall time of the cell.
         cell_hash: hash of everything that changes a number.
@@ -147,6 +147,11 @@ class Result(_Record):
     def ok(self) -> bool:
         """Whether the cell has numbers (a single metric may still lack them)."""
         return self.status == "ok"
+
+    @property
+    def of_zoo(self) -> bool:
+        """Whether it belongs in the zoo's reports: neither the network nor the images (a folder) are the user's own."""
+        return not self.own and not self.dataset.startswith("dir-")
 
     def mean(self, metric: str) -> float:
         """Mean over the images, inf where one is infinite.

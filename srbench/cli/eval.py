@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -18,6 +20,9 @@ from srbench.cli._common import (
     split_datasets,
 )
 from srbench.inference import Inference
+
+if TYPE_CHECKING:
+    from srbench.evaluation.run import Outcome, Plan
 
 
 @click.command()
@@ -40,6 +45,12 @@ from srbench.inference import Inference
 @click.option("--lr-files", is_flag=True, help="Take LR from the folder that came with the dataset.")
 @click.option("--save-images", type=click.Path(file_okay=False), help="Folder for the SR images (PNG).")
 @click.option("--overwrite", is_flag=True, help="Measure again what is stored already.")
+@click.option("--name", default="", help="Name of the records of your own file or class.")
+@click.option("--private", is_flag=True, help="Keep the records in results/private, out of all reports.")
+@click.option(
+    "--results", type=click.Path(file_okay=False), help="Keep the records in this folder, out of all reports."
+)
+@click.option("--wide", is_flag=True, help="Print every column and row, however wide the terminal.")
 @click.option("--no-report", is_flag=True, help="Leave reports/ as it is.")
 @data_root_option
 @inference_options
@@ -60,6 +71,10 @@ def command(
     lr_files: bool,
     save_images: str | None,
     overwrite: bool,
+    name: str,
+    private: bool,
+    results: str | None,
+    wide: bool,
     no_report: bool,
     data_root: str | None,
     inference: Inference,
@@ -74,14 +89,16 @@ def command(
     srbench eval --all --datasets set5,set14
     srbench eval fsrcnn_x4.common bicubic --datasets path/to/images --protocol standard,classic
     srbench eval EDSR_x4.pth --model edsr --scale 4 --datasets set5
-    srbench eval mynet.py:MyNet --weights mynet.pth --scale 4 --option width=64 --datasets set5
+    srbench eval mynet.py:MyNet --weights mynet.pth --name mynet-1 --scale 4 --option width=64 --datasets set5
 
     A cell that is stored in results/ with the same weights, data, protocol and metric versions is not measured again.
     Without --scale a checkpoint runs at its own scale, interpolators at the scales of the checkpoints and of results/.
     Under torchrun the cells are shared out among the processes. What can have no number (no checkpoint, another scale, a
-    protocol of luma for a network of RGB) is said and leaves no record.
+    protocol of luma for a network of RGB) is said and leaves no record. What is measured of your own stands in reports/own.md
+    and in none of the zoo's reports; --private and --results keep it out of that, too.
     """
     from srbench.evaluation.run import Plan, run, wait
+    from srbench.results import results_root
 
     if checkpoint:
         hint("--checkpoint", "--weights" if targets else "an argument: srbench eval FILE --model NAME")
@@ -109,10 +126,15 @@ def command(
         overwrite=overwrite,
         data_root=data_root,
         fast=fast,
+        name=name,
     )
-    outcome = run(plan, quiet=as_json)
+    if private and results:
+        raise click.UsageError("--private is a folder of its own: leave out --results")
+    root = Path(results) if results else results_root() / "private" if private else None
+    outcome = run(plan, quiet=as_json, root=root)
     if outcome.rank == 0:
-        _show(outcome.keys, as_json, write=not no_report, every=every)
+        shown = View(every, wide, as_json, write=root is None and not no_report)
+        _show(plan, outcome, root, shown)
     wait(int(os.environ.get("WORLD_SIZE", "1")))  # torchrun ends all processes when one has failed
     for line in outcome.notes:
         click.echo(f"Note: {line}", err=True)
@@ -122,7 +144,24 @@ def command(
         click.get_current_context().exit(1)
 
 
-def _show(keys: set[tuple[str, int, str]], as_json: bool, write: bool, every: bool) -> None:
+@dataclass(frozen=True)
+class View:
+    """How the results of a run are shown.
+
+    Attributes:
+        condense: the best of each architecture alone.
+        wide: every column and row.
+        as_json: JSON in the place of tables.
+        write: whether reports/ is refreshed.
+    """
+
+    condense: bool
+    wide: bool
+    as_json: bool
+    write: bool
+
+
+def _show(plan: Plan, outcome: Outcome, root: Path | None, shown: View) -> None:
     """Print the leaderboard of the cells of this run and refresh reports/."""
     from srbench.cli._common import print_json
     from srbench.cli._tables import print_tables
@@ -132,13 +171,16 @@ def _show(keys: set[tuple[str, int, str]], as_json: bool, write: bool, every: bo
     from srbench.speed_results import read_speeds
     from srbench.zoo import list_checkpoints
 
-    results = read_results()
-    chosen = [r for r in results if (r.dataset, r.scale, r.protocol) in keys]
-    tables = build_tables(chosen, read_speeds(), list_checkpoints(), derive=every)
-    if as_json:
+    results = read_results(root)
+    chosen = [r for r in results if (r.checkpoint, r.dataset, r.scale, r.protocol) in outcome.cells]
+    if not plan.fast:  # whose variants were chosen for each network
+        way = "+".join(part for part in (plan.inference.variant, "lrfiles" if plan.lr_files else "") if part)
+        chosen = [r for r in chosen if r.variant == way]
+    tables = build_tables(chosen, read_speeds(), list_checkpoints(), derive=plan.every)
+    if shown.as_json:
         print_json(leaderboard_rows(tables))
     else:
-        print_tables(tables, condense=every)
-    if write:
-        for path in write_reports(results):
-            click.echo(f"wrote {path}", err=True)
+        print_tables(tables, shown.wide, shown.condense)
+    if shown.write and (written := write_reports(results)):
+        files = ", ".join(path.name for path in written[:3]) + (" …" if len(written) > 3 else "")
+        click.echo(f"wrote {len(written)} file{'s' if len(written) > 1 else ''} of reports/: {files}", err=True)

@@ -200,6 +200,7 @@ def _facts(subject: Subject, inference: Inference, samples: Samples) -> dict[str
         "recipe": subject.recipe,
         "trained_on": subject.trained_on,
         "weights_sha256": subject.weights_sha256,
+        "own": subject.own,
         "dataset": images.name,
         "scale": samples.scale,
         "protocol": samples.protocol.id,
@@ -221,15 +222,48 @@ def run_cell(
     *,
     save_images: Path | None = None,
     root: Path | None = None,
+    on_image: Callable[[str], None] | None = None,
+    replace: bool = False,
 ) -> Result:
-    """Measure one cell and store its record; metrics that the old record had as well are kept up to date."""
+    """Measure one cell and store its record; metrics that the old record had as well are kept up to date.
+
+    Args:
+        subject: what to measure.
+        samples: on what.
+        metrics: names.
+        inference: how it is applied.
+        save_images: folder for the SR images as PNG.
+        root: the results folder; home's by default.
+        on_image: called with each image's name when it is done.
+        replace: whether the record may take the place of one of other weights of the user's own.
+
+    Raises:
+        InputError: as ``measure_cell``; or the name has a record of other weights that are the user's own.
+    """
     old = _record(subject, inference, samples, root)
+    if old is not None and not replace:
+        _refuse_other_weights(subject, old)
     kept = [name for name in (old.metrics if old else ()) if _known(name)]
     result = measure_cell(
-        subject, samples, list(dict.fromkeys([*metrics, *kept])), inference, save_images=save_images
-    )  # fmt: skip
+        subject,
+        samples,
+        list(dict.fromkeys([*metrics, *kept])),
+        inference,
+        save_images=save_images,
+        on_image=on_image,
+    )
     write_result(result, root)
     return result
+
+
+def _refuse_other_weights(subject: Subject, old: Result) -> None:
+    """Two trainings of one's own must not replace each other silently; the zoo's may, as their cards say which counts."""
+    if not (subject.own or old.own) or old.weights_sha256 == subject.weights_sha256:
+        return
+    raise InputError(
+        f"results/ has {subject.name} with other weights ({old.weights_sha256[:8] or 'unknown'}, these are "
+        f"{subject.weights_sha256[:8] or 'unknown'}): choose another --name, or --overwrite to replace it"
+    )
 
 
 def _known(name: str) -> bool:

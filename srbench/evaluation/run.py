@@ -6,21 +6,24 @@ Under ``torchrun`` the cells are shared out among the processes; results are fil
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from srbench.datasets.local import ImageSet, find_dataset
 from srbench.errors import InputError, SrbenchError, UnavailableError
 from srbench.evaluation.fast import fastest
+from srbench.evaluation.progress import Progress
 from srbench.evaluation.quality import Samples, run_cell, stored
 from srbench.inference import Inference
 from srbench.measure import DEFAULT_METRICS
 from srbench.metrics import get_metric
+from srbench.models import MODELS
 from srbench.protocol import Protocol, get_protocol
 from srbench.results import read_results
 from srbench.subjects import Options, Subject, everything, resolve, unique
+from srbench.zoo import list_checkpoints
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,7 @@ class Plan:
         names: texts as :func:`srbench.subjects.resolve` takes them; ``model``, ``weights``, ``channels``, ``options`` and
             ``scale`` go with them.
         every: all checkpoints and interpolators, too.
+        name: that the records of a file or class of the user's own get; by default one made of its text.
     """
 
     names: tuple[str, ...] = ()
@@ -49,6 +53,7 @@ class Plan:
     overwrite: bool = False
     data_root: str | None = None
     fast: bool = False
+    name: str = ""
 
 
 @dataclass
@@ -56,7 +61,7 @@ class Outcome:
     """What came of a plan.
 
     Attributes:
-        keys: ``(dataset, scale, protocol id)`` of its cells.
+        cells: ``(checkpoint, dataset, scale, protocol id)`` of each of its cells, those of all processes.
         measured: cells computed now.
         kept: cells found stored.
         errors: one line a dataset or cell that could not be used.
@@ -64,7 +69,7 @@ class Outcome:
         notes: what a reader of the numbers must know, such as tiles that overlap too little, or what has no number.
     """
 
-    keys: set[tuple[str, int, str]] = field(default_factory=set)
+    cells: set[tuple[str, str, int, str]] = field(default_factory=set)
     measured: int = 0
     kept: int = 0
     errors: list[str] = field(default_factory=list)
@@ -72,6 +77,7 @@ class Outcome:
     notes: list[str] = field(default_factory=list)
 
 
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 Cell = tuple[Subject, ImageSet, int, Protocol]
 
 
@@ -102,34 +108,44 @@ def run(plan: Plan, quiet: bool = False, root: Path | None = None) -> Outcome:
     if lacking and not cells:
         raise next(iter(lacking.values()))
     outcome.notes += lacking
-    outcome.keys = {(images.name, scale, protocol.id) for _, images, scale, protocol in cells}
-    with _progress(quiet or rank > 0) as bar:
-        task = bar.add_task("", total=len(cells))
+    outcome.cells = {(subject.name, images.name, scale, protocol.id) for subject, images, scale, protocol in cells}
+    mine = cells[rank::world]
+    with Progress(sum(len(images) for _, images, _, _ in mine), quiet or rank > 0) as progress:
         samples: Samples | None = None
-        for number, (subject, images, scale, protocol) in enumerate(cells):
-            if number % world != rank:
-                continue
-            bar.update(task, completed=number, description=f"{subject.name} · {images.name} ×{scale}")
+        for subject, images, scale, protocol in mine:
+            progress.start(f"{subject.name} · {images.name} ×{scale}", len(images))
             if samples is None or (samples.images, samples.scale, samples.protocol) != (images, scale, protocol):
                 samples = Samples(images, scale, protocol, plan.lr_files)
             try:
-                _run_cell(plan, subject, samples, outcome, root)
+                _run_cell(plan, subject, samples, outcome, root, progress)
             except InputError as error:
                 outcome.errors.append(f"{subject.name} on {images.name} x{scale}: {error}")
-        bar.update(task, completed=len(cells), description=f"{outcome.measured} measured, {outcome.kept} as stored")
+            progress.end()
+        progress.close(f"{outcome.measured} measured, {outcome.kept} as stored")
     wait(world)
     outcome.errors = list(dict.fromkeys(outcome.errors))
     return outcome
 
 
-def _run_cell(plan: Plan, subject: Subject, samples: Samples, outcome: Outcome, root: Path | None) -> None:
+def _run_cell(
+    plan: Plan, subject: Subject, samples: Samples, outcome: Outcome, root: Path | None, progress: Progress
+) -> None:
     """Measure and store one cell unless its record holds."""
     inference = fastest(subject, samples.scale, plan.inference) if plan.fast else plan.inference
     if not plan.overwrite and plan.save_images is None and stored(subject, inference, samples, plan.metrics, root):
         outcome.kept += 1
         return
     folder = _folder(plan, subject, inference, samples)
-    made = run_cell(subject, samples, plan.metrics, inference, save_images=folder, root=root)
+    made = run_cell(
+        subject,
+        samples,
+        plan.metrics,
+        inference,
+        save_images=folder,
+        root=root,
+        on_image=progress.image,
+        replace=plan.overwrite,
+    )
     outcome.measured += 1
     if "of 255 off" in (tiling := made.provenance.get("tiling", "")):
         outcome.notes.append(f"{subject.name} on {samples.images.name} x{samples.scale}: tiles: {tiling}")
@@ -146,7 +162,23 @@ def _named(plan: Plan) -> list[Subject]:
         found += resolve(
             name, plan.scale, channels=plan.channels, weights=weights, model=plan.model, options=plan.options
         )  # fmt: skip
-    return unique(found)
+    return _renamed(unique(found), plan.name)
+
+
+def _renamed(found: list[Subject], name: str) -> list[Subject]:
+    """What is the user's own under the name that they chose; InputError where that is not one thing or the zoo's name."""
+    if not name:
+        return found
+    own = [subject for subject in found if subject.own]
+    if len(own) != 1:
+        raise InputError(f"--name {name!r} is for one file or class of your own; {len(own)} of {len(found)} are named")
+    if not NAME.fullmatch(name):
+        raise InputError(
+            f"--name {name!r}: expected letters, digits, '.', '_' and '-', beginning with a letter or digit"
+        )
+    if name in MODELS or any(card.name == name for card in list_checkpoints()):
+        raise InputError(f"--name {name!r} is the name of something in the zoo: choose another")
+    return [replace(subject, name=name) if subject is own[0] else subject for subject in found]
 
 
 def _datasets(plan: Plan, outcome: Outcome) -> list[ImageSet]:
@@ -196,21 +228,6 @@ def _folder(plan: Plan, subject: Subject, inference: Inference, samples: Samples
         return None
     name = "+".join(part for part in (subject.name, inference.variant) if part)
     return plan.save_images / f"{samples.images.name}_x{samples.scale}" / name
-
-
-def _progress(quiet: bool) -> Any:
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        disable=quiet,
-        transient=False,
-    )
 
 
 def wait(world: int) -> None:

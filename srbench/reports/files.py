@@ -1,6 +1,6 @@
 """Which file of reports/ holds what, how it is written, and whether it is stale; likewise the generated parts of both READMEs.
 
-Committed reports show the zoo: what a user measured of their own stands in none of these files.
+Committed reports show the zoo; what a user measured of their own stands in own.md alone, which git ignores.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from srbench.errors import InputError, SrbenchError
 from srbench.files import write_text
 from srbench.home import home
 from srbench.reports.aims import read_aims, render_aims, render_games
-from srbench.reports.markdown import render_excerpt, render_leaderboard
+from srbench.reports.markdown import render_excerpt, render_leaderboard, render_own
 from srbench.reports.order import render_order
 from srbench.reports.page.build import render_page
 from srbench.reports.page.images import StoredImage, stored_images
@@ -67,6 +67,15 @@ class Source:
     def image_folder(self) -> Path:
         """Where they lie."""
         return self.root / "reports" / "images"
+
+    @cached_property
+    def own_tables(self) -> list[Table]:
+        """The tables that something of the user's own stands in, the zoo beside it."""
+        places = {(result.dataset, result.scale) for result in self.results if not result.of_zoo}
+        if not places:
+            return []
+        beside = [result for result in self.results if (result.dataset, result.scale) in places]
+        return build_tables(beside, self.speeds, self.cards, derive=False)
 
 
 def read_source(
@@ -156,6 +165,8 @@ def _texts(source: Source) -> dict[Path, str]:
         reports / "leaderboard.md": render_leaderboard(source.tables),
         reports / "index.html": render_page(source.tables, source.cards, source.images, source.image_folder),
     }
+    if source.own_tables:
+        files[reports / "own.md"] = render_own(source.own_tables)
     if source.speeds:
         files[reports / "speed.md"] = render_speed(source.speeds, source.cards)
     for path, parts in ((source.root / "README.md", _README), (source.root / "zoo" / "README.md", _ZOO)):

@@ -19,6 +19,13 @@ Single-image super-resolution, measured image by image from the records in `resu
 `srbench report` writes it, `srbench report --check` fails where it is stale.
 """
 
+_OWN = """\
+# Your own results
+
+Classes, files of weights and folders of images of your own, with the zoo beside them where it was measured on the same images.
+The other reports show the zoo alone. This file is generated, and git ignores it.
+"""
+
 _EMPTY = "There are no results yet: `srbench eval --all --datasets sample` makes the first.\n"
 
 
@@ -35,6 +42,11 @@ def render_leaderboard(tables: Sequence[Table]) -> str:
     parts.append("\n".join(["## Protocols", "", *protocols, ""]))
     parts += [f"## {escape(table.title)}\n\n{render_table(table)}" for table in tables]
     return "\n".join(parts)
+
+
+def render_own(tables: Sequence[Table]) -> str:
+    """own.md: tables with something of the user's own in them."""
+    return f"{_OWN}\n" + "\n".join(f"## {escape(table.title)}\n\n{render_table(table)}" for table in tables)
 
 
 def _contents(tables: Sequence[Table]) -> list[str]:

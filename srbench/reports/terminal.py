@@ -10,6 +10,7 @@ from srbench.reports.tables.overview import REFERENCE, best_rows, family_mean
 from srbench.reports.tables.rows import MetricInfo, Row, Speed, Table
 from srbench.reports.units import NONE, amount, number, share, short
 from srbench.reports.view import ALIKE, rank_text, score_cell
+from srbench.stats import SMALL
 
 MOST = 10
 """Rows of a condensed table."""
@@ -115,14 +116,20 @@ def _columns(table: Table, rows: Sequence[Row], condense: bool) -> Iterator[Colu
             published = [row.scores[info.name].published for row in rows]
             figures = [number(figure.value if figure else None, info.digits) for figure in published]
             yield Column("published", figures, at + 1, 6 if place == 0 else 10)
-        beside = [score_cell(row.scores[info.name], info).small for row in rows]
-        if any(beside):
+        beside = [_beside(row, info) for row in rows]
+        if any(text not in ("", "best") for text in beside):
             yield Column(
-                "± 95 %" if len(table.images) >= 10 else "to the best", beside, at + 2, 8 if place == 0 else 11
+                "± 95 %" if len(table.images) >= SMALL else "to the best", beside, at + 2, 8 if place == 0 else 11
             )
     yield from _times(table, rows)
     yield Column("training", [_minutes(row.who.minutes) for row in rows], 1004, 12)
     yield Column("trained on", [" + ".join(row.who.trained_on) or NONE for row in rows], 1005, 13, left=True)
+
+
+def _beside(row: Row, info: MetricInfo) -> str:
+    score = row.scores[info.name]
+    few = 0 < len(score.values) < SMALL
+    return "best" if few and score.behind is None else score_cell(score, info).small
 
 
 def _means(table: Table, rows: Sequence[Row], info: MetricInfo, at: int, condense: bool, urgency: int) -> Column:

@@ -90,6 +90,11 @@ class Subject:
     _ready: dict[tuple[int, Inference], Upscaler] = field(default_factory=dict, init=False, repr=False)
 
     @property
+    def own(self) -> bool:
+        """Whether it is the user's own and no part of the zoo: a file, a class, a module."""
+        return self.kind in ("file", "class", "module")
+
+    @property
     def scale(self) -> int:
         """Its only scale; InputError where it works at several."""
         if len(self.scales) > 1:

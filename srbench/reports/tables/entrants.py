@@ -27,11 +27,11 @@ def entrant_of(result: Result, card: Card | None = None) -> Entrant:
     return Entrant(
         checkpoint=result.checkpoint,
         model=result.model,
-        display=result.checkpoint if result.own and not recipe else facts.display,
+        display=result.checkpoint if result.own else facts.display,
         kind=kind,
         variant=result.variant,
         marks=_marks(options, result.variant, result.precision),
-        recipe=recipe,
+        recipe="" if result.own else recipe,
         seed=card.seed if card else None,
         family=f"{stem} {sorted(options.items())} {result.variant} {result.precision}",
         options=options,

@@ -5,6 +5,7 @@ Nothing is rounded here. A cell without a number is no row: it stands in ``Table
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -35,7 +36,7 @@ def build_tables(
     own: bool = True,
     derive: bool = True,
 ) -> list[Table]:
-    """Ranked tables, sorted by dataset, scale and protocol.
+    """Ranked tables, sorted by dataset (Set5 before Set14), scale and protocol.
 
     Ranked are the cells measured on the same images (those of most cells) with the greatest version of each metric and of
     the protocol and with the weights that the zoo has; the others are in ``absent``, with the status ``other_data``,
@@ -45,10 +46,10 @@ def build_tables(
         results: records of any datasets, scales and protocols.
         speed: speed records of any devices.
         cards: of the zoo. None leaves the zoo out: nothing is known of any training, and no cell is derived.
-        own: whether the user's own records are wanted (``Result.own``).
+        own: whether records that are not the zoo's are wanted (``Result.of_zoo``).
         derive: whether cells without record that can have no number are wanted in ``Table.absent``.
     """
-    kept = [result for result in results if own or not result.own]
+    kept = [result for result in results if own or result.of_zoo]
     known = list(cards or ())
     weights = current_weights(kept, known)
     times, device = _timed(speed, known)
@@ -57,11 +58,17 @@ def build_tables(
         groups.setdefault((result.dataset, result.scale, split_version(result.protocol)[0]), []).append(result)
     by_name = {card.name: card for card in known}
     tables = []
-    for key in sorted(groups):
+    for key in sorted(groups, key=_natural):
         table = _table(groups[key], by_name, weights, times, cards if derive else None)
         shown = device if any(device in row.speeds for row in table.rows) else ""
         tables.append(replace(table, device=shown))
     return tables
+
+
+def _natural(key: Key) -> tuple[list[str | int], int, str]:
+    """Set5 before Set14."""
+    parts = re.split(r"(\d+)", key[0])
+    return [int(part) if i % 2 else part for i, part in enumerate(parts)], key[1], key[2]
 
 
 def _table(

@@ -64,7 +64,7 @@ class Entrant:
         steps: how many it took, None where unknown.
         precision: number format of the network's arithmetic.
         weights_sha256: of its weights.
-        own: whether it is the user's own (a class, a file of weights, another name) and no part of the zoo.
+        own: whether it is the user's own, a class or a file of weights, and no part of the zoo.
         year: of its paper, None where unknown. paper: address of it.
     """
 

@@ -1,0 +1,144 @@
+"""What ``srbench eval`` prints: it fits the terminal, breaks no number and no name, and counts images while it runs."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import re
+import shutil
+import struct
+import sys
+import termios
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from srbench.images import write_image
+from srbench.reports import build_tables
+from srbench.reports.files import read_source
+from srbench.reports.tables.rows import Table
+from srbench.reports.terminal import render
+from tests.test_reports import bare, card, cell
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def on_terminal(columns: int, *arguments: object) -> list[str]:
+    """What a command prints on a pseudo-terminal of so many columns, as lines, the last state of a line that is redrawn."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.environ.pop("COLUMNS", None)
+        os.environ["TERM"] = "xterm-256color"
+        os.execv(sys.executable, [sys.executable, "-m", "srbench", *map(str, arguments)])
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 60, columns, 0, 0))
+    out = b""
+    while True:
+        try:
+            piece = os.read(terminal, 65536)
+        except OSError:
+            break
+        if not piece:
+            break
+        out += piece
+    _, status = os.waitpid(pid, 0)
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", out.decode("utf-8"))
+    assert os.waitstatus_to_exitcode(status) == 0, text
+    return [line.rstrip("\r").rpartition("\r")[2].rstrip() for line in text.split("\n")]
+
+
+@pytest.fixture
+def committed() -> list[Table]:
+    """The repository's own results."""
+    if not (ROOT / "results" / "quality").is_dir():
+        pytest.skip("no committed results")
+    return [
+        t for t in read_source(root=ROOT).tables if t.dataset in ("set5", "set14") and t.protocol_name == "standard"
+    ]
+
+
+@pytest.mark.parametrize("width", [80, 100, 120, 200])
+def test_tables_fit_and_hold_the_six_columns(committed: list[Table], width: int) -> None:
+    text = render(committed, width, condense=True)
+    lines = text.splitlines()
+    assert max(map(len, lines)) <= width
+    assert len(lines) <= 58, "a line of progress and one of what was written come on top"
+    heads = [line.split() for line in lines if line.lstrip().startswith(("model", "rank"))]
+    assert len(heads) == len(committed) == 6
+    for head in heads:
+        assert {"model", "parameters", "PSNR", "SSIM", "LPIPS"} <= set(head)
+    assert render(committed, width, condense=True) == text
+
+
+def test_a_wider_terminal_shows_more_and_wide_shows_all(committed: list[Table]) -> None:
+    def columns(text: str) -> int:
+        return len(re.split(r"\s{2,}", text.splitlines()[1].strip()))
+
+    narrow, wide, everything = (render(committed, *how) for how in ((80,), (160,), (80, True)))
+    assert columns(narrow) < columns(wide) < columns(everything)
+    assert len(everything.splitlines()) > len(render(committed, 80, condense=True).splitlines())
+
+
+def test_names_and_numbers_are_never_broken() -> None:
+    long = "a-network-with-a-rather-long-name-and-more_x4.with-a-recipe-that-goes-on-and-on"
+    table = build_tables([cell("b_x4.c", 1.0, parameters=127_780_761), cell(long, model=long, own=True), bare("drrn")])
+    text = render(table, 60)
+    assert long in text, "the line is longer than the terminal where a name leaves no room"
+    assert "127.8 M" in text
+    assert re.search(r"\d\d\.\d\d", next(line for line in text.splitlines() if long in line))
+
+
+def test_statuses_are_a_line_each_however_many_names() -> None:
+    cards = [card("espcn_x4.common", channels="y")]
+    results = [cell("espcn_x4.common", preset="classic", weights_sha256="now"), bare("x_x4.c", "failed", "[3, 4]")]
+    lines = render(build_tables(results, cards=cards), 80).splitlines()
+    statuses = [line for line in lines if re.match(r"[a-z_]+: ", line)]
+    assert [line.partition(":")[0] for line in statuses] == ["failed", "no_weights", "unsupported_protocol"]
+    assert all(len(line) <= 80 for line in statuses)
+    assert statuses[0] == "failed: X ([3, 4])"
+    assert re.search(r" and \d+ more$", statuses[2])
+
+
+def test_seeds_are_merged_where_the_best_alone_are_shown() -> None:
+    cards = [card("espcn_x4.common"), card("espcn_x4.common-seed1", seed=1)]
+    results = [cell("espcn_x4.common", weights_sha256="now"), cell("espcn_x4.common-seed1", 0.2, weights_sha256="now")]
+    tables = build_tables(results, cards=cards, derive=False)
+    assert "± 0.14" in render(tables, 80, condense=True)
+    assert render(tables, 80, condense=True).count("ESPCN") == 1
+    assert "ESPCN common seed 1" in render(tables, 80)
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+def test_a_run_on_a_terminal(srbench_home: Path, tmp_path: Path, columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    for i in range(3):
+        image = np.random.default_rng(i).integers(0, 256, (48, 48, 3), dtype=np.uint8)
+        write_image(tmp_path / "photos" / f"p{i}.png", image)
+    lines = on_terminal(
+        columns, "eval", "bicubic", "nearest", "--datasets", tmp_path / "photos", "--metrics", "psnr,ssim"
+    )
+    assert max(map(len, lines)) <= columns
+    assert any("6/6 images" in line for line in lines), "two subjects on three images"
+    assert any("2 measured, 0 as stored" in line for line in lines)
+    rows = [line for line in lines if re.match(r"\s*\d ≈\s+(Bicubic|Nearest)\s", line)]
+    assert len(rows) == 2
+    assert all(re.search(r"\s\d\d\.\d\d\s.*\s0\.\d{4}", row) for row in rows)
+
+
+@pytest.mark.slow
+@pytest.mark.data
+@pytest.mark.parametrize("columns", [80, 120])
+def test_the_whole_zoo_is_at_most_sixty_lines(
+    srbench_home: Path, data_root: Path, columns: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    for folder in ("results", "zoo"):
+        shutil.copytree(ROOT / folder, srbench_home / folder)
+    lines = on_terminal(
+        columns, "eval", "--all", "--datasets", "set5,set14", "--data-root", data_root, "--device", "cpu"
+    )
+    assert len([line for line in lines if line]) + 6 <= 60
+    assert len(lines) <= 61
+    assert max(map(len, lines)) <= columns
+    assert sum(line.startswith("model ") for line in lines) == 6
