@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 @click.option("--models", help="Of --images: checkpoints, comma-separated; the best of each architecture by default.")
 @click.option("-o", "--output", type=click.Path(dir_okay=False), help="Of --images: the page for local use.")
 @click.option("--data-root", type=click.Path(exists=True, file_okay=False), help="Folder with the datasets.")
+@click.option("--wide", is_flag=True, help="Print every table with all its columns and rows.")
 @device_option
 @json_option
 def command(
@@ -36,10 +37,11 @@ def command(
     models: str | None,
     output: str | None,
     data_root: str | None,
+    wide: bool,
     device: str,
     as_json: bool,
 ) -> None:
-    """Render reports/ and the README's excerpt from the records in results/.
+    """Render reports/ and the README's excerpt from the records in results/, and print the best of each architecture.
 
     \b
     srbench report                  leaderboard.md, index.html and figures/ in reports/
@@ -73,14 +75,24 @@ def command(
     if as_json:
         print_json(leaderboard_rows(read_source(root=root, broken=broken).tables))
     elif not check:
-        for path in write_reports(root=root, redraw=True, broken=broken):
-            click.echo(f"wrote {path}")
+        written = write_reports(root=root, redraw=True, broken=broken)
+        _show(read_source(root=root, broken=broken), wide)
+        click.echo(f"wrote {len(written)} file{'s' if len(written) != 1 else ''} below {root}", err=True)
     for line in dict.fromkeys(map(str, broken)):
         click.echo(f"Left out: {line}", err=True)
     if broken:
         raise SrbenchError(f"{len(set(map(str, broken)))} of the records are broken")
     if stale:
         raise SrbenchError(f"stale: {', '.join(stale)}; run `srbench report`")
+
+
+def _show(source: Source, wide: bool) -> None:
+    """The tables of the overview on the terminal; all of them where ``wide``."""
+    from srbench.cli._tables import print_tables
+    from srbench.reports.tables import overview
+
+    found = overview(source.tables)
+    print_tables(source.tables if wide or not found else found.tables, wide, condense=True)
 
 
 @dataclass(frozen=True)
