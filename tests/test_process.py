@@ -42,6 +42,7 @@ def faults(how: str, **environment: str) -> tuple[str, int]:
     return kept, int(count)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(process._libc() is None, reason="no glibc")
 def test_the_next_tensor_takes_the_pages_of_the_last() -> None:
     kept, count = faults("keep")
@@ -50,6 +51,7 @@ def test_the_next_tensor_takes_the_pages_of_the_last() -> None:
     assert faults("leave")[1] > 3 * 20_000, "three times 100 MB are 76,800 pages of 4 KB"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(process._libc() is None, reason="no glibc")
 def test_what_a_user_has_set_up_is_left() -> None:
     kept, count = faults("keep", MALLOC_TOP_PAD_="1048576")
@@ -77,6 +79,7 @@ def openmp_was_told(**environment: str) -> str:
     return found[1]
 
 
+@pytest.mark.slow
 def test_threads_sleep_soon_unless_told_otherwise() -> None:
     assert openmp_was_told() == "1000"
     assert openmp_was_told(GOMP_SPINCOUNT="77") == "77"

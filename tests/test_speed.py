@@ -113,6 +113,7 @@ def test_a_network_under_two_names_is_timed_once(monkeypatch: pytest.MonkeyPatch
     assert found[1].base == found[0].base
 
 
+@pytest.mark.slow
 def test_groups_hold_what_is_light_together() -> None:
     subjects = everything(4, untrained=True)
     found = [[s.name for s in group] for group in groups(subjects, None)]
