@@ -120,7 +120,7 @@ def test_variants_change_one_thing_each_and_keep_their_names(srbench_home: Path)
         ('model = "fsrcnn"\nbudget = "soon"\n', "'soon' is no time"),
         ('recipe = "comon"\nmodel = "fsrcnn"\n', "Did you mean 'common'"),
         ("seed = 1\n", "model: Field required"),
-        ("seed = \n", "is not TOML"),
+        ("seed = \n", "is not a plan"),
     ],
 )
 def test_a_bad_plan_is_told_in_one_line(text: str, message: str, srbench_home: Path) -> None:

@@ -60,7 +60,7 @@ MAY_IMPORT = {
     "upscaler measure weights zoo",
     "evaluation": "errors files provenance datasets models metrics protocol images resize inference upscaler graphs subjects "
     "measure zoo results speed_results process",
-    "reports": "errors facts files markdown results speed_results stats zoo images",
+    "reports": "errors facts files markdown records results speed_results stats zoo images",
 }
 EVERYTHING = ("cli", "__main__", "__init__")
 

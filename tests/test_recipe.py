@@ -124,7 +124,7 @@ def test_a_users_own_file_goes_before_the_checkouts(srbench_home: Path) -> None:
     assert load_recipe("mine", "espcn").steps == 8
     assert load_recipe(str(folder / "mine.toml"), "espcn").name == "mine"
     (folder / "mine.toml").write_text("steps = ")
-    with pytest.raises(InputError, match=r"mine\.toml is not TOML"):
+    with pytest.raises(InputError, match=r"mine\.toml is not a recipe"):
         load_recipe("mine", "fsrcnn")
 
 

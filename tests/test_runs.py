@@ -111,7 +111,7 @@ def test_a_run_that_is_not_there_or_empty_is_told_in_one_line(srbench_home: Path
     assert result.exit_code == 1
     assert "no log line yet" in result.stderr
     (folder / "recipe.toml").write_text("steps = ")
-    with pytest.raises(InputError, match=r"recipe\.toml is no recipe of a run"):
+    with pytest.raises(InputError, match=r"recipe\.toml is not the recipe of a run"):
         list_runs()
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from srbench.errors import InputError, UnknownNameError
 from srbench.markdown import bold, table
+from srbench.records import parse, read_toml
 from srbench.reports.tables.comparison import mean_score
 from srbench.reports.tables.order import PROTOCOL
 from srbench.reports.tables.published import published_figure
@@ -34,26 +33,21 @@ class Aim(BaseModel):
     remark: str = ""
 
 
+class _Aims(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    aim: list[Aim] = []
+
+
 def read_aims(path: Path) -> list[Aim]:
     """The entries ``[[aim]]`` of a file, in its order; none where there is no file.
 
     Raises:
-        UnknownNameError: an unknown key at the top. InputError: not TOML, or an entry that cannot be used.
+        InputError: not TOML, an unknown key, or an entry that cannot be used.
     """
     if not path.is_file():
         return []
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-        for key in values:
-            if key != "aim":
-                raise UnknownNameError("key", key, ["aim"], str(path))
-        return TypeAdapter(list[Aim]).validate_python(values.get("aim", []))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is not TOML: {error}") from None
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise InputError(f"{path}: aim {where} = {first['input']!r}: {first['msg']}") from None
+    return parse(_Aims, read_toml(path, "a list of aims"), str(path)).aim
 
 
 def render_aims(aims: Sequence[Aim], cards: Sequence[Card], results: Sequence[Result]) -> str:

@@ -16,6 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from srbench.errors import InputError, first_problem
 from srbench.files import write_text
+from srbench.records import read_json
 from srbench.zoo import Card
 
 INDEX = "index.json"
@@ -87,14 +88,14 @@ def read_index(folder: Path) -> list[StoredImage]:
     """
     path = folder / INDEX
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = read_json(path, "an index of images")
         return TypeAdapter(list[StoredImage]).validate_python(values["images"])
     except FileNotFoundError:
         return []
     except ValidationError as error:
         raise first_problem(error, str(path)) from None
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path} is no index of images: {error}") from None
+    except KeyError as error:
+        raise InputError(f"{path} is not an index of images: it has no {error}") from None
 
 
 def write_index(folder: Path, images: Sequence[StoredImage]) -> None:

@@ -29,7 +29,6 @@ import hashlib
 import itertools
 import json
 import re
-import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -41,6 +40,7 @@ from srbench.errors import InputError, SrbenchError, UnknownNameError, first_pro
 from srbench.home import home
 from srbench.models import get_model
 from srbench.names import check_name, slug
+from srbench.records import read_toml
 from srbench.training.loop.budget import parse_budget
 from srbench.training.loop.distributed import is_main
 from srbench.training.loop.options import InterruptedRunError, RunOptions
@@ -118,11 +118,11 @@ def read_plan(path: Path) -> AblationPlan:
         InputError: a file that is not TOML, values that cannot be used or contradict each other.
     """
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        values = read_toml(path, "a plan")
     except FileNotFoundError:
         raise InputError(f"no plan {path}; expected a TOML file") from None
-    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"plan {path} is not TOML: {error}") from None
+    except OSError as error:
+        raise InputError(f"plan {path} cannot be read: {error.strerror}") from None
     values.setdefault("name", slug(path.stem))
     try:
         plan = AblationPlan.model_validate(values)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -12,6 +11,7 @@ from typing import Any, Literal
 from srbench.errors import InputError, UnknownNameError
 from srbench.home import home
 from srbench.names import PATTERN
+from srbench.records import read_toml
 from srbench.training.loop.folder import LOCK, LOG, RECIPE, SAMPLES, lock
 
 Status = Literal["running", "stopped", "done"]
@@ -70,9 +70,9 @@ def find_run(name: str, root: Path | None = None) -> Run:
 def read_run(folder: Path, root: Path) -> Run:
     """The run in a folder; raises InputError where its recipe cannot be read."""
     try:
-        recipe = tomllib.loads((folder / RECIPE).read_text(encoding="utf-8"))
-    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{folder / RECIPE} is no recipe of a run: {error}") from None
+        recipe = read_toml(folder / RECIPE, "the recipe of a run")
+    except OSError as error:
+        raise InputError(f"{folder / RECIPE} cannot be read: {error.strerror}") from None
     lines = read_log(folder)
     step, steps = max((line["step"] for line in lines), default=0), int(recipe.get("steps", 0))
     scores = [line["val_psnr"] for line in lines if "val_psnr" in line and line["step"]]

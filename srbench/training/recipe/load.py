@@ -9,7 +9,6 @@ before training, and that is what its card stores.
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from pydantic import ValidationError
 from srbench.errors import InputError, UnknownNameError, first_problem
 from srbench.home import home
 from srbench.names import check_name
+from srbench.records import read_toml
 from srbench.training.recipe.schema import CPU_KEYS, Recipe, Size
 
 
@@ -83,9 +83,9 @@ def load_recipe(name: str, model: str, changes: Mapping[str, Any] | None = None,
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"recipe {path} is not TOML: {error}") from None
+        return read_toml(path, "a recipe")
+    except OSError as error:
+        raise InputError(f"recipe {path} cannot be read: {error.strerror}") from None
 
 
 def _own_tables(values: dict[str, Any], path: Path, model: str, size: Size) -> list[dict[str, Any]]:
