@@ -7,7 +7,7 @@ values and its option on the command line follow from the field. Nothing here ne
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar
 
@@ -111,19 +111,18 @@ class Inference:
             raise InputError(f"overlap = {self.overlap} is of tiles: give tile, too")
         for name, option in options().items():
             value = getattr(self, name)
-            allowed = [_DEFAULTS[name], *option.words.values()]
+            allowed = [DEFAULTS[name], *option.words.values()]
             if option.words and not any(value is one or value == one for one in allowed if type(value) is type(one)):
                 if isinstance(allowed[0], bool):
                     raise InputError(f"{name} must be True or False, not {value!r}")
                 raise UnknownNameError(name, str(value), (str(one) for one in allowed))
 
     @classmethod
-    def of(cls, given: Mapping[str, object], where: str = "Inference", known: Iterable[str] | None = None) -> Inference:
-        """From keyword arguments; UnknownNameError with the nearest of the fields and of ``known`` for a wrong one."""
-        names = [one.name for one in fields(cls)]
+    def of(cls, given: Mapping[str, object]) -> Inference:
+        """From keyword arguments; UnknownNameError with the nearest field for a wrong one."""
         for name in given:
-            if name not in names:
-                raise UnknownNameError("argument", name, [*(known or ()), *names], where)
+            if name not in DEFAULTS:
+                raise UnknownNameError("option of inference", name, DEFAULTS)
         arguments: Any = given
         return cls(**arguments)
 
@@ -204,7 +203,7 @@ def options() -> dict[str, Option]:
     return {one.name: one.metadata["option"] for one in fields(Inference)}
 
 
-_DEFAULTS = {one.name: one.default for one in fields(Inference)}
+DEFAULTS = {one.name: one.default for one in fields(Inference)}
 
 
 def pick_device(name: str | torch.device = "auto") -> torch.device:

@@ -10,7 +10,7 @@ import contextlib
 import copy
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -21,7 +21,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from srbench.errors import InputError, UnavailableError
+from srbench.errors import InputError, UnavailableError, UnknownNameError
 from srbench.graphs import Replayed
 from srbench.images import imresize, planar, read_image, rgb, to_array, ycbcr
 from srbench.inference import Inference
@@ -83,6 +83,19 @@ class Traits:
             min(self.mean) < 0 or max(self.mean) > self.range or (self.range > 1 and max(self.mean) <= 1)
         ):
             raise InputError(f"mean = {self.mean} must be in units of range, which is {self.range:g}")
+
+    def with_(self, given: Traits | Mapping[str, object] | None) -> Traits:
+        """Other traits, or these with some changed by name; UnknownNameError with the nearest for a wrong name."""
+        if given is None or isinstance(given, Traits):
+            return given or self
+        names = [one.name for one in fields(self)]
+        for name in given:
+            if name not in names:
+                raise UnknownNameError("trait", name, names)
+        changes: Any = dict(given)
+        if isinstance(mean := changes.get("mean"), int | float):
+            changes["mean"] = (float(mean),)
+        return replace(self, **changes)
 
     @classmethod
     def of_model(cls, model: Model, scale: int, network: nn.Module, channels: str = "") -> Traits:

@@ -39,7 +39,7 @@ def inference_options(command: Callable[..., Any]) -> Callable[..., Any]:
     defaults = Inference.__dataclass_fields__
     for name, option in reversed(options().items()):
         default = "auto" if name == "device" else defaults[name].default
-        kind: dict[str, Any] = {"type": click.IntRange(0)}
+        kind: Any = {"type": click.IntRange(0)}
         if isinstance(default, bool):
             kind = {"is_flag": True}
         elif isinstance(default, str):

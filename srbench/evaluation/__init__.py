@@ -11,16 +11,17 @@ from torch import nn
 from srbench.datasets.local import find_dataset
 from srbench.evaluation.quality import Samples, measure_cell
 from srbench.evaluation.scoring import score
-from srbench.inference import Inference, InferenceOptions
+from srbench.inference import DEFAULTS
+from srbench.keywords import typed_keywords
 from srbench.measure import DEFAULT_METRICS, check_scale
 from srbench.protocol import Protocol, get_protocol
 from srbench.results import Result
-from srbench.subjects import Options, resolve_one
-from srbench.upscaler import Traits
+from srbench.subjects import LoadOptions, resolve_one, split_options
 
 __all__ = ["evaluate", "score"]
 
 
+@typed_keywords(LoadOptions, defaults=DEFAULTS)
 def evaluate(
     network: nn.Module | str | Path,
     dataset: str | Path,
@@ -28,15 +29,10 @@ def evaluate(
     protocol: str | Protocol = "standard",
     metrics: Sequence[str] = DEFAULT_METRICS,
     *,
-    channels: str | None = None,
-    weights: str | Path | None = None,
-    model: str | None = None,
-    options: Options | None = None,
-    traits: Traits | None = None,
     data_root: str | Path | None = None,
     lr_files: bool = False,
     save_images: str | Path | None = None,
-    **inference: Unpack[InferenceOptions],
+    **given: Unpack[LoadOptions],
 ) -> Result:
     """Measure a checkpoint, an interpolator, a file of weights or a network of your own; nothing is stored.
 
@@ -48,35 +44,28 @@ def evaluate(
         scale: needed for anything that works at several scales, and for a module that does not declare its own.
         protocol: a preset, a TOML file or a Protocol.
         metrics: names; ``srbench ls metrics``.
-        channels: ``y`` or ``rgb``, for a file, class or module.
-        weights: a file of weights for a class or a model.
-        model: the architecture that a file of weights belongs to.
-        options: for the constructor of a class or a model.
-        traits: what a caller needs to know about a network, instead of what it declares.
         data_root: folder of the datasets; ``SRBENCH_DATA`` by default.
         lr_files: take LR from the folder that came with the dataset.
         save_images: folder for the SR images.
-        inference: ``device``, ``tile``, ``overlap``, ``ensemble``, ``precision`` … as :class:`srbench.inference.Inference` has
-            them.
+        given: ``channels``, ``weights``, ``model``, ``options``, ``traits``, ``device``, ``tile``, ``precision`` and the others
+            that :func:`srbench.load` takes.
 
     Raises:
-        UnknownNameError: a name that does not exist, with the nearest one.
+        UnknownNameError: a name or an argument that does not exist, with the nearest one.
         InputError: a value, image or file of weights that cannot be used.
-        UnavailableError: a dataset that is not here.
+        UnavailableError: a dataset that is not here, or a scale that the network does not have.
 
     A cell without a number raises nothing: the Result's ``status`` and ``reason`` say why.
 
     >>> evaluate("bicubic", "sample", scale=4, metrics=["psnr"]).ok
     True
     """
-    how = Inference.of(inference, "evaluate()", evaluate.__kwdefaults__)
+    named, inference = split_options(given)
     chosen = protocol if isinstance(protocol, Protocol) else get_protocol(protocol)
     if scale is not None:
         check_scale(scale)
-    subject = resolve_one(
-        network, scale, channels=channels, weights=weights, model=model, options=options, traits=traits
-    )  # fmt: skip
+    subject = resolve_one(network, scale, **named)
     images = find_dataset(dataset, data_root)
     images.check()
     samples = Samples(images, subject.scale, chosen, lr_files)
-    return measure_cell(subject, samples, metrics, how, save_images=Path(save_images) if save_images else None)
+    return measure_cell(subject, samples, metrics, inference, save_images=Path(save_images) if save_images else None)

@@ -21,58 +21,43 @@ from typing import Unpack
 from torch import nn
 
 from srbench.errors import InputError
-from srbench.inference import Inference, InferenceOptions
+from srbench.inference import DEFAULTS, Inference
+from srbench.keywords import typed_keywords
 from srbench.models import MODELS
 from srbench.subjects import checkpoints, classes, files, interpolators, networks
 from srbench.subjects.modules import of_module
-from srbench.subjects.subject import Kind, Options, OptionValue, Request, Subject
-from srbench.upscaler import Traits, Upscaler
+from srbench.subjects.subject import (
+    Kind,
+    LoadOptions,
+    Options,
+    OptionValue,
+    Request,
+    Subject,
+    SubjectOptions,
+    split_options,
+)
+from srbench.upscaler import Upscaler
 from srbench.zoo import list_checkpoints
 
 __all__ = [
-    "Kind",
-    "OptionValue",
-    "Options",
-    "Request",
-    "Subject",
-    "everything",
-    "find",
-    "load",
-    "of_module",
-    "resolve",
-    "resolve_one",
-    "resolve_timed",
-    "unique",
-]
+    "Kind", "LoadOptions", "OptionValue", "Options", "Request", "Subject", "SubjectOptions", "everything", "find", "load",
+    "of_module", "resolve", "resolve_one", "resolve_timed", "split_options", "unique",
+]  # fmt: skip
 
 _KINDS = (files, classes, checkpoints, interpolators, networks)
 """In the order in which they are asked; the last one recognises any name."""
 
 
 def resolve(
-    text: str | Path,
-    scale: int | None = None,
-    *,
-    channels: str | None = None,
-    weights: str | Path | None = None,
-    model: str | None = None,
-    options: Options | None = None,
-    traits: Traits | None = None,
-    zoo: Path | None = None,
-    untrained: bool = False,
+    text: str | Path, scale: int | None = None, *, untrained: bool = False, **given: Unpack[SubjectOptions]
 ) -> list[Subject]:
     """What a text stands for.
 
     Args:
         text: one of the forms above.
         scale: chooses among a model's checkpoints; files and classes that do not say their own need it.
-        channels: ``y`` or ``rgb``, of a file or class.
-        weights: file of weights for a class, or for the model that ``text`` names.
-        model: architecture of a file of weights.
-        options: for the constructor of a class, or of ``model``.
-        traits: what a caller must know, in the place of what a class declares.
-        zoo: folder of the checkpoints; zoo/ by default.
         untrained: a model's name stands for the network with random weights, as times and counts need no others.
+        given: ``channels``, ``weights``, ``model``, ``options``, ``traits`` and ``zoo``, as :class:`Request` has them.
 
     Returns:
         at least one Subject. That one lacks a scale, or weights, is said by :meth:`Subject.obstacle`.
@@ -84,18 +69,7 @@ def resolve(
     >>> [subject.name for subject in resolve("bicubic")]
     ['bicubic']
     """
-    request = Request(
-        text=str(text),
-        scale=scale,
-        channels=channels,
-        weights=Path(weights) if weights is not None else None,
-        model=model,
-        options=options or {},
-        traits=traits,
-        zoo=zoo,
-        untrained=untrained,
-    )
-    return find(request)
+    return find(Request.of(str(text), scale, given, untrained))
 
 
 def find(request: Request) -> list[Subject]:
@@ -109,16 +83,8 @@ def find(request: Request) -> list[Subject]:
 
 
 def resolve_one(
-    what: str | Path | nn.Module,
-    scale: int | None = None,
-    *,
-    channels: str | None = None,
-    weights: str | Path | None = None,
-    model: str | None = None,
-    options: Options | None = None,
-    traits: Traits | None = None,
-    zoo: Path | None = None,
-) -> Subject:
+    what: str | Path | nn.Module, scale: int | None = None, **given: Unpack[SubjectOptions]
+) -> Subject:  # fmt: skip
     """The one subject at one scale that is meant; arguments as those of :func:`resolve`, and a module stands for itself.
 
     Raises:
@@ -126,11 +92,9 @@ def resolve_one(
         UnavailableError: ``unsupported_scale``.
     """
     if isinstance(what, nn.Module):
-        found = [of_module(what, scale, channels=channels, traits=traits)]
+        found = [of_module(what, scale, channels=given.get("channels"), traits=given.get("traits"))]
     else:
-        found = resolve(
-            what, scale, channels=channels, weights=weights, model=model, options=options, traits=traits, zoo=zoo
-        )  # fmt: skip
+        found = resolve(what, scale, **given)
     fitting = [subject for subject in found if scale is None or scale in subject.scales] or found
     if len(fitting) > 1:
         raise InputError(f"{what} has several checkpoints: {', '.join(s.name for s in fitting)}; name one")
@@ -185,18 +149,13 @@ def unique(subjects: Iterable[Subject]) -> list[Subject]:
     return list({subject.name: subject for subject in subjects}.values())
 
 
+@typed_keywords(LoadOptions, defaults=DEFAULTS)
 def load(
     what: str | Path | nn.Module,
     scale: int | None = None,
     *,
-    channels: str | None = None,
-    weights: str | Path | None = None,
-    model: str | None = None,
-    options: Options | None = None,
-    traits: Traits | None = None,
-    zoo: Path | None = None,
     inference: Inference | None = None,
-    **how: Unpack[InferenceOptions],
+    **given: Unpack[LoadOptions],
 ) -> Upscaler:
     """Something that images can be put through: a checkpoint, a file of weights, a class or a module, as an Upscaler.
 
@@ -204,15 +163,10 @@ def load(
         what: a text as :func:`resolve` takes it, such as ``"fsrcnn_x4.common"``, ``"bicubic"``, ``"EDSR.pth"`` or
             ``"net.py:Net"``; or a module that maps ``(N, C, h, w)`` to ``(N, C, scale·h, scale·w)``.
         scale: the upscaling factor, where ``what`` leaves it open.
-        channels: ``y`` or ``rgb``, of a file, class or module.
-        weights: file of weights for a class or a model.
-        model: architecture of a file of weights.
-        options: for the constructor of a class or a model.
-        traits: what a caller must know of the network, in the place of what it declares.
-        zoo: folder of the checkpoints; zoo/ by default.
         inference: how it is applied; or its fields by name, as follows.
-        how: ``device``, ``tile``, ``overlap``, ``ensemble``, ``fused``, ``precision``, ``layout``, ``compile``, ``graph``, as
-            :class:`srbench.inference.Inference` has them.
+        given: ``device``, ``tile``, ``overlap``, ``ensemble``, ``fused``, ``precision``, ``layout``, ``compile`` and ``graph``,
+            as :class:`srbench.inference.Inference` has them; ``channels``, ``weights``, ``model``, ``options``, ``traits`` and
+            ``zoo``, as :class:`Request` has them.
 
     Returns:
         an Upscaler, which is called with an image and gives the same kind back.
@@ -226,12 +180,10 @@ def load(
     >>> up.scale, up.channels, up.parameters
     (3, 'any', 0)
     """
-    if inference is not None and how:
-        raise InputError(f"load(): give inference or {', '.join(how)}, not both")
-    chosen = inference or Inference.of(how, "load()", load.__kwdefaults__)
-    subject = resolve_one(
-        what, scale, channels=channels, weights=weights, model=model, options=options, traits=traits, zoo=zoo
-    )  # fmt: skip
+    named, how = split_options(given)
+    if inference is not None and len(named) < len(given):
+        raise InputError("load(): give inference, or its fields by name, and not both")
+    subject = resolve_one(what, scale, **named)
     if obstacle := subject.obstacle(subject.scale):
         raise obstacle
-    return subject.upscaler(inference=chosen)
+    return subject.upscaler(inference=inference or how)

@@ -88,7 +88,7 @@ def recognise(path: Path, request: Request) -> Recognised:
     network = create_model(model.name, request.scale, **options)
     load_weights(network, path)
     traits = Traits.of_model(model, request.scale, network, request.channels or "")
-    return Recognised(network.eval(), request.scale, request.traits or traits, model.name, model, request.options)
+    return Recognised(network.eval(), request.scale, traits.with_(request.traits), model.name, model, request.options)
 
 
 def with_model(request: Request, weights: Path) -> Request:

@@ -6,7 +6,7 @@ import hashlib
 import inspect
 import sys
 import types
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
@@ -25,7 +25,7 @@ def of_module(
     scale: int | None = None,
     *,
     channels: str | None = None,
-    traits: Traits | None = None,
+    traits: Traits | Mapping[str, object] | None = None,
     name: str | None = None,
     options: Options | None = None,
     request: Request | None = None,
@@ -36,7 +36,7 @@ def of_module(
         network: it may declare ``scale`` or ``upscale``, ``identity``, and what :class:`Traits` has, as attributes.
         scale: needed where it declares none.
         channels: ``y`` or ``rgb``, in the place of what it declares.
-        traits: in the place of all that it declares.
+        traits: in the place of all that it declares; by name, of what is named.
         name: that its results have; its class's by default.
         options: that it was made with.
         request: how another process finds it.
@@ -48,7 +48,7 @@ def of_module(
     own = declared_scale(network)
     if scale is None and own is None:
         raise InputError(f"{who} does not declare its scale: give scale=, or --scale")
-    known = traits or declared_traits(network, channels)
+    known = traits if isinstance(traits, Traits) else declared_traits(network, channels).with_(traits)
     upscaler = Upscaler(network, own or scale or 1, known, name=who)
     identity = identity_of(network)
     return Subject(

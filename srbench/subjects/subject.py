@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, TypedDict
 
 from srbench.errors import InputError, UnavailableError
-from srbench.inference import Inference
+from srbench.inference import Inference, InferenceOptions
 from srbench.models import Model
 from srbench.protocol import Protocol
 from srbench.upscaler import Channels, Traits, Upscaler
@@ -19,6 +19,21 @@ Kind = Literal["checkpoint", "interpolator", "network", "file", "class", "module
 _KEPT = 4  # upscalers that a subject keeps ready
 
 
+class SubjectOptions(TypedDict, total=False):
+    """What goes with a text that names a subject; see :class:`Request`, whose fields they are."""
+
+    channels: str | None
+    weights: str | Path | None
+    model: str | None
+    options: Options | None
+    traits: Traits | Mapping[str, object] | None
+    zoo: str | Path | None
+
+
+class LoadOptions(SubjectOptions, InferenceOptions, total=False):
+    """What goes with a text, and how the subject is applied."""
+
+
 @dataclass(frozen=True)
 class Request:
     """What names a subject: a text and what goes with it. It can be sent to another process, which finds the same there.
@@ -27,10 +42,10 @@ class Request:
         text: see :func:`srbench.subjects.resolve`.
         scale: the upscaling factor, where the text leaves it open.
         channels: ``y`` or ``rgb``, of files and classes.
-        weights: file of weights for a class, or for ``model``.
+        weights: file of weights for a class, or for the model that the text names.
         model: architecture of a file of weights.
-        options: of the constructor of a class or of ``model``.
-        traits: what a caller must know, in the place of what a class declares.
+        options: for the constructor of a class or of a model.
+        traits: what a caller must know: all of it, or by name what goes before what a class declares.
         zoo: folder of the checkpoints; zoo/ by default.
         untrained: a model's name stands for the network with random weights, and not for its checkpoints.
     """
@@ -41,9 +56,31 @@ class Request:
     weights: Path | None = None
     model: str | None = None
     options: Options = field(default_factory=dict)
-    traits: Traits | None = None
+    traits: Traits | Mapping[str, object] | None = None
     zoo: Path | None = None
     untrained: bool = False
+
+    @classmethod
+    def of(cls, text: str, scale: int | None, given: SubjectOptions, untrained: bool = False) -> Request:
+        """From keyword arguments."""
+        weights, zoo = given.get("weights"), given.get("zoo")
+        return cls(
+            text,
+            scale,
+            given.get("channels"),
+            Path(weights) if weights is not None else None,
+            given.get("model"),
+            given.get("options") or {},
+            given.get("traits"),
+            Path(zoo) if zoo is not None else None,
+            untrained,
+        )
+
+
+def split_options(given: LoadOptions) -> tuple[SubjectOptions, Inference]:
+    """What names the subject, and how it is applied."""
+    named: Any = {name: value for name, value in given.items() if name in SubjectOptions.__annotations__}
+    return named, Inference.of({name: value for name, value in given.items() if name not in named})
 
 
 @dataclass(frozen=True, eq=False)
