@@ -11,35 +11,45 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _PUBLIC = {
-    "list_models": "srbench.models",
-    "create_model": "srbench.models",
-    "list_checkpoints": "srbench.zoo",
-    "load_checkpoint": "srbench.zoo",
-    "load": "srbench.subjects",
     "Inference": "srbench.inference",
-    "Upscaler": "srbench.upscaler",
-    "evaluate": "srbench.evaluation",
-    "score": "srbench.evaluation",
-    "load_results": "srbench.results",
-    "Result": "srbench.results",
     "Protocol": "srbench.protocol",
+    "Result": "srbench.results",
+    "Traits": "srbench.upscaler",
+    "Upscaler": "srbench.upscaler",
+    "compare": "srbench.door",
+    "create_model": "srbench.models",
+    "evaluate": "srbench.evaluation",
+    "list_checkpoints": "srbench.zoo",
+    "list_datasets": "srbench.door",
+    "list_metrics": "srbench.metrics",
+    "list_models": "srbench.models",
+    "list_recipes": "srbench.door",
+    "load": "srbench.subjects",
+    "load_checkpoint": "srbench.zoo",
+    "load_results": "srbench.results",
+    "score": "srbench.evaluation",
+    "train": "srbench.door",
+    "upscale": "srbench.door",
 }
 
 _MODULES = ("images",)
 
 __all__ = [
-    "Inference", "Protocol", "Result", "Upscaler", "__version__", "create_model", "evaluate", "list_checkpoints", "list_models",
-    "load", "load_checkpoint", "load_results", "score",
+    "Inference", "Protocol", "Result", "Traits", "Upscaler", "__version__", "compare", "create_model", "evaluate",
+    "list_checkpoints", "list_datasets", "list_metrics", "list_models", "list_recipes", "load", "load_checkpoint",
+    "load_results", "score", "train", "upscale",
 ]  # fmt: skip
 
 if TYPE_CHECKING:
+    from srbench.door import compare, list_datasets, list_recipes, train, upscale
     from srbench.evaluation import evaluate, score
     from srbench.inference import Inference
+    from srbench.metrics import list_metrics
     from srbench.models import create_model, list_models
     from srbench.protocol import Protocol
     from srbench.results import Result, load_results
     from srbench.subjects import load
-    from srbench.upscaler import Upscaler
+    from srbench.upscaler import Traits, Upscaler
     from srbench.zoo import list_checkpoints, load_checkpoint
 
 
@@ -53,4 +63,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return sorted([*__all__, *_MODULES])

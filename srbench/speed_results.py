@@ -1,7 +1,7 @@
 """What was timed: one JSON file a device × checkpoint (or model) × scale, readable without torch.
 
 ``results/speed/<device>/<name>_x<scale>.json``; ``…@<H>x<W>.json`` where the input was not that of 1280×720 output. Ratios
-hold within one record, and between records of one ``run`` and ``group``, which were measured in turns. Nothing here may
+hold within one record, and between records of one ``run`` and ``group``, which were measured interleaved. Nothing here may
 be compared across devices.
 """
 

@@ -52,17 +52,19 @@ MAY_IMPORT = {
     "interop": "errors registry models zoo weights",
     "metrics": "download errors files registry images resize threads interop",
     "inference": "errors",
+    "keywords": "errors",
     "graphs": "",
     "upscaler": "errors images resize inference graphs models",
-    "subjects": "errors inference models protocol upscaler zoo",
+    "subjects": "errors inference keywords models protocol upscaler zoo",
+    "upscale_files": "errors images upscaler",
     "measure": "errors images metrics protocol results",
     "training": "errors files markdown names provenance records datasets models metrics protocol images resize inference "
     "upscaler measure weights zoo",
-    "evaluation": "errors files provenance datasets models metrics protocol images resize inference upscaler graphs subjects "
-    "measure zoo results speed_results process",
+    "evaluation": "errors files provenance datasets models metrics protocol images resize inference upscaler graphs "
+    "keywords subjects measure zoo results speed_results process",
     "reports": "errors facts files markdown records results speed_results stats zoo images",
 }
-EVERYTHING = ("cli", "__main__", "__init__")
+EVERYTHING = ("cli", "__main__", "__init__", "door")
 
 # These start at once and work without torch; their third-party imports at the top of a file are bounded.
 LIGHT = {

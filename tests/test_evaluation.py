@@ -16,11 +16,12 @@ from torch.nn import functional as F
 
 import srbench
 from srbench.errors import InputError, SrbenchError, UnavailableError, UnknownNameError
-from srbench.evaluation.run import Plan, run
+from srbench.evaluation.run import EvalPlan, run
 from srbench.images import imresize, write_image
 from srbench.inference import Inference
 from srbench.models import MODELS, create_model
 from srbench.results import load_results, read_results
+from srbench.subjects import SubjectOptions
 from tests.builders import smooth, store_checkpoint
 
 
@@ -79,19 +80,19 @@ def test_evaluate_equals_a_plain_loop(folder: Path) -> None:
 
 
 def test_cells_are_stored_kept_and_measured_again(zoo: Path, folder: Path) -> None:
-    plan = Plan(names=("fsrcnn_s", "bicubic"), datasets=(str(folder),), metrics=("psnr",))
+    plan = EvalPlan(names=("fsrcnn_s", "bicubic"), datasets=(str(folder),), metrics=("psnr",))
     assert (run(plan, quiet=True).measured, len(read_results())) == (2, 2)
     assert run(plan, quiet=True).kept == 2
-    more = Plan(names=("bicubic",), datasets=(str(folder),), metrics=("ssim",))
+    more = EvalPlan(names=("bicubic",), datasets=(str(folder),), metrics=("ssim",))
     assert run(more, quiet=True).measured == 1
     assert set(read_results()[0].metrics) == {"psnr", "ssim"}, "a metric that was there is kept up to date"
-    assert run(Plan(**{**plan.__dict__, "overwrite": True}), quiet=True).measured == 2
+    assert run(EvalPlan(**{**plan.__dict__, "overwrite": True}), quiet=True).measured == 2
     write_image(folder / "p1.png", smooth(51, 61, 9))
     assert run(plan, quiet=True).measured == 2, "another image is another cell"
 
 
 def test_all_are_the_checkpoints_and_interpolators_and_each_record_has_numbers(zoo: Path, folder: Path) -> None:
-    plan = Plan(every=True, datasets=(str(folder),), metrics=("psnr",), protocols=("standard", "classic"))
+    plan = EvalPlan(every=True, datasets=(str(folder),), metrics=("psnr",), protocols=("standard", "classic"))
     run(plan, quiet=True)
     frame = load_results()
     interpolators = {model.name for model in MODELS if model.interpolator}
@@ -113,7 +114,7 @@ def test_all_are_the_checkpoints_and_interpolators_and_each_record_has_numbers(z
 def test_what_can_have_no_number_is_said_and_leaves_no_record(
     zoo: Path, folder: Path, plan: dict[str, Any], status: str
 ) -> None:
-    asked = Plan(**plan, datasets=(str(folder),), metrics=("psnr",))
+    asked = EvalPlan(**plan, datasets=(str(folder),), metrics=("psnr",))
     with pytest.raises(UnavailableError) as error:
         run(asked, quiet=True)
     assert error.value.status == status
@@ -128,7 +129,7 @@ def test_what_can_have_no_number_is_said_and_leaves_no_record(
 
 def test_variants_have_records_of_their_own(zoo: Path, folder: Path) -> None:
     for inference in (Inference(), Inference(ensemble=True), Inference(tile=8), Inference(tile=8, overlap=0)):
-        run(Plan(names=("fsrcnn_s",), datasets=(str(folder),), metrics=("psnr",), inference=inference), quiet=True)
+        run(EvalPlan(names=("fsrcnn_s",), datasets=(str(folder),), metrics=("psnr",), inference=inference), quiet=True)
     found = {result.variant: result for result in read_results()}
     assert sorted(found) == ["", "ensemble", "tile8", "tile8-0"]
     assert found["tile8"].mean("psnr") == pytest.approx(found[""].mean("psnr"), abs=1e-4)
@@ -137,7 +138,7 @@ def test_variants_have_records_of_their_own(zoo: Path, folder: Path) -> None:
 
 
 def test_images_are_saved(zoo: Path, folder: Path, tmp_path: Path) -> None:
-    plan = Plan(names=("bicubic",), datasets=(str(folder),), metrics=("psnr",), save_images=tmp_path / "sr")
+    plan = EvalPlan(names=("bicubic",), datasets=(str(folder),), metrics=("psnr",), save_images=tmp_path / "sr")
     run(plan, quiet=True)
     made = tmp_path / "sr" / "dir-photos_x4" / "bicubic"
     assert sorted(p.name for p in made.iterdir()) == ["p0.png", "p1.png", "p2.png"]
@@ -150,7 +151,7 @@ def test_a_bad_image_costs_its_dataset_and_no_other(zoo: Path, folder: Path, tmp
     write_image(other / "a.png", smooth(40, 40))
     write_image(other / "b.png", smooth(40, 40, 2))
     (other / "b.png").write_bytes((other / "b.png").read_bytes()[:500])
-    outcome = run(Plan(names=("bicubic",), datasets=(str(other), str(folder)), metrics=("psnr",)), quiet=True)
+    outcome = run(EvalPlan(names=("bicubic",), datasets=(str(other), str(folder)), metrics=("psnr",)), quiet=True)
     assert len(outcome.errors) == 1
     assert "b.png" in outcome.errors[0]
     assert [result.dataset for result in read_results()] == ["dir-photos"]
@@ -170,14 +171,14 @@ def test_unknown_names_stop_before_anything_is_computed(
     zoo: Path, plan: dict[str, tuple[str, ...]], words: str
 ) -> None:
     with pytest.raises(UnknownNameError, match=f"Did you mean '{words}'"):
-        run(Plan(**plan), quiet=True)  # type: ignore[arg-type]
+        run(EvalPlan(**plan), quiet=True)  # type: ignore[arg-type]
     assert not (zoo / "results").exists()
 
 
 def test_changed_weights_are_refused(zoo: Path, folder: Path) -> None:
     path = zoo / "zoo" / "fsrcnn_s" / "x4.tiny.safetensors"
     path.write_bytes(path.read_bytes()[:-1] + b"x")
-    outcome = run(Plan(names=("fsrcnn_s",), datasets=(str(folder),), metrics=("psnr",)), quiet=True)
+    outcome = run(EvalPlan(names=("fsrcnn_s",), datasets=(str(folder),), metrics=("psnr",)), quiet=True)
     assert "sha256" in outcome.errors[0]
     assert read_results() == []
 
@@ -185,12 +186,13 @@ def test_changed_weights_are_refused(zoo: Path, folder: Path) -> None:
 def test_weights_from_elsewhere(zoo: Path, folder: Path, tmp_path: Path) -> None:
     torch.manual_seed(1)
     torch.save({"params_ema": create_model("msrresnet", 4).state_dict()}, tmp_path / "x.pth")
-    plan = Plan(model="msrresnet", weights=tmp_path / "x.pth", scale=4, datasets=(str(folder),), metrics=("psnr",))
+    named: SubjectOptions = {"model": "msrresnet", "weights": tmp_path / "x.pth"}
+    plan = EvalPlan(named=named, scale=4, datasets=(str(folder),), metrics=("psnr",))
     run(plan, quiet=True)
     (found,) = read_results()
     assert (found.checkpoint, found.model, found.status) == ("msrresnet_x4.x", "msrresnet", "ok")
     with pytest.raises(InputError, match=r"x\.pth"):
-        run(Plan(**{**plan.__dict__, "model": "edsr_baseline"}), quiet=True)
+        run(dataclasses.replace(plan, named={**named, "model": "edsr_baseline"}), quiet=True)
 
 
 def test_score_of_arrays_files_and_folders(folder: Path, tmp_path: Path) -> None:
@@ -230,7 +232,7 @@ def test_a_image_too_small_for_a_metric_costs_that_metric_alone(tmp_path: Path) 
 
 
 def test_records_say_how_they_were_made(zoo: Path, folder: Path) -> None:
-    run(Plan(names=("fsrcnn_s",), datasets=(str(folder),), metrics=("psnr",)), quiet=True)
+    run(EvalPlan(names=("fsrcnn_s",), datasets=(str(folder),), metrics=("psnr",)), quiet=True)
     (path,) = (zoo / "results").rglob("*.json")
     record = json.loads(path.read_text())
     assert record["options"] == {"skip": "bicubic"}
@@ -251,7 +253,9 @@ def test_processes_share_the_cells_and_agree_with_one(zoo: Path, folder: Path) -
     import subprocess
     import sys
 
-    plan = Plan(names=("bicubic", "nearest", "lanczos", "fsrcnn_s"), datasets=(str(folder),), metrics=("psnr", "ssim"))
+    plan = EvalPlan(
+        names=("bicubic", "nearest", "lanczos", "fsrcnn_s"), datasets=(str(folder),), metrics=("psnr", "ssim")
+    )
     run(plan, quiet=True)
     alone = {r.checkpoint: (r.metrics["psnr"].values, r.metrics["ssim"].values) for r in read_results()}
     for path in (zoo / "results").rglob("*.json"):

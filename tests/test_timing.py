@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from srbench.evaluation import timing
-from srbench.evaluation.timing import Cell, CudaClock, clock_for, cpu_clock, describe_times, in_turns, sweep, why
+from srbench.evaluation.timing import CudaClock, TimedCell, clock_for, cpu_clock, describe_times, interleave, sweep, why
 
 
 class FakeMachine:
@@ -37,14 +37,14 @@ class FakeMachine:
         return taken
 
 
-def cell(machine: FakeMachine, name: str, cost: float, warm: int = 0) -> Cell:
-    return Cell((name, "eager"), machine.work(cost, name), warm)
+def cell(machine: FakeMachine, name: str, cost: float, warm: int = 0) -> TimedCell:
+    return TimedCell((name, "eager"), machine.work(cost, name), warm)
 
 
 def test_cells_take_turns() -> None:
     machine = FakeMachine()
     cells = [cell(machine, name, 0.1, warm=1) for name in "abc"]
-    in_turns(cells, machine.clock, seconds=60, passes=3)
+    interleave(cells, machine.clock, seconds=60, passes=3)
     assert machine.log == list("abc") * 4, "one warm-up each, then three rounds"
     assert [len(c.times) for c in cells] == [3, 3, 3]
 
@@ -53,13 +53,13 @@ def test_the_same_network_twice_agrees_though_the_machine_slows_down() -> None:
     """Its pace halves during the run: measured one after the other the second would seem slower by a third."""
     machine = FakeMachine(lambda now: 1 + now / 10)
     first, second = cell(machine, "a", 0.2), cell(machine, "a again", 0.2)
-    in_turns([first, second], machine.clock, seconds=60, passes=20)
+    interleave([first, second], machine.clock, seconds=60, passes=20)
     ratio = np.median(first.times) / np.median(second.times)
     assert ratio == pytest.approx(1, abs=0.03)
     one_by_one = FakeMachine(lambda now: 1 + now / 10)
     alone = [cell(one_by_one, "a", 0.2), cell(one_by_one, "a again", 0.2)]
     for one in alone:
-        in_turns([one], one_by_one.clock, seconds=60, passes=20)
+        interleave([one], one_by_one.clock, seconds=60, passes=20)
     assert np.median(alone[0].times) / np.median(alone[1].times) < 0.8
 
 
@@ -68,7 +68,7 @@ def test_the_same_network_twice_agrees_though_the_machine_slows_down() -> None:
 def test_a_cell_keeps_within_its_time_but_has_one_pass(cost: float, seconds: float, passes: int) -> None:
     machine = FakeMachine()
     one = cell(machine, "a", cost)
-    in_turns([one], machine.clock, seconds, passes)
+    interleave([one], machine.clock, seconds, passes)
     assert 1 <= len(one.times) <= passes
     assert len(one.times) == 1 or sum(one.times) <= seconds * (1 + 1e-9)
     assert len(one.times) == passes or sum(one.times) + cost > seconds * (1 - 1e-9)
@@ -83,8 +83,8 @@ def test_a_cell_that_fails_ends_with_its_reason_and_the_others_go_on() -> None:
         if next(passes) == 2:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 GiB")
 
-    broken, whole = Cell(("b", "eager"), breaks, 0), cell(machine, "a", 0.1)
-    in_turns([broken, whole], machine.clock, 60, 5)
+    broken, whole = TimedCell(("b", "eager"), breaks, 0), cell(machine, "a", 0.1)
+    interleave([broken, whole], machine.clock, 60, 5)
     assert (broken.status, len(broken.times)) == ("oom", 2)
     assert "20 GiB" in broken.reason
     assert (whole.status, len(whole.times)) == ("ok", 5)

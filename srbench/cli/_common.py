@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import functools
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
-
-from srbench.errors import InputError
-from srbench.inference import Inference, options
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 data_root_option = click.option(
@@ -21,61 +17,6 @@ data_root_option = click.option(
     help="Folder with the datasets (SRBENCH_DATA); without it, the download cache.",
 )
 device_option = click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
-
-
-def inference_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """An option for each field of ``Inference``; the command takes the whole as ``inference``."""
-
-    @functools.wraps(command)
-    def run(**given: Any) -> Any:
-        asked = {}
-        for name, option in options().items():
-            asked[name] = given.pop(name)
-            if option.formerly and (former := given.pop(f"former_{name}")) not in (None, False):
-                hint(option.formerly, f"--{name}")
-                asked[name] = former
-        return command(**given, inference=Inference.of(asked))
-
-    defaults = Inference.__dataclass_fields__
-    for name, option in reversed(options().items()):
-        default = "auto" if name == "device" else defaults[name].default
-        kind: Any = {"type": click.IntRange(0)}
-        if isinstance(default, bool):
-            kind = {"is_flag": True}
-        elif isinstance(default, str):
-            choices = click.Choice([default, *map(str, option.words.values())]) if option.words else str
-            kind = {"type": choices, "show_default": True}
-        run = click.option(f"--{name}", name, default=default, help=option.help, **kind)(run)
-        if option.formerly:
-            run = click.option(option.formerly, f"former_{name}", default=None, hidden=True, **kind)(run)
-    return run
-
-
-def hint(former: str, now: str) -> None:
-    """Say that an option has another name now; the former one goes on working."""
-    click.echo(f"Note: {former} is {now} now", err=True)
-
-
-constructor_option = click.option(
-    "--option", "given_options", multiple=True, metavar="KEY=VALUE", help="For the constructor of a class or a model."
-)
-
-
-def parse_options(given: Iterable[str]) -> Mapping[str, str | int | float | bool | None]:
-    """``KEY=VALUE`` pairs; a value is read as JSON where it is some, else it is text."""
-    found = {}
-    for text in given:
-        key, equals, value = text.partition("=")
-        if not equals or not key.isidentifier():
-            raise InputError(f"--option {text!r}: expected KEY=VALUE such as width=64")
-        try:
-            read = json.loads(value)
-        except ValueError:
-            read = value
-        if not isinstance(read, str | int | float | bool | None):
-            raise InputError(f"--option {text!r}: expected a number, true, false, null or text")
-        found[key] = read
-    return found
 
 
 def split(value: str | None) -> list[str]:

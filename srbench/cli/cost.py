@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from srbench.cli._common import constructor_option, json_option, parse_options, print_json, print_table
+from srbench.cli._common import json_option, print_json, print_table
+from srbench.cli._subjects import subject_options
+
+if TYPE_CHECKING:
+    from srbench.subjects import SubjectOptions
 
 
 @click.command()
 @click.argument("names", nargs=-1)
 @click.option("--scale", type=click.IntRange(2, 8), help="Only this scale; default: 4, and a checkpoint's own.")
 @click.option("--input", "size", metavar="HxW", help="Size of the LR image; default: what gives 1280×720.")
-@constructor_option
+@subject_options
 @json_option
 def command(
-    names: tuple[str, ...], scale: int | None, size: str | None, given_options: tuple[str, ...], as_json: bool
+    names: tuple[str, ...], scale: int | None, size: str | None, named: SubjectOptions, as_json: bool
 ) -> None:  # fmt: skip
     """Count what networks cost on any machine (NAMES as `srbench eval` takes them; all models by default).
 
@@ -36,7 +40,7 @@ def command(
 
     shape = parse_size(size) if size else None
     names = names or tuple(model.name for model in MODELS if (scale or 4) in model.scales)
-    subjects = resolve_timed(names, scale, options=parse_options(given_options))
+    subjects = resolve_timed(names, scale, **named)
     found = [subject_cost(subject, shape) for subject in subjects]
     if as_json:
         print_json([asdict(one) for one in found])

@@ -9,20 +9,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from srbench.cli._common import (
-    constructor_option,
-    data_root_option,
-    hint,
-    inference_options,
-    json_option,
-    parse_options,
-    split,
-    split_datasets,
-)
+from srbench.cli._common import data_root_option, json_option, split, split_datasets
+from srbench.cli._subjects import hint, inference_options, subject_options
 from srbench.inference import Inference
 
 if TYPE_CHECKING:
-    from srbench.evaluation.run import Outcome, Plan
+    from srbench.evaluation.run import EvalOutcome, EvalPlan
+    from srbench.subjects import SubjectOptions
 
 
 @click.command()
@@ -34,11 +27,8 @@ if TYPE_CHECKING:
 )
 @click.option("--protocol", default="standard", show_default=True, help="Presets or TOML files, comma-separated.")
 @click.option("--metrics", default="psnr,ssim,lpips,lr-psnr", show_default=True, help="Names; `srbench ls metrics`.")
-@click.option("--weights", type=click.Path(dir_okay=False), help="File of weights for the class or model named.")
 @click.option("--checkpoint", type=click.Path(dir_okay=False), hidden=True)
-@click.option("--model", help="Architecture of a file of weights.")
-@click.option("--channels", type=click.Choice(["y", "rgb"]), help="What your own file or class works on.")
-@constructor_option
+@subject_options
 @click.option(
     "--fast", is_flag=True, help="Checkpoints in their fastest variant that costs under 0.01 dB; it is named."
 )
@@ -62,11 +52,8 @@ def command(
     scale: int | None,
     protocol: str,
     metrics: str,
-    weights: str | None,
     checkpoint: str | None,
-    model: str | None,
-    channels: str | None,
-    given_options: tuple[str, ...],
+    named: SubjectOptions,
     fast: bool,
     lr_files: bool,
     save_images: str | None,
@@ -97,25 +84,17 @@ def command(
     protocol of luma for a network of RGB) is said and leaves no record. What is measured of your own stands in reports/own.md
     and in none of the zoo's reports; --private and --results keep it out of that, too.
     """
-    from srbench.evaluation.run import Plan, run, wait
+    from srbench.evaluation.run import EvalPlan, run, wait
     from srbench.results import results_root
 
     if checkpoint:
         hint("--checkpoint", "--weights" if targets else "an argument: srbench eval FILE --model NAME")
-    weights = weights or checkpoint
-    if not (targets or every or weights):
-        if model:
-            raise click.UsageError(f"--model needs a file of weights; for the zoo's checkpoints: srbench eval {model}")
-        raise click.UsageError("nothing to measure: name checkpoints or models, or give --all")
-    if fast and inference.precision != "fp32":
-        raise click.UsageError(f"--fast chooses the precision: leave out --precision {inference.precision}")
-    plan = Plan(
+        named["weights"] = checkpoint
+    _refuse_contradictions(bool(targets) or every, named, fast, inference)
+    plan = EvalPlan(
         names=targets,
         every=every,
-        model=model,
-        weights=Path(weights) if weights else None,
-        channels=channels,
-        options=parse_options(given_options),
+        named=named,
         datasets=tuple(split_datasets(datasets)),
         scale=scale,
         protocols=tuple(split(protocol)),
@@ -144,6 +123,15 @@ def command(
         click.get_current_context().exit(1)
 
 
+def _refuse_contradictions(any_target: bool, named: SubjectOptions, fast: bool, inference: Inference) -> None:
+    if not any_target and "weights" not in named:
+        if model := named.get("model"):
+            raise click.UsageError(f"--model needs a file of weights; for the zoo's checkpoints: srbench eval {model}")
+        raise click.UsageError("nothing to measure: name checkpoints or models, or give --all")
+    if fast and inference.precision != "fp32":
+        raise click.UsageError(f"--fast chooses the precision: leave out --precision {inference.precision}")
+
+
 @dataclass(frozen=True)
 class View:
     """How the results of a run are shown.
@@ -161,7 +149,7 @@ class View:
     write: bool
 
 
-def _show(plan: Plan, outcome: Outcome, root: Path | None, shown: View) -> None:
+def _show(plan: EvalPlan, outcome: EvalOutcome, root: Path | None, shown: View) -> None:
     """Print the leaderboard of the cells of this run and refresh reports/."""
     from srbench.cli._common import print_json
     from srbench.cli._tables import print_tables

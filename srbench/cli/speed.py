@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from srbench.cli._common import device_option, json_option, print_json, print_table, split
+from srbench.cli._subjects import subject_options
 from srbench.inference import pick_device
+
+if TYPE_CHECKING:
+    from srbench.subjects import SubjectOptions
 
 
 @click.command()
@@ -20,6 +24,7 @@ from srbench.inference import pick_device
 @click.option("--seconds", type=click.FloatRange(0, min_open=True), help="Time of a variant; default: 60, quick 5.")
 @click.option("--max-batch", type=click.IntRange(1), help="Largest batch of the sweep; default: 64, quick 1.")
 @click.option("--overwrite", is_flag=True, help="Measure again what is stored already.")
+@subject_options
 @device_option
 @json_option
 def command(
@@ -32,10 +37,11 @@ def command(
     seconds: float | None,
     max_batch: int | None,
     overwrite: bool,
+    named: SubjectOptions,
     device: str,
     as_json: bool,
 ) -> None:
-    """Time NAMES (checkpoints, or models with random weights) on this machine.
+    """Time NAMES (as `srbench eval` takes them; a model has random weights) on this machine.
 
     \b
     srbench speed fsrcnn_x4.common edsr_baseline --quick
@@ -59,7 +65,7 @@ def command(
     where = pick_device(device)
     shape = parse_size(size) if size else None
     ways = parse_ways(split(variants), where) or default_variants(where)
-    subjects = resolve_timed(names, scale, every=every)
+    subjects = resolve_timed(names, scale, every=every, **named)
     limits = QUICK if quick else Limits()
     given: dict[str, Any] = {"seconds": seconds, "largest_batch": max_batch, "patient": bool(variants)}
     limits = replace(limits, **{key: value for key, value in given.items() if value is not None})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -91,6 +92,7 @@ def command(
     srbench train espcn --recipe paper --seed 1
     srbench train fsrcnn --set skip=none --name noskip   any value of the recipe
     srbench train fsrcnn --resume                        after Ctrl-C or a crash
+    srbench train fsrcnn_x4.common --data photos --name mine   goes on from a checkpoint, or from a file of weights
     srbench train srgan --recipe srgan-perpix            starts from srresnet_x4.common
     srbench train edsr_baseline --budget 30m             as many steps as fit
     srbench train edsr_baseline --extend 30m             and half an hour more
@@ -101,6 +103,7 @@ def command(
     what is in the zoo. It ends with the leaderboard on those of set5, set14 and sample that are here. Name the recipe of
     the parents before an adversarial one: --recipe common --recipe srgan --recipe esrgan.
     """
+    from srbench.subjects.start import start_of
     from srbench.training.loop.options import RunOptions
     from srbench.training.zoo import RecipeRequest, train_model
 
@@ -127,7 +130,9 @@ def command(
         extend=_seconds(extend, "--extend"),
     )
     if model:
-        _report(train_model(model, requests[0], options), as_json)
+        start = start_of(model, scale)
+        request = replace(requests[0], changes={**start.changes, **keys})
+        _report(train_model(start.model, request, options), as_json)
     else:
         _train_all(requests, options, as_json)
 

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from srbench.datasets.local import ImageSet, find_dataset
 from srbench.errors import InputError, SrbenchError, UnavailableError
@@ -22,27 +23,24 @@ from srbench.metrics import get_metric
 from srbench.models import MODELS
 from srbench.protocol import Protocol, get_protocol
 from srbench.results import read_results
-from srbench.subjects import Options, Subject, everything, resolve, unique
+from srbench.subjects import Subject, SubjectOptions, everything, resolve, unique
 from srbench.zoo import list_checkpoints
 
 
 @dataclass(frozen=True)
-class Plan:
+class EvalPlan:
     """What ``srbench eval`` was asked for; see its options.
 
     Attributes:
-        names: texts as :func:`srbench.subjects.resolve` takes them; ``model``, ``weights``, ``channels``, ``options`` and
-            ``scale`` go with them.
+        names: texts as :func:`srbench.subjects.resolve` takes them.
+        named: what goes with them.
         every: all checkpoints and interpolators, too.
         name: that the records of a file or class of the user's own get; by default one made of its text.
     """
 
     names: tuple[str, ...] = ()
     every: bool = False
-    model: str | None = None
-    weights: Path | None = None
-    channels: str | None = None
-    options: Options = field(default_factory=dict)
+    named: SubjectOptions = field(default_factory=SubjectOptions)
     datasets: tuple[str, ...] = ("sample",)
     scale: int | None = None
     protocols: tuple[str, ...] = ("standard",)
@@ -57,7 +55,7 @@ class Plan:
 
 
 @dataclass
-class Outcome:
+class EvalOutcome:
     """What came of a plan.
 
     Attributes:
@@ -78,15 +76,15 @@ class Outcome:
 
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-Cell = tuple[Subject, ImageSet, int, Protocol]
+QualityCell = tuple[Subject, ImageSet, int, Protocol]
 
 
-def run(plan: Plan, quiet: bool = False, root: Path | None = None) -> Outcome:
+def run(plan: EvalPlan, quiet: bool = False, root: Path | None = None) -> EvalOutcome:
     """Measure every cell of a plan that is not stored; names are checked before anything is computed.
 
     A cell that cannot have a number (no checkpoint, another scale, an unsuitable protocol) leaves no record; it becomes a line
-    in ``Outcome.notes`` if it was asked for by name. A dataset that cannot be read becomes a line in ``Outcome.errors``, and
-    the others are measured all the same.
+    in ``EvalOutcome.notes`` if it was asked for by name. A dataset that cannot be read becomes a line in
+    ``EvalOutcome.errors``, and the others are measured all the same.
 
     Raises:
         UnknownNameError: a name that does not exist.
@@ -94,7 +92,7 @@ def run(plan: Plan, quiet: bool = False, root: Path | None = None) -> Outcome:
         UnavailableError: nothing that was asked for can have a number.
     """
     rank, world = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
-    outcome = Outcome(rank=rank)
+    outcome = EvalOutcome(rank=rank)
     protocols = [get_protocol(name) for name in plan.protocols]
     if not protocols or not plan.metrics:
         raise InputError(f"no {'metric' if protocols else 'protocol'} is named; see `srbench ls`")
@@ -128,7 +126,7 @@ def run(plan: Plan, quiet: bool = False, root: Path | None = None) -> Outcome:
 
 
 def _run_cell(
-    plan: Plan, subject: Subject, samples: Samples, outcome: Outcome, root: Path | None, progress: Progress
+    plan: EvalPlan, subject: Subject, samples: Samples, outcome: EvalOutcome, root: Path | None, progress: Progress
 ) -> None:
     """Measure and store one cell unless its record holds."""
     inference = fastest(subject, samples.scale, plan.inference) if plan.fast else plan.inference
@@ -151,17 +149,15 @@ def _run_cell(
         outcome.notes.append(f"{subject.name} on {samples.images.name} x{samples.scale}: tiles: {tiling}")
 
 
-def _named(plan: Plan) -> list[Subject]:
+def _named(plan: EvalPlan) -> list[Subject]:
     """What was asked for by name; a file of weights goes with the classes among the names, or with the models."""
-    if plan.weights and not plan.names:
-        return resolve(plan.weights, plan.scale, channels=plan.channels, model=plan.model, options=plan.options)
+    given = plan.named
+    if (weights := given.get("weights")) and not plan.names:
+        return resolve(weights, plan.scale, **_without_weights(given))
     own = [name for name in plan.names if ":" in name]
     found = []
     for name in plan.names:
-        weights = plan.weights if name in own or not own else None
-        found += resolve(
-            name, plan.scale, channels=plan.channels, weights=weights, model=plan.model, options=plan.options
-        )  # fmt: skip
+        found += resolve(name, plan.scale, **(given if name in own or not own else _without_weights(given)))
     return _renamed(unique(found), plan.name)
 
 
@@ -181,7 +177,12 @@ def _renamed(found: list[Subject], name: str) -> list[Subject]:
     return [replace(subject, name=name) if subject is own[0] else subject for subject in found]
 
 
-def _datasets(plan: Plan, outcome: Outcome) -> list[ImageSet]:
+def _without_weights(given: SubjectOptions) -> SubjectOptions:
+    kept: Any = {name: value for name, value in given.items() if name != "weights"}
+    return kept
+
+
+def _datasets(plan: EvalPlan, outcome: EvalOutcome) -> list[ImageSet]:
     sets = []
     for spec in plan.datasets:
         try:
@@ -197,14 +198,14 @@ def _datasets(plan: Plan, outcome: Outcome) -> list[ImageSet]:
 
 
 def _cells(
-    plan: Plan,
+    plan: EvalPlan,
     found: list[Subject],
     sets: list[ImageSet],
     protocols: list[Protocol],
     named: set[str],
     lacking: dict[str, UnavailableError],
     root: Path | None,
-) -> Iterator[Cell]:
+) -> Iterator[QualityCell]:
     """Every cell that can have a number, dataset by dataset, so that decoded images serve all subjects before the next set.
 
     Without ``--scale``, interpolators run at the scales of the other subjects of the plan or, where there are none, of the
@@ -223,7 +224,7 @@ def _cells(
                         lacking.setdefault(obstacle.reason, obstacle)
 
 
-def _folder(plan: Plan, subject: Subject, inference: Inference, samples: Samples) -> Path | None:
+def _folder(plan: EvalPlan, subject: Subject, inference: Inference, samples: Samples) -> Path | None:
     if plan.save_images is None:
         return None
     name = "+".join(part for part in (subject.name, inference.variant) if part)

@@ -15,6 +15,7 @@ from srbench.datasets.local import find_dataset, from_folder
 from srbench.datasets.pairs import degrade, prepare_hr
 from srbench.errors import InputError
 from srbench.images import as_rgb, luma, planar, read_image
+from srbench.keywords import typed_keywords
 from srbench.measure import DEFAULT_METRICS, Measure, check_scale
 from srbench.protocol import Protocol, get_protocol
 from srbench.provenance import machine, versions
@@ -74,6 +75,7 @@ def match(sr: Path, hr: str | Path, scale: int, data_root: str | Path | None = N
     )
 
 
+@typed_keywords()
 def score(
     sr: ImageArray | str | Path,
     hr: ImageArray | str | Path,

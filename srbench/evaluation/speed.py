@@ -1,10 +1,10 @@
-"""Latency, throughput, memory and PSNR change of every variant of networks, measured in turns, one record a network."""
+"""Latency, throughput, memory and PSNR change of every variant of networks, measured interleaved, one record a network."""
 
 from __future__ import annotations
 
 import statistics
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,19 +13,19 @@ import torch
 
 from srbench.evaluation.changes import psnr_changes, psnr_set
 from srbench.evaluation.cost import input_size, subject_cost
-from srbench.evaluation.device import describe
+from srbench.evaluation.device import Device, describe
 from srbench.evaluation.speed_rows import Limits, again_cell, finish, prepare
-from srbench.evaluation.timing import clock_for, in_turns
+from srbench.evaluation.timing import clock_for, interleave
 from srbench.inference import PLAIN, Inference
 from srbench.provenance import machine, versions
-from srbench.speed_results import SpeedResult, find_speed, write_speed
+from srbench.speed_results import SpeedResult, VariantSpeed, find_speed, write_speed
 from srbench.subjects import Subject
 
-GROUP_MULT_ADDS = 400e9  # models are timed in turns until a round of bases would take more than this
+GROUP_MULT_ADDS = 400e9  # models are timed interleaved until a round of bases would take more than this
 
 
 def groups(subjects: Sequence[Subject], size: tuple[int, int] | None) -> Iterator[list[Subject]]:
-    """Subjects by their mult-adds, in groups that are timed in turns; each group's records are complete when it ends."""
+    """Subjects by their mult-adds, in groups that are timed interleaved; each group's records are complete when it ends."""
     weights = {(s.name, s.scale): _counts(s, size).get("mult_adds") or 0 for s in subjects}
     group: list[Subject] = []
     total = 0.0
@@ -49,7 +49,7 @@ def measure_group(
     run: str = "",
     progress: Callable[[str], Any] = lambda _: None,
 ) -> list[SpeedResult]:
-    """Time subjects and their variants in turns, the bases once more at the end.
+    """Time subjects and their variants interleaved, the bases once more at the end.
 
     Args:
         subjects: what, each at one scale.
@@ -63,76 +63,87 @@ def measure_group(
     Raises:
         InputError: a size without pixels. Whatever a network raises is a row with status and reason.
     """
-    limits = limits or Limits()
+    started = datetime.now(UTC).isoformat(timespec="seconds")
+    group = _Group(tuple(subjects), describe(device), device, limits or Limits(), size, run or started)
     before, torch.backends.cudnn.benchmark = torch.backends.cudnn.benchmark, True  # of use at a fixed size alone
     try:
-        return _measure_group(subjects, variants, device, limits, size, run, progress)
+        return _measure_group(group, variants, progress)
     finally:
         torch.backends.cudnn.benchmark = before
 
 
+@dataclass(frozen=True)
+class _Group:
+    """What is timed interleaved, and where."""
+
+    subjects: tuple[Subject, ...]
+    here: Device
+    device: torch.device
+    limits: Limits
+    size: tuple[int, int] | None
+    run: str
+
+
 def _measure_group(
-    subjects: Sequence[Subject],
-    variants: Sequence[Inference],
-    device: torch.device,
-    limits: Limits,
-    size: tuple[int, int] | None,
-    run: str,
-    progress: Callable[[str], Any],
-) -> list[SpeedResult]:
+    group: _Group, variants: Sequence[Inference], progress: Callable[[str], Any]
+) -> list[SpeedResult]:  # fmt: skip
+    device, limits = group.device, group.limits
     clock = clock_for(device)
-    here = describe(device)
-    started = datetime.now(UTC).isoformat(timespec="seconds")
     ways = list(dict.fromkeys([Inference(device), *(replace(way, device=device) for way in variants)]))
-    tables = [prepare(s, ways, device, limits, input_size(s.scale, size), progress) for s in subjects]
+    tables = [prepare(s, ways, device, limits, input_size(s.scale, group.size), progress) for s in group.subjects]
     cells = [row.cell for rows in tables for row in rows if row.cell is not None]
-    progress(f"{len(cells)} cells of {', '.join(s.name for s in subjects)} in turns")
-    in_turns(cells, clock, limits.seconds, limits.passes)
+    progress(f"{len(cells)} cells of {', '.join(s.name for s in group.subjects)}, interleaved")
+    interleave(cells, clock, limits.seconds, limits.passes)
     again = [again_cell(rows) for rows in tables]
-    in_turns([cell for cell in again if cell], clock, limits.seconds, 5)
+    interleave([cell for cell in again if cell], clock, limits.seconds, 5)
     records = []
-    for subject, rows, last in zip(subjects, tables, again, strict=True):
+    for subject, rows, last in zip(group.subjects, tables, again, strict=True):
         progress(f"{subject.name}: what the variants change")
-        shape = input_size(subject.scale, size)
-        found = finish(subject, rows, limits, shape, clock)
-        back = statistics.median(last.times) * 1e3 if last and last.times else None
-        middle = found[PLAIN].median_ms
-        drift = back / middle - 1 if back is not None and middle else None
-        if drift is not None and abs(drift) > limits.spread:
-            found[PLAIN] = found[PLAIN].model_copy(update={"noisy": True})
-        records.append(
-            SpeedResult(
-                name=subject.name,
-                model=subject.model,
-                scale=subject.scale,
-                random_weights=subject.random_weights,
-                weights_sha256=subject.weights_sha256,
-                options=dict(subject.options),
-                channels=subject.channels,
-                device=here.slug,
-                device_type=here.type,
-                device_name=here.name,
-                driver=here.driver,
-                torch=torch.__version__,
-                threads=here.threads,
-                load_average=here.load,
-                input=shape,
-                output=(shape[0] * subject.scale, shape[1] * subject.scale),
-                psnr_set=_psnr_set(subject),
-                run=run or started,
-                group=[s.name for s in subjects],
-                seconds=limits.seconds,
-                spread_limit=limits.spread,
-                quick=limits.quick,
-                again_ms=back,
-                drift=drift,
-                cost=_counts(subject, size),
-                variants=found,
-                created=datetime.now(UTC).isoformat(timespec="seconds"),
-                provenance={**versions(), **machine(device)},
-            )
-        )
+        found = finish(subject, rows, limits, input_size(subject.scale, group.size), clock)
+        records.append(_new_record(group, subject, found, last.times if last else []))
     return records
+
+
+def _new_record(
+    group: _Group, subject: Subject, variants: dict[str, VariantSpeed], again: Sequence[float]
+) -> SpeedResult:  # fmt: skip
+    """A subject's record; its base is noisy where the passes at the end took another time than those before."""
+    here, limits, shape = group.here, group.limits, input_size(subject.scale, group.size)
+    back = statistics.median(again) * 1e3 if again else None
+    middle = variants[PLAIN].median_ms
+    drift = back / middle - 1 if back is not None and middle else None
+    if drift is not None and abs(drift) > limits.spread:
+        variants[PLAIN] = variants[PLAIN].model_copy(update={"noisy": True})
+    return SpeedResult(
+        name=subject.name,
+        model=subject.model,
+        scale=subject.scale,
+        random_weights=subject.random_weights,
+        weights_sha256=subject.weights_sha256,
+        options=dict(subject.options),
+        channels=subject.channels,
+        device=here.slug,
+        device_type=here.type,
+        device_name=here.name,
+        driver=here.driver,
+        torch=torch.__version__,
+        threads=here.threads,
+        load_average=here.load,
+        input=shape,
+        output=(shape[0] * subject.scale, shape[1] * subject.scale),
+        psnr_set=_psnr_set(subject),
+        run=group.run,
+        group=[s.name for s in group.subjects],
+        seconds=limits.seconds,
+        spread_limit=limits.spread,
+        quick=limits.quick,
+        again_ms=back,
+        drift=drift,
+        cost=_counts(subject, group.size),
+        variants=variants,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        provenance={**versions(), **machine(group.device)},
+    )
 
 
 def _counts(subject: Subject, size: tuple[int, int] | None) -> dict[str, int | float | None]:

@@ -14,7 +14,7 @@ from srbench.evaluation.changes import difference, patch_difference, psnr_change
 from srbench.evaluation.device import free_memory
 from srbench.evaluation.memory import Fresh, in_fresh_process
 from srbench.evaluation.timed_image import network_input
-from srbench.evaluation.timing import Cell, Clock, describe_times, sweep, why
+from srbench.evaluation.timing import Stopwatch, TimedCell, describe_times, sweep, why
 from srbench.evaluation.variants import is_main, passes, reason_against
 from srbench.inference import PLAIN, Inference
 from srbench.speed_results import Batch, VariantSpeed
@@ -58,7 +58,7 @@ class Row:
 
     way: Inference
     upscaler: Upscaler | None = None
-    cell: Cell | None = None
+    cell: TimedCell | None = None
     fresh: Fresh = field(default_factory=Fresh)
     status: str = "ok"
     reason: str = ""
@@ -98,28 +98,28 @@ def prepare(
             row.refuse(*why(error))
         return rows
     for row in rows:
-        reason = reason_against(row.way, base) or _too_deep(row.way, base, limits)
-        if reason:
-            row.refuse("unavailable", reason)
-            continue
-        if _takes_too_long(rows[0], limits) and not is_main(row.way):
-            row.refuse(
-                "unavailable", f"a pass of the base takes longer than {limits.seconds:g} s: few variants are timed"
-            )
-            continue
-        if limits.fresh:
-            progress(f"{subject.name} {row.name}: first call and memory")
-            row.fresh = _fresh(subject, row.way, size)
-            if row.fresh.status != "ok":
-                row.refuse(row.fresh.status, row.fresh.reason)
-                continue
         try:
-            row.upscaler = base.with_(row.way)
-            if not _takes_too_long(row, limits):
+            _prepare_row(row, rows[0], base, limits)
+            if row.status == "ok" and limits.fresh:
+                progress(f"{subject.name} {row.name}: first call and memory")
+                row.fresh = _fresh(subject, row.way, size)
+                if row.fresh.status != "ok":
+                    row.refuse(row.fresh.status, row.fresh.reason)
+            if row.upscaler is not None and row.status == "ok" and not _takes_too_long(row, limits):
                 row.cell = _cell(subject.name, row, passes(row.upscaler, x), device)
         except Exception as error:
             row.refuse(*why(error))
     return rows
+
+
+def _prepare_row(row: Row, first: Row, base: Upscaler, limits: Limits) -> None:
+    """Give a row its upscaler, or the reason why it is not timed."""
+    if reason := reason_against(row.way, base) or _too_deep(row.way, base, limits):
+        row.refuse("unavailable", reason)
+    elif _takes_too_long(first, limits) and not is_main(row.way):
+        row.refuse("unavailable", f"a pass of the base takes longer than {limits.seconds:g} s: few variants are timed")
+    else:
+        row.upscaler = base.with_(row.way)
 
 
 def _fresh(subject: Subject, way: Inference, size: tuple[int, int]) -> Fresh:
@@ -143,22 +143,22 @@ def _too_deep(way: Inference, upscaler: Upscaler, limits: Limits) -> str:
     return f"{depth} convolutions take minutes to compile on a CPU: name the variant with --variants to have it timed"
 
 
-def _cell(name: str, row: Row, once: Callable[[], Tensor], device: torch.device) -> Cell:
+def _cell(name: str, row: Row, once: Callable[[], Tensor], device: torch.device) -> TimedCell:
     def work() -> None:
         row.out[:] = [once()]
 
     slow = row.fresh.pass_ms is not None and row.fresh.pass_ms / 1e3 > SLOW and not row.way.compile
-    return Cell((name, row.name), work, warm=0 if slow else (3 if device.type == "cuda" else 1))
+    return TimedCell((name, row.name), work, warm=0 if slow else (3 if device.type == "cuda" else 1))
 
 
-def again_cell(rows: list[Row]) -> Cell | None:
+def again_cell(rows: list[Row]) -> TimedCell | None:
     """The base as a cell of its own."""
     cell = rows[0].cell
-    return Cell(cell.key, cell.work, warm=0) if cell is not None and cell.status == "ok" else None
+    return TimedCell(cell.key, cell.work, warm=0) if cell is not None and cell.status == "ok" else None
 
 
 def finish(
-    subject: Subject, rows: list[Row], limits: Limits, size: tuple[int, int], clock: Clock
+    subject: Subject, rows: list[Row], limits: Limits, size: tuple[int, int], clock: Stopwatch
 ) -> dict[str, VariantSpeed]:
     """Rows as they are stored: ratios, changes of the image, sweeps."""
     for row in rows:
@@ -219,7 +219,7 @@ def _psnr_changes(subject: Subject, alive: list[Row]) -> dict[str, float]:
     return psnr_changes(base[0].upscaler, ways)
 
 
-def _sweep(row: Row, limits: Limits, size: tuple[int, int], clock: Clock) -> tuple[list[Batch], str]:
+def _sweep(row: Row, limits: Limits, size: tuple[int, int], clock: Stopwatch) -> tuple[list[Batch], str]:
     upscaler, peak = row.upscaler, row.fresh.peak_memory_bytes
     assert upscaler is not None
 

@@ -1,4 +1,4 @@
-"""Clocks, measuring in turns, batch sweeps, and what is said of the times."""
+"""Clocks, interleaved measuring, batch sweeps, and what is said of the times."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LEAST_FOR_PERCENTILES = 10
 Work = Callable[[], object]
 
 
-class Clock(Protocol):
+class Stopwatch(Protocol):
     """Seconds that one call takes, all of its work included."""
 
     def __call__(self, work: Work) -> float: ...
@@ -49,7 +49,7 @@ class CudaClock:
         return float(start.elapsed_time(end)) / 1e3
 
 
-def clock_for(device: torch.device) -> Clock:
+def clock_for(device: torch.device) -> Stopwatch:
     """The clock of a device."""
     return CudaClock(device) if device.type == "cuda" else cpu_clock
 
@@ -65,7 +65,7 @@ def why(error: BaseException) -> tuple[str, str]:
 
 
 @dataclass
-class Cell:
+class TimedCell:
     """One thing whose passes are interleaved with those of others.
 
     Attributes:
@@ -91,8 +91,12 @@ class Cell:
         return self.status != "ok" or over or len(self.times) >= passes
 
 
-def in_turns(
-    cells: Sequence[Cell], clock: Clock, seconds: float, passes: int, progress: Callable[[], Any] = lambda: None
+def interleave(
+    cells: Sequence[TimedCell],
+    clock: Stopwatch,
+    seconds: float,
+    passes: int,
+    progress: Callable[[], Any] = lambda: None,
 ) -> None:
     """Time cells round-robin, one pass each a round, so that a change of the machine's pace meets all of them alike.
 
@@ -109,7 +113,7 @@ def in_turns(
         progress()
 
 
-def _try(cell: Cell, clock: Clock) -> float | None:
+def _try(cell: TimedCell, clock: Stopwatch) -> float | None:
     if cell.status != "ok":
         return None
     try:
@@ -121,7 +125,7 @@ def _try(cell: Cell, clock: Clock) -> float | None:
 
 def sweep(
     work_of: Callable[[int], Work],
-    clock: Clock,
+    clock: Stopwatch,
     one_ms: float,
     seconds: float,
     largest: int,

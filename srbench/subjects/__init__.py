@@ -122,7 +122,7 @@ def everything(scale: int | None = None, *, zoo: Path | None = None, untrained: 
 
 
 def resolve_timed(
-    names: Iterable[str], scale: int | None = None, *, every: bool = False, options: Options | None = None
+    names: Iterable[str], scale: int | None = None, *, every: bool = False, **given: Unpack[SubjectOptions]
 ) -> list[Subject]:
     """What times and counts are taken of: subjects at one scale each, networks without weights among them.
 
@@ -130,14 +130,14 @@ def resolve_timed(
         names: texts as :func:`resolve` takes them; a model's name stands for the network itself.
         scale: for all; by default a subject's only one, ×4 or else the first of several.
         every: also every checkpoint, and every network that has none, at that scale.
-        options: for the constructor of a class or a model.
+        given: as :func:`resolve` takes it.
 
     Raises:
         UnavailableError: ``unsupported_scale``.
     """
     found = []
     for name in names:
-        for subject in resolve(name, scale, options=options, untrained=True):
+        for subject in resolve(name, scale, untrained=True, **given):
             usual = 4 if 4 in subject.scales and subject.kind != "checkpoint" else subject.scales[0]
             found.append(subject.at(usual if scale is None else scale))
     found += everything(scale or 4, untrained=True) if every else []

@@ -1,0 +1,205 @@
+"""Public functions that stand on several rooms: upscaling files, training, comparing, and lists of what there is."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
+
+from srbench.errors import InputError
+from srbench.inference import DEFAULTS
+from srbench.keywords import typed_keywords
+from srbench.subjects import LoadOptions
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from srbench.models import Model
+    from srbench.reports.tables.comparison import Comparison
+    from srbench.results import Result
+    from srbench.upscaler import Upscaler
+    from srbench.zoo import Card
+
+
+@typed_keywords(LoadOptions, defaults=DEFAULTS)
+def upscale(
+    image: Any,
+    network: str | Path | nn.Module | Upscaler,
+    scale: int | None = None,
+    *,
+    out: str | Path | None = None,
+    **given: Unpack[LoadOptions],
+) -> Any:
+    """Super-resolve an image, or the images of a folder.
+
+    Args:
+        image: a uint8 array, a PIL image, a float tensor in [0, 1] or a path; with ``out`` also the path of a folder.
+        network: whatever :func:`srbench.load` takes, or what it gave.
+        scale: the upscaling factor, where ``network`` leaves it open.
+        out: file or folder to write to; ``image`` is a path then.
+        given: as :func:`srbench.load` takes it.
+
+    Returns:
+        SR of the same kind as ``image``, a uint8 array for a path; with ``out`` the paths of the files written.
+
+    Raises:
+        InputError: an image or a network that cannot be used.
+        UnknownNameError: no such name, argument or value.
+        UnavailableError: ``unsupported_scale``, ``no_weights``, ``oom``, ``failed``.
+    """
+    from srbench.subjects import load
+    from srbench.upscale_files import plan_files, upscale_files
+    from srbench.upscaler import Upscaler
+
+    if isinstance(network, Upscaler):
+        if given or scale not in (None, network.scale):
+            raise InputError("upscale(): an Upscaler has its scale and options already; change them with with_()")
+        upscaler = network
+    else:
+        upscaler = load(network, scale, **given)
+    if out is None:
+        return upscaler(image)
+    if not isinstance(image, str | Path):
+        raise InputError(f"upscale(): out= is for files; a {type(image).__name__} comes back as it was given")
+    return upscale_files(upscaler, plan_files(image, out))
+
+
+class TrainOptions(TypedDict, total=False):
+    """How a run is carried out; see ``srbench.training.loop.options.RunOptions``."""
+
+    name: str
+    data_root: str | Path | None
+    device: str
+    threads: int
+    zoo: str | Path | None
+    resume: bool
+    overwrite: bool
+    skip_bad: bool
+    save_seconds: float
+    cache_memory: float | None
+    progress: bool
+    tensorboard: bool
+    runs: str | Path | None
+    budget: float | str
+    extend: float | str
+
+
+@typed_keywords(TrainOptions)
+def train(
+    network: str | Model,
+    recipe: str | Path = "common",
+    *,
+    scale: int | None = None,
+    data: str | Path | None = None,
+    steps: int | None = None,
+    seed: int | None = None,
+    changes: Mapping[str, Any] | None = None,
+    size: str = "auto",
+    **how: Unpack[TrainOptions],
+) -> Card:
+    """Train a network by a recipe and write its weights and their card to the zoo.
+
+    Args:
+        network: a model of the registry, or its description; a checkpoint or a file of weights, which training goes on from.
+        recipe: of zoo/recipes, or the path of a TOML file.
+        scale: the upscaling factor; the recipe's (4) by default.
+        data: training sets or folders, joined with ``+``.
+        steps: optimiser steps.
+        seed: of initial weights and crops; it becomes a part of the name.
+        changes: any keys of the recipe and their values, such as ``{"lr": 1e-3, "loss.mse": 0.1}``.
+        size: ``full``, ``cpu``, or ``auto``, which goes by the device.
+        how: ``name``, ``device``, ``threads``, ``data_root``, ``zoo``, ``runs``, ``resume``, ``overwrite``, ``skip_bad``,
+            ``save_seconds``, ``cache_memory`` (bytes), ``progress``, ``tensorboard``, ``budget`` and ``extend`` (seconds, or
+            text such as ``"20m"``).
+
+    Returns:
+        the card of the checkpoint.
+
+    Raises:
+        UnknownNameError: no such network, recipe, key or argument, with the nearest one.
+        InputError: data or values that cannot be used; a checkpoint of that name is there already.
+        SrbenchError: the loss is no number, or the run was stopped.
+    """
+    from srbench.subjects.start import Start, start_of
+    from srbench.training.loop.budget import parse_budget
+    from srbench.training.loop.options import RunOptions
+    from srbench.training.zoo import RecipeRequest, train_model
+
+    start = start_of(network, scale) if isinstance(network, str) else Start(network)
+    given = {"scale": scale, "steps": steps, "data": None if data is None else str(data)}
+    keys = {**start.changes, **{key: value for key, value in given.items() if value is not None}, **(changes or {})}
+    run: dict[str, Any] = {name: value for name, value in how.items() if name != "name"}
+    for name in ("zoo", "runs"):
+        if run.get(name) is not None:
+            run[name] = Path(run[name])
+    if run.get("data_root") is not None:
+        run["data_root"] = str(run["data_root"])
+    for name in ("budget", "extend"):
+        if isinstance(run.get(name), str):
+            run[name] = parse_budget(run[name], name)
+    request = RecipeRequest(str(recipe), keys, size, how.get("device", "auto"), seed, how.get("name", ""))
+    return train_model(start.model, request, RunOptions(**run))
+
+
+@typed_keywords()
+def compare(
+    a: str | Result,
+    b: str | Result,
+    dataset: str = "set14",
+    metric: str = "psnr",
+    *,
+    scale: int | None = None,
+    protocol: str = "standard",
+    results: str | Path | None = None,
+) -> Comparison:
+    """Compare two networks image by image: mean difference, its 95 % interval, the paired test, each image.
+
+    Args:
+        a: the name that its stored results have, such as ``fsrcnn_x4.common`` or ``edsr_x4.common+ensemble``; or a Result.
+        b: likewise; ``difference`` is a − b.
+        dataset: that both were measured on; left aside for Results, which say theirs.
+        metric: that both were measured with.
+        scale: needed only where both were measured at several scales.
+        protocol: a name or an id; left aside for Results.
+        results: folder of the stored results; results/ by default.
+
+    Raises:
+        UnknownNameError: no such name or argument.
+        InputError: the two are not of the same images, or one is a Result and the other a name.
+        UnavailableError: one of them has no number.
+    """
+    from srbench.reports.tables.comparison import compare as compare_stored
+    from srbench.results import Result, read_results
+
+    if isinstance(a, Result) and isinstance(b, Result):
+        names = [_result_name(a), _result_name(b)]
+        if names[0] == names[1]:
+            names = [f"{names[0]} (a)", f"{names[1]} (b)"]
+        kept = [one.model_copy(update={"checkpoint": n, "variant": ""}) for one, n in zip((a, b), names, strict=True)]
+        return compare_stored(kept, names[0], names[1], a.dataset, metric, a.scale, a.protocol)
+    if isinstance(a, Result) or isinstance(b, Result):
+        raise InputError("compare(): give two names or two Results, not a mixture")
+    return compare_stored(read_results(results), a, b, dataset, metric, scale, protocol)
+
+
+def _result_name(result: Result) -> str:
+    return "+".join(part for part in (result.checkpoint, result.variant) if part)
+
+
+def list_datasets(pattern: str = "*") -> list[str]:
+    """Names of the catalog's datasets that match a shell pattern.
+
+    >>> list_datasets("set*")
+    ['set14', 'set5']
+    """
+    from srbench.datasets.catalog import CATALOG
+
+    return sorted(fnmatch.filter(CATALOG, pattern))
+
+
+def list_recipes(model: str = "*") -> Sequence[str]:
+    """Names of the recipes that serve a model, or of all."""
+    from srbench.training.recipe.load import list_recipes as of_model
+
+    return of_model(model)
