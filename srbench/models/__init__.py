@@ -95,7 +95,7 @@ class Model:
 MODELS: Registry[Model] = Registry("model", "srbench.models", "srbench.models")
 
 
-def register_size(
+def register_size(  # noqa: PLR0913  (a keyword a fact of the model)
     name: str,
     network: Callable[..., nn.Module],
     parameters: Mapping[int, int],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -68,13 +69,17 @@ def _flatten(path: Path, name: str, value: Any, found: dict[str, Tensor], depth:
         value = np.array([value])
     if not isinstance(value, np.ndarray) or not depth:
         raise InputError(f"{path}: {name} is neither an array nor a cell nor a structure of them")
-    if value.dtype.names:
-        for number, item in enumerate(value.reshape(-1)):
-            stem = name if value.size == 1 else f"{name}.{number}"
-            for field in value.dtype.names:
-                _flatten(path, f"{stem}.{field}", item[field], found, depth - 1)
-    elif value.dtype == object:
-        for number, item in enumerate(value.reshape(-1)):
-            _flatten(path, f"{name}.{number}", item, found, depth - 1)
+    if value.dtype.names or value.dtype == object:
+        for part, item in _parts(name, value):
+            _flatten(path, part, item, found, depth - 1)
     elif value.size and value.dtype.kind in "fiub":
         found[name] = to_tensor(path, name, value)
+
+
+def _parts(name: str, value: np.ndarray[Any, Any]) -> Iterator[tuple[str, Any]]:
+    """What a structure or a cell holds, each under its name within ``name``."""
+    for number, item in enumerate(value.reshape(-1)):
+        if not value.dtype.names:
+            yield f"{name}.{number}", item
+        for field in value.dtype.names or ():
+            yield f"{name}.{field}" if value.size == 1 else f"{name}.{number}.{field}", item[field]
