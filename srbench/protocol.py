@@ -59,7 +59,7 @@ class Protocol(BaseModel):
         sr: ``rounded`` to 8 bits, ``truncated`` to 8 bits (a cast without rounding), or ``float``: measured as it is.
             ``each_axis`` is ``rounded`` for networks and has interpolators work on 8-bit samples, rounded after each axis, as
             MATLAB does with an 8-bit LR image.
-        clip_enlarged: whether the enlarged luma that a pre-upsampled network sees is clipped to 16–235.
+        clip_enlarged: whether the upscaled luma that a pre-upsampled network sees is clipped to 16–235.
         inference: ``whole`` images, or in ``quarters`` that overlap by 10 LR pixels (EDSR's chop), which changes networks
             with global pooling and cuts the receptive field of others.
     """
@@ -111,7 +111,7 @@ class Protocol(BaseModel):
         if self.lr_rounding == "once" and self.lr != "uint8":
             raise ValueError(f"lr_rounding = 'once' needs lr = 'uint8': with lr = {self.lr!r} nothing is rounded")
         if self.clip_enlarged and not self.y_only:
-            raise ValueError("clip_enlarged needs lr = 'float': it is about the luma that networks of luma see")
+            raise ValueError("clip_enlarged needs lr = 'float': only there do luma networks see upscaled luma")
         return self
 
     @model_serializer(mode="wrap")
@@ -146,7 +146,7 @@ class Protocol(BaseModel):
         """HR is cropped to multiples of this; always a multiple of the scale.
 
         Args:
-            scale: the enlargement.
+            scale: the upscaling factor.
             dataset: the set's name; a folder ``dir-Set5`` counts as set5.
 
         Raises:
@@ -183,7 +183,7 @@ class Protocol(BaseModel):
             "float": "SR not rounded",
         }[self.sr]
         how = "MATLAB bicubic" if self.degradation == "bicubic" else self.degradation
-        more = "; the enlarged luma clipped to 16–235" if self.clip_enlarged else ""
+        more = "; the upscaled luma clipped to 16–235" if self.clip_enlarged else ""
         more += "; images in quarters" if self.inference == "quarters" else ""
         return (
             f"{what}; {sr}; border of scale{extra} cropped; HR cropped to {crop}; "

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.option("--sr", required=True, type=click.Path(exists=True), help="Folder (or file) of super-resolved images.")
 @click.option("--hr", required=True, help="Folder (or file) of HR images, or a catalog name such as set5.")
-@click.option("--scale", required=True, type=click.IntRange(1, 16), help="The enlargement.")
+@click.option("--scale", required=True, type=click.IntRange(1, 16), help="The upscaling factor.")
 @click.option("--protocol", default="standard", show_default=True, help="A preset or a TOML file.")
 @click.option("--metrics", default="psnr,ssim,lpips,lr-psnr", show_default=True, help="Names; `srbench ls metrics`.")
 @data_root_option

@@ -191,7 +191,7 @@ class ImageSet:
         """The folder of LR images that belongs to the set at this scale, or None; see ``layouts.LAYOUTS``.
 
         Args:
-            scale: the enlargement.
+            scale: the upscaling factor.
             beside: the folder of HR images, if the set has several.
 
         Raises:

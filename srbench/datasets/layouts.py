@@ -83,7 +83,7 @@ def lr_folders(hr_folder: Path, scale: int) -> list[Path]:
 
     Args:
         hr_folder: of the HR images.
-        scale: the enlargement. A folder without a scale in its name is left out if its images have another scale.
+        scale: the upscaling factor. A folder without a scale in its name is left out if its images have another scale.
     """
     places = _places(hr_folder)
     found: dict[Path, None] = {}

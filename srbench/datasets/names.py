@@ -39,7 +39,7 @@ class Name:
         stem: the name without suffixes, in NFC.
         base: the image's own name, as written.
         role: ``hr`` or ``lr`` if the name says so.
-        scale: the enlargement that the name states; None if it states none.
+        scale: the upscaling factor that the name states; None if it states none.
     """
 
     stem: str

@@ -69,7 +69,7 @@ def degrade(hr: npt.NDArray[np.uint8], scale: int, protocol: Protocol, image: st
 
     Args:
         hr: what ``prepare_hr`` made.
-        scale: the enlargement.
+        scale: the upscaling factor.
         protocol: gives the degradation and its rounding.
         image: the image's name, which random degradations draw by.
 

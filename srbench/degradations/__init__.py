@@ -28,7 +28,7 @@ class How:
     """What a degradation is told besides the image.
 
     Attributes:
-        scale: the enlargement that is to be undone.
+        scale: the upscaling factor that is to be undone.
         edges: of a bicubic reduction.
         rounded: ``each_axis`` rounds a bicubic reduction to 8 bits after each axis as MATLAB does on 8-bit images, ``once``
             after both, ``no`` not at all.
@@ -57,7 +57,7 @@ class Degradation:
         source: paper or program that it comes from.
         parameters: name → default.
         bounds: name → least and greatest value allowed.
-        scales: the enlargements that it is defined for; None for all.
+        scales: the upscaling factors that it is defined for; None for all.
         random: whether it draws from the seed.
         files: LR comes as files; there is nothing to compute.
         exact: whether it can leave LR unrounded.

@@ -1,4 +1,4 @@
-"""Latency, throughput, memory and PSNR change of every variant of networks, measured interleaved, one record a network."""
+"""Latency, throughput, memory and PSNR change of every variant of networks, interleaved, one record a network."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from srbench.provenance import machine, versions
 from srbench.speed_results import SpeedResult, VariantSpeed, find_speed, write_speed
 from srbench.subjects import Subject
 
-GROUP_MULT_ADDS = 400e9  # models are timed interleaved until a round of bases would take more than this
+GROUP_MULT_ADDS = 400e9  # models are interleaved until a round of bases would take more than this
 
 
 def groups(subjects: Sequence[Subject], size: tuple[int, int] | None) -> Iterator[list[Subject]]:
-    """Subjects by their mult-adds, in groups that are timed interleaved; each group's records are complete when it ends."""
+    """Subjects by their mult-adds, in groups whose passes are interleaved; each group's records are complete when it ends."""
     weights = {(s.name, s.scale): _counts(s, size).get("mult_adds") or 0 for s in subjects}
     group: list[Subject] = []
     total = 0.0
@@ -74,7 +74,7 @@ def measure_group(
 
 @dataclass(frozen=True)
 class _Group:
-    """What is timed interleaved, and where."""
+    """What is timed, interleaved, and where."""
 
     subjects: tuple[Subject, ...]
     here: Device

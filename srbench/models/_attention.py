@@ -17,7 +17,7 @@ MINIMUM = 15
 class SpatialAttention(nn.Module):
     """Weights each pixel by what a wide, coarse view of the features says of it: stride 2, then a pooling of 7 at stride 3.
 
-    The coarse map is enlarged to the input's size by a factor that depends on that size, so that an image in tiles is
+    The coarse map is upsampled to the input's size by a factor that depends on that size, so that an image in tiles is
     another image to this layer: it has no receptive radius.
 
     Args:

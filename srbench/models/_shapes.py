@@ -52,7 +52,7 @@ class Shapes(dict[str, tuple[int, ...]]):
 
 
 def shuffle_scale(channels: int, planes: int) -> int:
-    """The enlargement of a pixel shuffle of ``channels`` to ``planes``; 0 where there is none.
+    """The upscaling factor of a pixel shuffle of ``channels`` to ``planes``; 0 where there is none.
 
     >>> shuffle_scale(48, 3)
     4

@@ -46,7 +46,7 @@ class Block(nn.Module):
         return self.fuse(torch.cat((plain, attended), dim=1)) + x
 
 
-class Enlarge(nn.Module):
+class Upsample(nn.Module):
     """Nearest neighbour, a convolution, pixel attention and another convolution."""
 
     def __init__(self, inputs: int, outputs: int, step: int) -> None:
@@ -57,8 +57,8 @@ class Enlarge(nn.Module):
         self.conv2 = conv3x3(outputs, outputs)
 
     def forward(self, x: Tensor) -> Tensor:
-        enlarged = self.conv1(F.interpolate(x, scale_factor=self.step, mode="nearest"))
-        return _lrelu(self.conv2(_lrelu(self.attention(enlarged))))
+        upscaled = self.conv1(F.interpolate(x, scale_factor=self.step, mode="nearest"))
+        return _lrelu(self.conv2(_lrelu(self.attention(upscaled))))
 
 
 class PAN(nn.Module):
@@ -82,14 +82,14 @@ class PAN(nn.Module):
         self.conv_after_body = conv3x3(features, features)
         steps = {2: (2,), 3: (3,), 4: (2, 2)}[scale]
         widths = [features, *[tail] * len(steps)]
-        self.upsample = nn.Sequential(*(Enlarge(widths[i], tail, step) for i, step in enumerate(steps)))
+        self.upsample = nn.Sequential(*(Upsample(widths[i], tail, step) for i, step in enumerate(steps)))
         self.conv_last = conv3x3(tail, planes)
 
     def forward(self, x: Tensor) -> Tensor:
         head = self.conv_first(x)
         seen = self.upsample(head + self.conv_after_body(self.body(head)))
-        enlarged = F.interpolate(x, scale_factor=self.scale, mode="bilinear", align_corners=False)
-        return self.conv_last(seen) + enlarged
+        upscaled = F.interpolate(x, scale_factor=self.scale, mode="bilinear", align_corners=False)
+        return self.conv_last(seen) + upscaled
 
 
 def _lrelu(x: Tensor) -> Tensor:

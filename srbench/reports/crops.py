@@ -38,7 +38,10 @@ def read_crop(text: str, width: int, height: int, image: str = "the image") -> B
     """``x,y,w,h`` in HR pixels; None for ``auto``.
 
     Args:
-        text: as typed. width, height: of the image. image: its name, for the message.
+        text: as typed.
+        width: that of the image.
+        height: that of the image.
+        image: its name, for the message.
 
     Raises:
         InputError: not four whole numbers, or not inside the image.

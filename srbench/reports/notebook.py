@@ -67,7 +67,8 @@ def leaderboard(
         root: the results folder; home's by default.
 
     Raises:
-        UnknownNameError: no results on that dataset. InputError: none at that scale or protocol; a broken record.
+        UnknownNameError: no results on that dataset.
+        InputError: none at that scale or protocol; a broken record.
     """
     found = build_tables(read_results(root), read_speeds(root), list_checkpoints(), derive=False)
     known = {table.dataset for table in found}

@@ -14,7 +14,7 @@ _INTRO = """\
 # Speed
 
 One pass of a network over one image, from the records in `results/speed/`; `srbench report` writes this file. Nothing here
-may be compared across devices, and ratios hold within one run, whose variants were timed in turns.
+may be compared across devices, and ratios hold within one run, whose variants were interleaved.
 
 - ms is the median [p10, p90] of n passes; below ten passes there are no percentiles. ~ marks a time of fewer than ten passes,
   or one that drifted or spread over its run's limit: read it as an order of magnitude.
@@ -22,7 +22,7 @@ may be compared across devices, and ratios hold within one run, whose variants w
   Networks without brackets were timed with random weights: these serve for times and not for dB.
 - Memory is what network, image and pass took at most in a fresh process; images/s are those of the best batch tried,
   for the base as everywhere in reports for the variant of its row.
-- “As in papers” counts a deconvolution's kernel once an output pixel, and only the layers that the paper counts.
+- “As in papers” counts a transposed convolution's kernel once per output pixel, and only the layers that the paper counts.
 """
 
 

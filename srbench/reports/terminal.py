@@ -27,7 +27,8 @@ class Column:
     Attributes:
         head: its name.
         cells: a text a row.
-        order: where it stands, from the left; urgency: 0 always stands, greater ones as far as there is room.
+        order: where it stands, from the left.
+        urgency: 0 always stands, greater ones as far as there is room.
         left: whether it is read from the left.
         best: rows whose text is the best of the column.
     """

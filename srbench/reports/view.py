@@ -49,9 +49,12 @@ class Shown:
     """One cell of a shown table.
 
     Attributes:
-        text: what is read. sort: what it is sorted by, a number, a text or None (last).
-        best: whether it is the best of its column. small: what stands beside it in small type, such as ``[28.9, 33.1]``.
-        note: number of its footnote or None. code: whether it is a status or an id.
+        text: what is read.
+        sort: what it is sorted by, a number, a text or None (last).
+        best: whether it is the best of its column.
+        small: what stands beside it in small type, such as ``[28.9, 33.1]``.
+        note: number of its footnote or None.
+        code: whether it is a status or an id.
     """
 
     text: str

@@ -5,7 +5,7 @@ checkpoints     ``fsrcnn_x4.common`` of the zoo, or a pattern of them: ``*_x4.co
 interpolators   ``bicubic``, ``nearest`` …
 networks        ``fsrcnn``: all its checkpoints; the network without weights where there are none
 files           ``EDSR.pth`` and other files of weights
-classes         ``package.module:Class`` and ``path/file.py:Class``, networks of one's own
+classes         ``package.module:Class`` and ``path/file.py:Class``, networks of your own
 modules         a ``torch.nn.Module`` in memory (Python alone)
 =============== ====================================================================================
 

@@ -1,4 +1,4 @@
-"""Classes and functions of one's own: ``package.module:Class`` and ``path/file.py:Class``."""
+"""Classes and functions of the user: ``package.module:Class`` and ``path/file.py:Class``."""
 
 from __future__ import annotations
 

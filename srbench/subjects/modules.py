@@ -1,4 +1,4 @@
-"""Networks in memory: modules of one's own, what they declare of themselves, and what tells their weights from others."""
+"""Networks in memory: modules of the user, what they declare, and what tells their weights from others."""
 
 from __future__ import annotations
 

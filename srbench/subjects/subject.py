@@ -102,7 +102,7 @@ class Subject:
         weights_sha256: of the file of a checkpoint, or of all weights of a module.
         weights_file: the file of its weights.
         random_weights: its output means nothing; its times and counts do.
-        architecture: what the registry knows of it; None for a network of one's own.
+        architecture: what the registry knows of it; None for a network of the user.
         structure: equal for subjects whose networks differ in their weights alone; empty where that is unknown.
         request: what it was found by; None for a module in memory, which no other process can find.
     """

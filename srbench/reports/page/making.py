@@ -52,7 +52,10 @@ class Wanted:
     """What to store.
 
     Attributes:
-        dataset: name. scale: upscaling factor. weights: sha256 by checkpoint, "" for an interpolator. whole: no crop.
+        dataset: name.
+        scale: upscaling factor.
+        weights: sha256 by checkpoint, "" for an interpolator.
+        whole: no crop.
         quality: of lossy WebP, None for no loss.
     """
 
@@ -123,11 +126,13 @@ def best_checkpoints(
     Args:
         tables: with the scores that say which is best.
         cards: of the zoo.
-        dataset: name. scale: upscaling factor.
+        dataset: name.
+        scale: upscaling factor.
         names: checkpoints in the place of the best ones.
 
     Raises:
-        InputError: no record says which is best. UnknownNameError: a name that the zoo has not.
+        InputError: no record says which is best.
+        UnknownNameError: a name that the zoo has not.
     """
     known = {card.name: card.sha256 for card in cards if scale in card.scales}
     if not names:

@@ -46,9 +46,12 @@ class Asked:
     """What a figure is to show.
 
     Attributes:
-        dataset: name. images: names. models: as typed.
+        dataset: name.
+        images: names.
+        models: as typed.
         crops: one for all images, or one each; ``auto`` or ``x,y,w,h``.
-        scale: upscaling factor. metrics: of the scores beneath.
+        scale: upscaling factor.
+        metrics: of the scores beneath.
     """
 
     dataset: str
@@ -81,7 +84,8 @@ def crop_rows(
         tables: with the scores; of the records in results/ by default.
 
     Raises:
-        InputError: a crop outside its image. UnknownNameError: a metric that no record has.
+        InputError: a crop outside its image.
+        UnknownNameError: a metric that no record has.
     """
     table = _table(asked, tables)
     infos = _infos(asked, table)

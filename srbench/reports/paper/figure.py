@@ -1,4 +1,4 @@
-"""A figure of crops as papers have it: HR with a box, the crops enlarged, and each image's scores beneath."""
+"""A figure of crops as papers have it: HR with a box, the crops magnified, and each image's scores beneath."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _STYLE: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Crop:
-    """One enlarged crop.
+    """One magnified crop.
 
     Attributes:
         title: whose it is, such as ``EDSR-baseline``.
@@ -56,7 +56,8 @@ class CropRow:
 
     Attributes:
         name: of the image.
-        hr: uint8 ``(H, W, 3)``, shown whole. box: of the crops in it, HR pixels.
+        hr: uint8 ``(H, W, 3)``, shown whole.
+        box: of the crops in it, HR pixels.
         crops: in the order shown.
     """
 
@@ -79,7 +80,7 @@ def suffix_of(path: Path) -> str:
 def draw_crops(rows: Sequence[CropRow], path: Path, dpi: int = 300) -> None:
     """Write the figure; the suffix of ``path`` gives the format, ``dpi`` the density of a PNG.
 
-    Crops are enlarged without smoothing: a pixel stays a square.
+    Crops are magnified without smoothing: a pixel stays a square.
     """
     import matplotlib as mpl
 

@@ -108,7 +108,8 @@ def paper_table(
         published: whether published figures are to stand beside ours.
 
     Raises:
-        UnknownNameError: a dataset, metric or model that has no number there. InputError: nothing at that scale and protocol.
+        UnknownNameError: a dataset, metric or model that has no number there.
+        InputError: nothing at that scale and protocol.
     """
     here = {t.dataset: t for t in tables if t.scale == scale and protocol in (t.protocol, t.protocol_name) and t.rows}
     if not here:

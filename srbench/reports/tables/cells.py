@@ -23,7 +23,8 @@ class Cell:
         scores: of the metrics that count, ``(images,)`` each.
         means: of these, as ``Result.mean`` gives them.
         why: status and reason of every other metric that it was measured with.
-        status: of the whole cell. reason: in words, where the status is not ok.
+        status: of the whole cell.
+        reason: in words, where the status is not ok.
     """
 
     result: Result

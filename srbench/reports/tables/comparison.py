@@ -20,9 +20,13 @@ class Comparison:
 
     Attributes:
         images: name, score of a, score of b, in the order of the dataset.
-        difference: mean of a − b. interval: its 95 % interval (``stats.mean_interval``), None where it is undefined.
-        p: of the Wilcoxon signed-rank test, two-sided. least_p: the smallest that so many images can give.
-        wins: images where a is better, as the metric's direction says. losses: where b is. ties: where they are equal.
+        difference: mean of a − b.
+        interval: its 95 % interval (``stats.mean_interval``), None if it is undefined.
+        p: that of the Wilcoxon signed-rank test, two-sided.
+        least_p: the smallest p that this number of images can give.
+        wins: images where a is better, as the metric's direction says.
+        losses: where b is.
+        ties: where they are equal.
     """
 
     a: str
@@ -69,13 +73,18 @@ def compare(
     """Compare two stored cells image by image.
 
     Args:
-        a, b: checkpoints as results name them; ``name+variant`` for a variant such as ``edsr_x4.common+ensemble``.
-        scale: needed only where both were measured at several scales.
+        results: the records to look in.
+        a: a checkpoint as results name it; ``name+variant`` for a variant such as ``edsr_x4.common+ensemble``.
+        b: the other one.
+        dataset: a dataset that both were measured on.
+        metric: a metric that both were measured with.
+        scale: needed only if both were measured at several scales.
         protocol: a name, of which the newest version counts that both have, or an id such as ``standard.v1``.
 
     Raises:
-        UnknownNameError, InputError: no such cell, or the cells are not of the same images. UnavailableError: a cell
-        without number, with its reason.
+        UnknownNameError: no such checkpoint, dataset or metric among the records.
+        InputError: several scales without a choice, or cells of different images.
+        UnavailableError: a cell without a number, with its reason.
     """
     found = [r for r in results if _is_protocol(r.protocol, protocol)]
     if not found:

@@ -23,7 +23,8 @@ class Place:
     Attributes:
         means: PSNR (dB) by dataset, None where it was not measured.
         above: the comparison with the one above it, None of the first and where there is none.
-        published: its published PSNR on the last dataset. protocol: which that was measured under.
+        published: its published PSNR on the last dataset.
+        protocol: which that was measured under.
         published_place: its place in the order of the published figures.
     """
 

@@ -43,7 +43,8 @@ class OverviewRow:
     """One architecture.
 
     Attributes:
-        who: its best checkpoint. seeds: how many trainings are merged.
+        who: its best checkpoint.
+        seeds: how many trainings are merged.
         cells: by dataset; None where it was not measured.
         speed: of the checkpoint on the tables' device.
     """
@@ -60,7 +61,8 @@ class Overview:
 
     Attributes:
         tables: one a dataset, in the order of the columns; the last of most images orders the rows.
-        rows: best first. left_out: names of architectures that were measured and do not stand here, best first.
+        rows: best first.
+        left_out: names of architectures that were measured and do not stand here, best first.
     """
 
     tables: tuple[Table, ...]

@@ -64,8 +64,9 @@ class Entrant:
         steps: how many it took, None where unknown.
         precision: number format of the network's arithmetic.
         weights_sha256: of its weights.
-        own: whether it is the user's own, a class or a file of weights, and no part of the zoo.
-        year: of its paper, None where unknown. paper: address of it.
+        own: whether it is the user's (a class or a file of weights) rather than part of the zoo.
+        year: that of its paper; None if unknown.
+        paper: the paper's address.
     """
 
     checkpoint: str
@@ -132,7 +133,8 @@ class Score:
         best: whether its mean, rounded, is the best of the column.
         behind: difference to the best row of the column; None in the best row itself and where the status is not ok.
         published: the figure measured under the same protocol, of the same network.
-        status: ``ok``, or why there is no mean. reason: in words.
+        status: ``ok``, or why there is no mean.
+        reason: in words.
     """
 
     mean: float | None = None
@@ -156,8 +158,9 @@ class Rank:
 
     Attributes:
         place: 1 is the best mean; equal means share a place.
-        low: best place of the 95 % interval from a paired bootstrap over the images. high: its worst place. Both None
-            where there are too few images to tell any two models apart.
+        low: best place of the 95 % interval from a paired bootstrap over the images; None if there are too few images to
+            tell any two models apart.
+        high: worst place of that interval, or None.
         first: share of the resamples in which it is the best, P(best); None likewise.
         alike: place of the best row that the paired test cannot tell it from; equal to ``place`` where there is none.
     """
@@ -175,7 +178,8 @@ class Seeds:
 
     Attributes:
         count: how many have a number here.
-        mean: of their means, by metric. spread: standard deviation of their means (n − 1), by metric.
+        mean: of their means, by metric.
+        spread: standard deviation of their means (n − 1), by metric.
     """
 
     count: int
@@ -188,16 +192,26 @@ class Speed:
     """What one network costs in one way of running it on one device, for an image of 1280×720 output unless ``size`` differs.
 
     Attributes:
-        name: checkpoint, or model with random weights. model, scale, variant: of the network; variant "" is eager float32.
-        device: folder below results/speed. device_text: the device in words.
-        latency_ms: median of one pass; p10_ms, p90_ms: None below ten passes; n: how many passes.
-        images_per_s: at the best batch that was tried for this variant; everywhere in reports.
-        memory_mb: what network, image and pass took at most in a fresh process (MB = 1e6 bytes).
-        mult_adds: those really done. paper_mult_adds: as papers count them. weight_mb: of the stored weights.
-        psnr_change: dB against eager float32; None where the weights are random or others than the zoo's.
-        size: height and width of the LR image; usual: whether it is that of 1280×720 output.
+        name: checkpoint, or model with random weights.
+        model: of the network.
+        scale: of the network.
+        variant: how it was run; "" is eager float32.
+        device: folder below results/speed.
+        device_text: the device in words.
+        latency_ms: median of one pass.
+        p10_ms: None if there are fewer than ten passes.
+        p90_ms: None if there are fewer than ten passes.
+        n: number of passes.
+        images_per_s: at the best batch that was tried for this variant; it means the same everywhere in reports.
+        memory_mb: the most that network, image and pass took in a fresh process (MB = 1e6 bytes).
+        mult_adds: those that are really done.
+        paper_mult_adds: those that papers count.
+        weight_mb: of the stored weights.
+        psnr_change: dB against eager float32; None if the weights are random, or not the zoo's.
+        size: height and width of the LR image.
+        usual: whether it is that of 1280×720 output.
         glance: whether it was measured in seconds (``--quick``).
-        random_weights: whether there was no checkpoint at hand.
+        random_weights: whether there was no checkpoint.
         doubts: why to read the times with care: ``n = 5``, ``drift −30 %``, ``spread over 25 %``, ``a glance``.
     """
 
@@ -229,7 +243,9 @@ class Provenance:
     """How a record came about; empty texts where it does not say.
 
     Attributes:
-        record: its path below results/. created: UTC, ISO 8601. seconds: wall time of the cell.
+        record: its path below results/.
+        created: UTC, ISO 8601.
+        seconds: wall time of the cell.
     """
 
     record: str
@@ -297,11 +313,13 @@ class Table:
     """One dataset, scale and protocol.
 
     Attributes:
-        protocol: id such as ``standard.v1``. protocol_fields: what it stands for, as the records say it.
+        protocol: id such as ``standard.v1``.
+        protocol_fields: what it stands for, as the records say it.
         images: names, in the order of every ``Score.values``; empty where no cell has a number.
         metrics: in the order shown; the first one ranks.
         rows: ranked rows by place, then those without rank.
-        absent: cells without number. published: networks that only papers measured, best first.
+        absent: cells without number.
+        published: networks that only papers measured, best first.
         separable: whether the paired test could tell two models apart with so few images.
         device: folder name of the device whose times the tables show, "" where nothing was timed.
     """

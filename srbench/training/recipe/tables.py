@@ -11,7 +11,7 @@ class Perceptual(BaseModel):
     """What the term ``perceptual`` compares.
 
     Attributes:
-        backbone: the classifier whose features are compared. Where VGG19's weights cannot be had, VGG16 takes its place.
+        backbone: the classifier whose features are compared. If VGG19's weights are not available, VGG16 takes its place.
         layer: such as ``conv5_4`` (VGG19), ``conv5_3`` or ``conv2_2``.
         activation: ``"before"`` compares what the convolution gives, ``"after"`` what its ReLU leaves of it.
         distance: between features, ``"l1"`` or ``"mse"``, as a mean.
