@@ -6,7 +6,10 @@ The tree is the data flow: datasets → models → training → zoo/ → evaluat
 from __future__ import annotations
 
 import importlib
+from types import FunctionType
 from typing import TYPE_CHECKING, Any
+
+from srbench.errors import without_inner_frames
 
 __version__ = "0.1.0"
 
@@ -19,6 +22,7 @@ _PUBLIC = {
     "compare": "srbench.door",
     "create_model": "srbench.models",
     "evaluate": "srbench.evaluation",
+    "leaderboard": "srbench.reports.notebook",
     "list_checkpoints": "srbench.zoo",
     "list_datasets": "srbench.door",
     "list_metrics": "srbench.metrics",
@@ -36,7 +40,7 @@ _MODULES = ("images",)
 
 __all__ = [
     "Inference", "Protocol", "Result", "Traits", "Upscaler", "__version__", "compare", "create_model", "evaluate",
-    "list_checkpoints", "list_datasets", "list_metrics", "list_models", "list_recipes", "load", "load_checkpoint",
+    "leaderboard", "list_checkpoints", "list_datasets", "list_metrics", "list_models", "list_recipes", "load", "load_checkpoint",
     "load_results", "score", "train", "upscale",
 ]  # fmt: skip
 
@@ -47,6 +51,7 @@ if TYPE_CHECKING:
     from srbench.metrics import list_metrics
     from srbench.models import create_model, list_models
     from srbench.protocol import Protocol
+    from srbench.reports.notebook import leaderboard
     from srbench.results import Result, load_results
     from srbench.subjects import load
     from srbench.upscaler import Traits, Upscaler
@@ -59,7 +64,11 @@ def __getattr__(name: str) -> Any:
         return importlib.import_module(f"{__name__}.{name}")
     if name not in _PUBLIC:
         raise AttributeError(f"module 'srbench' has no attribute {name!r}")
-    return getattr(importlib.import_module(_PUBLIC[name]), name)
+    found = getattr(importlib.import_module(_PUBLIC[name]), name)
+    if isinstance(found, FunctionType):
+        found = without_inner_frames(found)
+    globals()[name] = found
+    return found
 
 
 def __dir__() -> list[str]:

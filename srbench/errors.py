@@ -6,17 +6,31 @@ A message says the bad value, where it stands, what is allowed and, for names, t
 from __future__ import annotations
 
 import difflib
+import functools
+import os
 import re
 import reprlib
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+import traceback
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 if TYPE_CHECKING:
     from pydantic import BaseModel, ValidationError
 
 
+P = ParamSpec("P")
+T = TypeVar("T")
+DEBUG = "SRBENCH_DEBUG"
+
+
 class SrbenchError(Exception):
     """Something that the user can fix. The message is one line."""
+
+    def _render_traceback_(self) -> list[str]:
+        """What a notebook shows: the one line, as on the command line. With ``SRBENCH_DEBUG`` the whole way there."""
+        if os.environ.get(DEBUG):
+            return traceback.format_exception(self)
+        return [f"{type(self).__name__}: {self}"]
 
 
 class UnknownNameError(SrbenchError):
@@ -40,6 +54,24 @@ class UnavailableError(SrbenchError):
         super().__init__(reason)
         self.status = status
         self.reason = reason
+
+
+def without_inner_frames(function: Callable[P, T]) -> Callable[P, T]:
+    """The function, whose SrbenchErrors show the caller's line and the message, and not where in srbench they arose.
+
+    The environment variable ``SRBENCH_DEBUG`` shows all.
+    """
+
+    @functools.wraps(function)
+    def run(*arguments: P.args, **named: P.kwargs) -> T:
+        try:
+            return function(*arguments, **named)
+        except SrbenchError as error:
+            if os.environ.get(DEBUG):
+                raise
+            raise error.with_traceback(None) from None
+
+    return run
 
 
 def nearest(name: str, allowed: Iterable[str]) -> str | None:

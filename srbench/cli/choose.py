@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @click.option("--dataset", default="set14", show_default=True, help="Whose PSNR counts.")
 @click.option("--protocol", default="standard", show_default=True, help="A protocol's name or id.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, or a folder of results/speed.")
-@click.option("--measure", is_flag=True, help="Time the checkpoints that have no record on this device first.")
+@click.option("--measure", is_flag=True, help="Time and measure first what has no record here.")
 @click.option("--seconds", type=click.FloatRange(0, min_open=True), default=4.0, help="Of a variant, with --measure.")
 @json_option
 def command(
@@ -42,7 +42,7 @@ def command(
     \b
     srbench choose --max-ms 50 --max-mb 200
     srbench choose --min-psnr 28 --device amd-epyc-2-threads
-    srbench choose --max-ms 20 --measure            times what has no record here yet
+    srbench choose --max-ms 20 --measure            measures and times what has no record here yet
 
     Times are of one pass for 1280x720 output. Every network stands in its fastest variant that changes PSNR by less than
     0.01 dB (reduced precision, exact rewrites, memory layout).
@@ -54,7 +54,7 @@ def command(
 
     folder = _folder(device)
     if measure:
-        _measure(device, scale, seconds)
+        _measure(device, scale, seconds, dataset, protocol)
     found = speeds(read_speeds(), list_checkpoints())
     table = _table(dataset, scale, protocol)
     where = _where(found, folder, scale)
@@ -128,8 +128,10 @@ def _table(dataset: str, scale: int, protocol: str) -> Table:
     return here[dataset]
 
 
-def _measure(device: str, scale: int, seconds: float) -> None:
-    """Time every checkpoint and interpolator at a scale that has no record that holds on this device."""
+def _measure(device: str, scale: int, seconds: float, dataset: str, protocol: str) -> None:
+    """Measure and time every checkpoint and interpolator at a scale that has no record that holds."""
+    from srbench.evaluation.run import Plan
+    from srbench.evaluation.run import run as measure
     from srbench.evaluation.speed import run
     from srbench.evaluation.speed_rows import Limits
     from srbench.evaluation.variants import default_variants
@@ -137,6 +139,8 @@ def _measure(device: str, scale: int, seconds: float) -> None:
     from srbench.subjects import everything
 
     where = pick_device(device)
+    name = protocol.partition(".v")[0]
+    measure(Plan(every=True, datasets=(dataset,), scale=scale, protocols=(name,), metrics=("psnr", "ssim", "lpips")))
     run(
         everything(scale),
         default_variants(where),

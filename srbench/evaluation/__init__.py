@@ -68,4 +68,5 @@ def evaluate(
     images = find_dataset(dataset, data_root)
     images.check()
     samples = Samples(images, subject.scale, chosen, lr_files)
-    return measure_cell(subject, samples, metrics, inference, save_images=Path(save_images) if save_images else None)
+    names = [metrics] if isinstance(metrics, str) else metrics
+    return measure_cell(subject, samples, names, inference, save_images=Path(save_images) if save_images else None)

@@ -108,7 +108,7 @@ def score(
     """
     chosen = protocol if isinstance(protocol, Protocol) else get_protocol(protocol)
     check_scale(scale)
-    measure = Measure(metrics, chosen, scale)
+    measure = Measure([metrics] if isinstance(metrics, str) else metrics, chosen, scale)
     lists: dict[str, str] = {}
     label = "arrays"
     if isinstance(sr, np.ndarray) or isinstance(hr, np.ndarray):
