@@ -130,7 +130,7 @@ def _table(dataset: str, scale: int, protocol: str) -> Table:
 
 def _measure(device: str, scale: int, seconds: float, dataset: str, protocol: str) -> None:
     """Measure and time every checkpoint and interpolator at a scale that has no record that holds."""
-    from srbench.evaluation.run import Plan
+    from srbench.evaluation.run import EvalPlan
     from srbench.evaluation.run import run as measure
     from srbench.evaluation.speed import run
     from srbench.evaluation.speed_rows import Limits
@@ -140,7 +140,9 @@ def _measure(device: str, scale: int, seconds: float, dataset: str, protocol: st
 
     where = pick_device(device)
     name = protocol.partition(".v")[0]
-    measure(Plan(every=True, datasets=(dataset,), scale=scale, protocols=(name,), metrics=("psnr", "ssim", "lpips")))
+    measure(
+        EvalPlan(every=True, datasets=(dataset,), scale=scale, protocols=(name,), metrics=("psnr", "ssim", "lpips"))
+    )
     run(
         everything(scale),
         default_variants(where),
