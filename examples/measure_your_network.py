@@ -16,7 +16,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import srbench
-from srbench.stats import differences, mean_interval, paired_test
 
 SCALE = 4
 
@@ -45,17 +44,14 @@ def main() -> None:
     ours = srbench.evaluate(Sharpened(), dataset=dataset, scale=SCALE, metrics=["psnr", "ssim"])
     bicubic = srbench.evaluate("bicubic", dataset=dataset, scale=SCALE, metrics=["psnr", "ssim"])
     for metric, digits in (("psnr", 2), ("ssim", 4)):
-        a, b = ours.metrics[metric].values, bicubic.metrics[metric].values
-        gain = differences(a, b)
-        interval = mean_interval(gain)
+        found = srbench.compare(ours, bicubic, metric=metric)
+        reach = "" if found.interval is None else " [{:+.{d}f}, {:+.{d}f}]".format(*found.interval, d=digits)
         print(
             f"{metric}: {ours.mean(metric):.{digits}f} against bicubic's {bicubic.mean(metric):.{digits}f}, "
-            f"{gain.mean():+.{digits}f}"
-            + (f" [{interval[0]:+.{digits}f}, {interval[1]:+.{digits}f}]" if interval else "")
-            + f", p = {paired_test(a, b):.2g}"
+            f"{found.difference:+.{digits}f}{reach}, p = {found.p:.2g}"
         )
-        for image, value, change in zip(ours.images, a, gain, strict=True):
-            print(f"    {image:<12} {value:.{digits}f}  {change:+.{digits}f}")
+        for image, a, b in found.images:
+            print(f"    {image:<12} {a:.{digits}f}  {a - b:+.{digits}f}")
     print(f"{len(ours.images)} images of {dataset}, protocol {ours.protocol}")
 
 

@@ -35,7 +35,7 @@ def test_the_python_examples_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     (code,) = blocks("python")
     names: dict[str, object] = {}
     exec(code, names)
-    assert names["result"].ok  # type: ignore[attr-defined]
+    assert names["ours"].ok  # type: ignore[attr-defined]
     assert len(names["frame"]) > 0  # type: ignore[arg-type]
 
 
