@@ -99,7 +99,8 @@ def sweep(folder: Path | str) -> list[Path]:
 def staging_name(name: str) -> str:
     """A hidden name for what will be called ``name``, which says who is writing it; :func:`sweep` knows it by that."""
     suffix = Path(name).suffix if re.fullmatch(r"\.\w+", Path(name).suffix) else ""
-    return f".{name[:80]}.{_machine()}-{os.getpid()}-{secrets.token_hex(4)}{_MARK}{suffix}"
+    start = os.fsencode(name)[:80].decode("utf-8", errors="ignore")  # disks count bytes, 255 at most
+    return f".{start}.{_machine()}-{os.getpid()}-{secrets.token_hex(4)}{_MARK}{suffix}"
 
 
 @contextmanager

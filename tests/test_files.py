@@ -83,7 +83,7 @@ def test_what_a_killed_process_left_is_swept_and_nothing_else(tmp_path: Path) ->
 
 
 def test_names_of_any_length_and_with_odd_suffixes_are_staged_and_swept(tmp_path: Path) -> None:
-    for name in ("a" * 240 + ".json", "x4.seed2.2", "no suffix", ".hidden", "ü.safetensors"):
+    for name in ("a" * 240 + ".json", "x4.seed2.2", "no suffix", ".hidden", "ü.safetensors", "像" * 80 + ".png"):
         write_text(tmp_path / name, "x")
         name_of_dead = staging_name(name).replace(f"-{os.getpid()}-", "-99999999-")
         (tmp_path / name_of_dead).write_bytes(b"")

@@ -263,9 +263,9 @@ def test_an_unknown_suffix_is_refused(tmp_path: Path) -> None:
 
 
 def test_natural_order_without_hidden_files(tmp_path: Path) -> None:
-    for name in ("img_10.png", "img_2.PNG", ".hidden.png", "notes.txt"):
+    for name in ("img_10.png", "img_2.PNG", ".hidden.png", "notes.txt", "img²_1.png", "7.png"):
         (tmp_path / name).write_bytes(b"")
-    assert [p.name for p in list_images(tmp_path)] == ["img_2.PNG", "img_10.png"]
+    assert [p.name for p in list_images(tmp_path)] == ["7.png", "img_2.PNG", "img_10.png", "img²_1.png"]
     with pytest.raises(InputError, match="no such folder"):
         list_images(tmp_path / "nowhere")
 
