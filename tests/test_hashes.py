@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from srbench.datasets import hashes
 from srbench.datasets.local import find_dataset
+from srbench.errors import InputError
 
 
 @pytest.fixture(autouse=True)
@@ -144,3 +145,16 @@ def test_several_processes_share_the_cache(tmp_path: Path, tomorrow: None) -> No
     with get_context("fork").Pool(4) as pool:
         assert set(pool.map(_hash_many, [str(folder)] * 16)) == {expected}
     assert [path.suffix for path in (tmp_path / "cache/hashes").iterdir()] == [".json"], "no temporary file is left"
+
+
+@pytest.mark.parametrize("kind", ["dead link", "circle", "pipe", "folder"])
+def test_what_is_no_file_is_named_and_not_waited_for(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "a.png"
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "folder":
+        path.mkdir()
+    else:
+        path.symlink_to("nowhere" if kind == "dead link" else "a.png")
+    with pytest.raises(InputError, match=r"a\.png: "):
+        hashes.sha256_of([path])

@@ -11,11 +11,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import stat
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from srbench.errors import InputError
 from srbench.files import write_text
 
 _CHUNK = 1 << 20
@@ -73,8 +75,8 @@ def remembered(paths: Iterable[Path], kind: str, compute: Callable[[Path], str])
 
 
 def _of_folder(folder: Path, files: list[Path], kind: str, compute: Callable[[Path], str]) -> dict[Path, str]:
-    facts = {path: path.stat() for path in files}
-    if len(files) < _FEW and sum(stat.st_size for stat in facts.values()) < _FEW_BYTES:
+    facts = {path: _regular(path) for path in files}
+    if len(files) < _FEW and sum(fact.st_size for fact in facts.values()) < _FEW_BYTES:
         return {path: compute(path) for path in files}
     # Resolved here, because a relative path names other files from another working folder.
     key = hashlib.sha256(os.fsencode(folder.resolve())).hexdigest()
@@ -82,19 +84,30 @@ def _of_folder(folder: Path, files: list[Path], kind: str, compute: Callable[[Pa
     known = _read(memory)
     found: dict[Path, str] = {}
     fresh: dict[str, list[int | str]] = {}
-    for path, stat in facts.items():
+    for path, fact in facts.items():
         # A tool that puts the time of change back changes the inode's own time (ctime) by that.
-        key_of_file = [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
+        key_of_file = [fact.st_size, fact.st_mtime_ns, fact.st_ctime_ns, fact.st_ino]
         entry = known.get(path.name)
         if isinstance(entry, list) and entry[:-1] == key_of_file:
             found[path] = str(entry[-1])
             continue
         found[path] = compute(path)
-        if time.time_ns() - max(stat.st_mtime_ns, stat.st_ctime_ns) > _SETTLED_NS:
+        if time.time_ns() - max(fact.st_mtime_ns, fact.st_ctime_ns) > _SETTLED_NS:
             fresh[path.name] = [*key_of_file, found[path]]
     if fresh:
         with suppress(OSError):
             write_text(memory, json.dumps(known | fresh))
+    return found
+
+
+def _regular(path: Path) -> os.stat_result:
+    """What the disk says of a file; InputError for a dead link, and for a pipe or a device, which would be waited for."""
+    try:
+        found = path.stat()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+    if not stat.S_ISREG(found.st_mode):
+        raise InputError(f"{path}: not a regular file")
     return found
 
 
