@@ -99,6 +99,7 @@ class Result(_Record):
         seconds: wall time of the cell.
         cell_hash: hash of everything that changes a number.
         created: ISO 8601, UTC.
+        notes: what a reader of the numbers must know, such as SR below bicubic or shifted by a pixel; a sentence each.
         provenance: versions, commit, machine …, as text.
     """
 
@@ -128,6 +129,7 @@ class Result(_Record):
     seconds: float | None = None
     cell_hash: str = ""
     created: str = ""
+    notes: list[str] = []
     provenance: dict[str, str] = {}
 
     @model_validator(mode="after")

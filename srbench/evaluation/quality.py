@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +18,19 @@ import torch
 from srbench.datasets.local import ImageSet
 from srbench.datasets.pairs import Sample, load_sample
 from srbench.errors import InputError, UnavailableError
+from srbench.evaluation.alarms import Middle, Watch, below_bicubic, identical, middle, other_scale
+from srbench.evaluation.lr_check import lr_check
 from srbench.evaluation.quarters import in_quarters
 from srbench.images import as_rgb, planar, round_u8, write_image
 from srbench.inference import Inference
 from srbench.measure import DEFAULT_METRICS, Measure, to_sr, unit
 from srbench.metrics import get_metric
+from srbench.models import create_model, get_model
 from srbench.protocol import Protocol
 from srbench.provenance import machine, versions
 from srbench.results import Result, find_result, write_result
 from srbench.subjects import Subject
-from srbench.upscaler import Upscaler, tile_difference, tile_overlap, upscale
+from srbench.upscaler import Upscaler, for_model, tile_difference, tile_overlap, upscale
 
 CACHE_BYTES = 256 * 2**20  # decoded images kept between cells; larger sets stream
 
@@ -36,6 +41,7 @@ class Samples:
     def __init__(self, images: ImageSet, scale: int, protocol: Protocol, lr_files: bool = False) -> None:
         self.images, self.scale, self.protocol, self.lr_files = images, scale, protocol, lr_files
         self._kept: dict[Path, Sample] = {}
+        self._middles: dict[str, Middle] = {}
         self._bytes = 0
 
     def __iter__(self) -> Iterator[Sample]:
@@ -52,6 +58,38 @@ class Samples:
             self._kept[path] = found
             self._bytes += size
         return found
+
+    def middle(self, sample: Sample) -> Middle:
+        """What the alarms compare an image with; made once where the sample is kept."""
+        there = self._middles.get(sample.name)
+        if there is None:
+            there = middle(sample.hr, sample.lr, self.scale)
+            if self._kept:
+                self._middles[sample.name] = there
+        return there
+
+    @cached_property
+    def bicubic_psnr(self) -> float:
+        """Mean PSNR of bicubic on these samples under the protocol, in dB."""
+        plain = for_model(get_model("bicubic"), create_model("bicubic", self.scale), self.scale)
+        measure = Measure(["psnr"], self.protocol, self.scale)
+        for sample in self:
+            lr = planar(sample.lr)
+            measure.add(sample.name, super_resolve(plain, lr, self.protocol), planar(sample.hr), lr)
+        values = [value for value in measure.scores()["psnr"].values if value is not None]
+        return math.fsum(values) / len(values)
+
+    @cached_property
+    def lr_notes(self) -> list[str]:
+        """What LR files are, compared with the LR that the protocol makes; nothing where it makes its own."""
+        if not self.lr_files or self.protocol.lr_is_files:
+            return []
+        check = lr_check(self.protocol, self.scale)
+        for sample in self:
+            check.look(sample.hr, sample.lr, sample.name)
+        named = self.images.lr_root or self.images.lr_folder(self.scale)
+        texts = {"the folder of LR files": named.name} if named is not None else {}
+        return [*check.notes(), *other_scale(texts, self.scale)]
 
 
 def cell_hash(subject: Subject, inference: Inference, samples: Samples, metrics: Iterable[str]) -> str:
@@ -149,10 +187,13 @@ def measure_cell(
         upscaler = subject.upscaler(scale, inference)
         upscaler = upscaler.with_(edges=protocol.edges, clip_enlarged=protocol.clip_enlarged)
         measure = Measure(metrics, protocol, scale, upscaler.device)
+        watch = Watch() if subject.kind != "interpolator" else None
         for sample in samples:
             lr = planar(sample.lr, upscaler.device)
             sr = super_resolve(upscaler, lr, protocol)
             measure.add(sample.name, sr, planar(sample.hr, upscaler.device), lr)
+            if watch is not None:
+                watch.look(sr, samples.middle(sample))
             if save_images is not None:
                 write_image(save_images / f"{sample.name}.png", _image(sr))
             if on_image:
@@ -165,9 +206,26 @@ def measure_cell(
         **common,
         images=measure.images,
         metrics=measure.scores(),
+        notes=_notes(subject, samples, watch, measure),
         seconds=time.perf_counter() - started,
         cell_hash=cell_hash(subject, inference, samples, metrics),
     )
+
+
+def _notes(subject: Subject, samples: Samples, watch: Watch | None, measure: Measure) -> list[str]:
+    """What a reader of the numbers must know. An interpolator is what it is: only its data can be wrong."""
+    found = list(samples.lr_notes)
+    scores = measure.scores().get("psnr")
+    psnr = [value for value in scores.values if value is not None] if scores else []
+    if watch is not None:
+        found += watch.notes()
+        if watch.doubtful and psnr:
+            found.append(below_bicubic(math.fsum(psnr) / len(psnr), samples.bicubic_psnr))
+        if subject.weights_file is not None and subject.kind == "file":
+            found += other_scale({"the file of weights": subject.weights_file.name}, samples.scale)
+    if scores and psnr:
+        found.append(identical(measure.images, scores))
+    return [text for text in found if text]
 
 
 def super_resolve(upscaler: Upscaler, lr: torch.Tensor, protocol: Protocol) -> torch.Tensor:
