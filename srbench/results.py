@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from glob import escape as glob_escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 from urllib.parse import quote
@@ -279,6 +280,13 @@ def read_all(
                 raise
             broken.append(error)
     return found
+
+
+def read_dataset(dataset: str, root: Path | str | None = None) -> list[Result]:
+    """The quality records of one dataset at all scales and under all protocols; broken ones are left out."""
+    folder = Path(root) if root is not None else results_root()
+    paths = sorted((folder / "quality").glob(f"{glob_escape(_component(dataset))}_x[0-9]*/*/[!.]*.json"))
+    return read_all(paths, read_result, lambda result: result_path(result, folder), [])
 
 
 def find_result(

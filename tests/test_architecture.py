@@ -60,8 +60,8 @@ MAY_IMPORT = {
     "measure": "errors images metrics protocol results",
     "training": "errors files markdown names provenance records datasets models metrics protocol images resize inference "
     "upscaler measure weights zoo",
-    "evaluation": "errors files provenance datasets models metrics protocol images resize inference upscaler graphs "
-    "keywords subjects measure zoo results speed_results process",
+    "evaluation": "degradations errors files provenance datasets models metrics protocol images resize inference upscaler "
+    "graphs keywords subjects measure zoo results speed_results process",
     "reports": "errors facts files markdown records results speed_results stats zoo images",
 }
 EVERYTHING = ("cli", "__main__", "__init__", "door")

@@ -32,7 +32,9 @@ if TYPE_CHECKING:
 @click.option(
     "--fast", is_flag=True, help="Checkpoints in their fastest variant that costs under 0.01 dB; it is named."
 )
-@click.option("--lr-files", is_flag=True, help="Take LR from the folder that came with the dataset.")
+@click.option("--lr-files", is_flag=True, help="Take LR from the folder that came with the dataset (docs/layouts.md).")
+@click.option("--lr-folder", type=click.Path(exists=True, file_okay=False), help="Take LR from this folder.")
+@click.option("--recursive", is_flag=True, help="Take the images of a folder's subfolders as well.")
 @click.option("--save-images", type=click.Path(file_okay=False), help="Folder for the SR images (PNG).")
 @click.option("--overwrite", is_flag=True, help="Measure again what is stored already.")
 @click.option("--name", default="", help="Name of the records of your own file or class.")
@@ -56,6 +58,8 @@ def command(
     named: SubjectOptions,
     fast: bool,
     lr_files: bool,
+    lr_folder: str | None,
+    recursive: bool,
     save_images: str | None,
     overwrite: bool,
     name: str,
@@ -100,6 +104,8 @@ def command(
         protocols=tuple(split(protocol)),
         metrics=tuple(split(metrics)),
         lr_files=lr_files,
+        lr_folder=Path(lr_folder) if lr_folder else None,
+        recursive=recursive,
         inference=inference,
         save_images=Path(save_images) if save_images else None,
         overwrite=overwrite,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -17,41 +16,103 @@ if TYPE_CHECKING:
 @click.option("--sr", required=True, type=click.Path(exists=True), help="Folder (or file) of super-resolved images.")
 @click.option("--hr", required=True, help="Folder (or file) of HR images, or a catalog name such as set5.")
 @click.option("--scale", required=True, type=click.IntRange(1, 16), help="The upscaling factor.")
+@click.option(
+    "--lr", type=click.Path(exists=True, file_okay=False), help="Folder of the LR images that SR was made from."
+)
 @click.option("--protocol", default="standard", show_default=True, help="A preset or a TOML file.")
 @click.option("--metrics", default="psnr,ssim,lpips,lr-psnr", show_default=True, help="Names; `srbench ls metrics`.")
+@click.option("--name", default="", help='Store the result under this name, such as "SwinIR official".')
+@click.option("--record", is_flag=True, help="Store the results under the names that the files say.")
 @data_root_option
 @json_option
 def command(
-    sr: str, hr: str, scale: int, protocol: str, metrics: str, data_root: str | None, as_json: bool
-) -> None:  # fmt: skip
+    sr: str,
+    hr: str,
+    scale: int,
+    lr: str | None,
+    protocol: str,
+    metrics: str,
+    name: str,
+    record: bool,
+    data_root: str | None,
+    as_json: bool,
+) -> None:
     """Measure the images in a folder against HR, matched by name.
 
-    baby.png matches baby, babyx4, baby_x4 and, where there is only one such file, baby_<anything>. What does not match is
-    listed; the exit code is 1 where an HR image has no SR image.
-    """
-    from srbench.evaluation import score
+    \b
+    srbench score --sr out/ --hr set5 --scale 4
+    srbench score --sr out/ --hr set5 --scale 4 --name "SwinIR official"    a record, as eval writes it
+    srbench score --sr methods/ --hr set5 --scale 4 --record                several methods
 
-    made = Path(sr)
-    label = made.name or made.resolve().name
-    result = score(made, hr, scale, protocol, split(metrics), data_root=data_root, name=label)
-    missing = [name for name in result.provenance.get("hr_only", "").split(", ") if name]
-    extra = [name for name in result.provenance.get("sr_only", "").split(", ") if name]
+    baby.png matches baby, babyx4, baby_x4 and baby_METHOD. Several methods may be in one folder (baby_EDSR.png and
+    baby_SwinIR.png), or each in a folder of its own. What does not match is listed; the exit code is 1 where an HR image
+    has no SR image.
+    """
+    from srbench.evaluation.scoring import score_methods
+
+    results = score_methods(sr, hr, scale, protocol, split(metrics), data_root=data_root, lr=lr, name=name)
+    if record or name:
+        _store(results, hr)
     if as_json:
-        print_json({**result.model_dump(mode="json"), "means": _means(result), "hr_only": missing, "sr_only": extra})
+        shown = [_as_json(result) for result in results]
+        print_json(shown[0] if len(shown) == 1 else shown)
+    elif len(results) == 1:
+        _print(results[0])
     else:
-        names = list(result.metrics)
-        rows = [[image, *_row(result, i)] for i, image in enumerate(result.images)]
-        rows.append(["mean", *(_mean(result, name) for name in names)])
-        title = f"{label} ×{scale} · {result.protocol} · {len(result.images)} images"
-        print_table(title, ["image", *names], rows)
-        for name, scores in result.metrics.items():
-            if scores.status != "ok":
-                click.echo(f"{name}: {scores.status}: {scores.reason}", err=True)
-    if extra:
-        click.echo(f"SR images without HR: {', '.join(extra)}", err=True)
-    if missing:
-        click.echo(f"HR images without SR: {', '.join(missing)}", err=True)
+        _print_several(results)
+    for result in results:
+        label = f"{result.checkpoint}: " if len(results) > 1 else ""
+        for note in result.notes:
+            click.echo(f"Note: {label}{note}", err=True)
+        if extra := _listed(result, "sr_only"):
+            click.echo(f"{label}SR images without HR: {', '.join(extra)}", err=True)
+        if missing := _listed(result, "hr_only"):
+            click.echo(f"{label}HR images without SR: {', '.join(missing)}", err=True)
+    if any(_listed(result, "hr_only") for result in results):
         click.get_current_context().exit(1)
+
+
+def _store(results: list[Result], hr: str) -> None:
+    """Write a record a method; InputError where one lacks images, as its mean would stand beside those over all."""
+    from srbench.errors import InputError
+    from srbench.results import write_result
+
+    for result in results:
+        if missing := _listed(result, "hr_only"):
+            raise InputError(
+                f"{result.checkpoint} lacks {len(missing)} images of {hr} ({missing[0]}): no record is written"
+            )
+        if not result.data_sha256:
+            raise InputError("a record is of a whole set: give folders, not two files")
+    for result in results:
+        click.echo(f"wrote {write_result(result)}", err=True)
+
+
+def _listed(result: Result, key: str) -> list[str]:
+    return [name for name in result.provenance.get(key, "").split(", ") if name]
+
+
+def _as_json(result: Result) -> dict[str, object]:
+    lists = {key: _listed(result, key) for key in ("hr_only", "sr_only")}
+    return {**result.model_dump(mode="json"), "means": _means(result), **lists}
+
+
+def _print(result: Result) -> None:
+    names = list(result.metrics)
+    rows = [[image, *_row(result, i)] for i, image in enumerate(result.images)]
+    rows.append(["mean", *(_mean(result, name) for name in names)])
+    title = f"{result.checkpoint} ×{result.scale} · {result.protocol} · {len(result.images)} images"
+    print_table(title, ["image", *names], rows)
+    for name, scores in result.metrics.items():
+        if scores.status != "ok":
+            click.echo(f"{name}: {scores.status}: {scores.reason}", err=True)
+
+
+def _print_several(results: list[Result]) -> None:
+    names = list(results[0].metrics)
+    rows = [[r.checkpoint, str(len(r.images)), *(_mean(r, name) for name in names)] for r in results]
+    first = results[0]
+    print_table(f"{first.dataset} ×{first.scale} · {first.protocol}", ["method", "images", *names], rows)
 
 
 def _row(result: Result, index: int) -> list[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -100,6 +102,12 @@ class ImageSet:
     def folder(self) -> Path:
         """The folder with the HR images."""
         return self.paths[0].parent
+
+    @property
+    def place(self) -> str:
+        """A short hash of where the set is, which tells two folders of one name apart and shows no path."""
+        top = os.path.commonpath([str(path.parent.resolve()) for path in self.paths])
+        return hashlib.sha256(os.fsencode(top)).hexdigest()[:8]
 
     def title(self, path: Path) -> str:
         """What the image of a file is called in results: the catalog's stem, or the file's own."""

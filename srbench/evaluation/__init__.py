@@ -10,7 +10,7 @@ from torch import nn
 
 from srbench.datasets.local import find_dataset
 from srbench.evaluation.quality import Samples, measure_cell
-from srbench.evaluation.scoring import score
+from srbench.evaluation.scoring import score, score_methods
 from srbench.inference import DEFAULTS
 from srbench.keywords import typed_keywords
 from srbench.measure import DEFAULT_METRICS, check_scale
@@ -18,7 +18,7 @@ from srbench.protocol import Protocol, get_protocol
 from srbench.results import Result
 from srbench.subjects import LoadOptions, resolve_one, split_options
 
-__all__ = ["evaluate", "score"]
+__all__ = ["evaluate", "score", "score_methods"]
 
 
 @typed_keywords(LoadOptions, defaults=DEFAULTS)
@@ -31,6 +31,8 @@ def evaluate(
     *,
     data_root: str | Path | None = None,
     lr_files: bool = False,
+    lr_folder: str | Path | None = None,
+    recursive: bool = False,
     save_images: str | Path | None = None,
     **given: Unpack[LoadOptions],
 ) -> Result:
@@ -46,6 +48,8 @@ def evaluate(
         metrics: names; ``srbench ls metrics``.
         data_root: folder of the datasets; ``SRBENCH_DATA`` by default.
         lr_files: take LR from the folder that came with the dataset.
+        lr_folder: take LR from this folder.
+        recursive: the images of a folder's subfolders as well.
         save_images: folder for the SR images.
         given: ``channels``, ``weights``, ``model``, ``options``, ``traits``, ``device``, ``tile``, ``precision`` and the others
             that :func:`srbench.load` takes.
@@ -65,8 +69,8 @@ def evaluate(
     if scale is not None:
         check_scale(scale)
     subject = resolve_one(network, scale, **named)
-    images = find_dataset(dataset, data_root)
+    images = find_dataset(dataset, data_root, recursive=recursive, lr_folder=lr_folder)
     images.check()
-    samples = Samples(images, subject.scale, chosen, lr_files)
+    samples = Samples(images, subject.scale, chosen, lr_files or lr_folder is not None)
     names = [metrics] if isinstance(metrics, str) else metrics
     return measure_cell(subject, samples, names, inference, save_images=Path(save_images) if save_images else None)

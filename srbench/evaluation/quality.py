@@ -268,7 +268,7 @@ def _facts(subject: Subject, inference: Inference, samples: Samples) -> dict[str
         "precision": inference.precision,
         "device": device.type,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "provenance": {**versions(), **machine(device)},
+        "provenance": {**versions(), **machine(device), **({} if images.entry else {"folder": images.place})},
     }
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from srbench.datasets.local import ImageSet, find_dataset
 from srbench.errors import InputError, SrbenchError, UnavailableError
+from srbench.evaluation.distinct import distinct, outdated
 from srbench.evaluation.fast import fastest
 from srbench.evaluation.progress import Progress
 from srbench.evaluation.quality import Samples, run_cell, stored
@@ -36,6 +37,8 @@ class EvalPlan:
         named: what goes with them.
         every: all checkpoints and interpolators, too.
         name: that the records of a file or class of the user's own get; by default one made of its text.
+        lr_files: LR comes from files; ``lr_folder`` says from where, if not from beside the HR images.
+        recursive: folders with their subfolders.
     """
 
     names: tuple[str, ...] = ()
@@ -46,6 +49,8 @@ class EvalPlan:
     protocols: tuple[str, ...] = ("standard",)
     metrics: tuple[str, ...] = DEFAULT_METRICS
     lr_files: bool = False
+    lr_folder: Path | None = None
+    recursive: bool = False
     inference: Inference = field(default_factory=Inference)
     save_images: Path | None = None
     overwrite: bool = False
@@ -100,7 +105,7 @@ def run(plan: EvalPlan, quiet: bool = False, root: Path | None = None) -> EvalOu
         get_metric(name)
     named = _named(plan)
     found = unique([*(everything() if plan.every else []), *named])
-    sets = _datasets(plan, outcome)
+    sets = _datasets(plan, outcome, root)
     lacking: dict[str, UnavailableError] = {}
     cells = list(_cells(plan, found, sets, protocols, {subject.name for subject in named}, lacking, root))
     if lacking and not cells:
@@ -113,13 +118,18 @@ def run(plan: EvalPlan, quiet: bool = False, root: Path | None = None) -> EvalOu
         for subject, images, scale, protocol in mine:
             progress.start(f"{subject.name} · {images.name} ×{scale}", len(images))
             if samples is None or (samples.images, samples.scale, samples.protocol) != (images, scale, protocol):
-                samples = Samples(images, scale, protocol, plan.lr_files)
+                samples = Samples(images, scale, protocol, plan.lr_files or plan.lr_folder is not None)
             try:
                 _run_cell(plan, subject, samples, outcome, root, progress)
             except InputError as error:
                 outcome.errors.append(f"{subject.name} on {images.name} x{scale}: {error}")
             progress.end()
         progress.close(f"{outcome.measured} measured, {outcome.kept} as stored")
+    for images in sets:
+        if old := outdated(images, root):
+            outcome.notes.append(
+                f"{images.name}: {old} stored results are of images that have changed since; measure those again, too"
+            )
     wait(world)
     outcome.errors = list(dict.fromkeys(outcome.errors))
     return outcome
@@ -130,9 +140,13 @@ def _run_cell(
 ) -> None:
     """Measure and store one cell unless its record holds."""
     inference = fastest(subject, samples.scale, plan.inference) if plan.fast else plan.inference
-    if not plan.overwrite and plan.save_images is None and stored(subject, inference, samples, plan.metrics, root):
-        outcome.kept += 1
-        return
+    label = f"{subject.name} on {samples.images.name} x{samples.scale}"
+    if not plan.overwrite and plan.save_images is None:
+        kept = stored(subject, inference, samples, plan.metrics, root)
+        if kept is not None:
+            outcome.kept += 1
+            outcome.notes += [f"{label}: {note}" for note in kept.notes]
+            return
     folder = _folder(plan, subject, inference, samples)
     made = run_cell(
         subject,
@@ -145,8 +159,9 @@ def _run_cell(
         replace=plan.overwrite,
     )
     outcome.measured += 1
+    outcome.notes += [f"{label}: {note}" for note in made.notes]
     if "of 255 off" in (tiling := made.provenance.get("tiling", "")):
-        outcome.notes.append(f"{subject.name} on {samples.images.name} x{samples.scale}: tiles: {tiling}")
+        outcome.notes.append(f"{label}: tiles: {tiling}")
 
 
 def _named(plan: EvalPlan) -> list[Subject]:
@@ -182,11 +197,11 @@ def _without_weights(given: SubjectOptions) -> SubjectOptions:
     return kept
 
 
-def _datasets(plan: EvalPlan, outcome: EvalOutcome) -> list[ImageSet]:
+def _datasets(plan: EvalPlan, outcome: EvalOutcome, root: Path | None) -> list[ImageSet]:
     sets = []
     for spec in plan.datasets:
         try:
-            images = find_dataset(spec, plan.data_root)
+            images = find_dataset(spec, plan.data_root, recursive=plan.recursive, lr_folder=plan.lr_folder)
             images.check()
         except (InputError, UnavailableError) as error:
             outcome.errors.append(str(error))
@@ -194,6 +209,8 @@ def _datasets(plan: EvalPlan, outcome: EvalOutcome) -> list[ImageSet]:
         sets.append(images)
     if not sets:
         raise SrbenchError(outcome.errors[0] if outcome.errors else "no dataset is named")
+    sets = distinct(sets, root)
+    outcome.notes += [remark for images in sets for remark in images.remarks()]
     return sets
 
 

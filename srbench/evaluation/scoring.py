@@ -1,22 +1,33 @@
-"""Images that any program made, measured against HR: by name, from folders, files or arrays."""
+"""Images that any program made, measured against HR: arrays, files, or folders with one method's images or several's."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+import hashlib
+import json
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from srbench.datasets.local import find_dataset, from_folder
+from srbench.datasets.hashes import digest_of, sha256_of
+from srbench.datasets.image_set import ImageSet
+from srbench.datasets.local import find_dataset
 from srbench.datasets.pairs import degrade, prepare_hr
+from srbench.datasets.pixels import gray_plane
 from srbench.errors import InputError
-from srbench.images import as_rgb, luma, planar, read_image
+from srbench.evaluation.alarms import Watch, below_bicubic, identical, middle, other_scale
+from srbench.evaluation.lr_check import lr_check
+from srbench.evaluation.matching import Matches, methods
+from srbench.images import as_rgb, imresize, luma, planar, read_image
 from srbench.keywords import typed_keywords
 from srbench.measure import DEFAULT_METRICS, Measure, check_scale
+from srbench.metrics import get_metric
 from srbench.protocol import Protocol, get_protocol
 from srbench.provenance import machine, versions
 from srbench.results import Result
@@ -25,54 +36,43 @@ ImageArray = np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True)
-class Matches:
-    """Images of two folders that go together, and those that do not.
+class Item:
+    """One SR image and its HR image, read when they are needed.
 
     Attributes:
-        pairs: ``(name, SR file, HR file)``.
-        sr_only: names of SR files without a partner.
-        hr_only: names of HR files without a partner.
+        name: what the image is called in results.
+        where: the SR file, for messages.
+        sr: reads SR.
+        hr: reads HR.
+        lr: reads LR; None where it is made from HR.
+        dataset: the set that HR is of.
     """
 
-    pairs: tuple[tuple[str, Path, Path], ...]
-    sr_only: tuple[str, ...]
-    hr_only: tuple[str, ...]
+    name: str
+    where: str
+    sr: Callable[[], ImageArray]
+    hr: Callable[[], ImageArray]
+    lr: Callable[[], ImageArray] | None = None
+    dataset: str = ""
 
 
-def match(sr: Path, hr: str | Path, scale: int, data_root: str | Path | None = None) -> Matches:
-    """Match SR files to HR files by name.
+@dataclass(frozen=True)
+class Job:
+    """One method's images.
 
-    ``baby.png`` goes with an SR file called ``baby``, or ``baby`` followed by what programs add: ``babyx4``, ``baby_x4``,
-    ``baby_SR``, ``baby_x4_EDSR`` … where only one SR file begins so.
-
-    Raises:
-        InputError: no image matches.
+    Attributes:
+        name: the method's.
+        dataset: what the results are stored under.
+        items: its images.
+        facts: fields of its Result that are known beforehand.
+        texts: names that may state a scale.
     """
-    made = {path.stem: path for path in from_folder(sr).paths}
-    truth = find_dataset(hr, data_root) if isinstance(hr, str) and not Path(hr).is_dir() else from_folder(Path(hr))
-    truth.check()
-    stems = {path.stem: path for path in truth.paths}
-    pairs, used = [], set()
-    for stem in sorted(stems, key=len, reverse=True):  # the longest first: img_10 is not img_1 with an ending
-        exact = [s for s in (stem, f"{stem}x{scale}", f"{stem}_x{scale}") if s in made and s not in used]
-        longer = [s for s in made if s.startswith((f"{stem}_", f"{stem}-", f"{stem}x")) and s not in used]
-        chosen = exact[:1] or (longer if len(longer) == 1 else [])
-        if chosen:
-            used.add(chosen[0])
-            pairs.append((stem, made[chosen[0]], stems[stem]))
-    if not pairs:
-        raise InputError(
-            f"{sr}: no image is named like one of {truth.folder}: "
-            f"SR has {', '.join(sorted(made)[:3])}, HR has {', '.join(sorted(stems)[:3])}"
-        )
-    order = {path.stem: i for i, path in enumerate(truth.paths)}
-    pairs.sort(key=lambda pair: order[pair[0]])
-    matched = {pair[0] for pair in pairs}
-    return Matches(
-        tuple(pairs),
-        tuple(sorted(made[s].name for s in made if s not in used)),
-        tuple(path.name for path in truth.paths if path.stem not in matched),
-    )
+
+    name: str
+    dataset: str
+    items: tuple[Item, ...]
+    facts: dict[str, Any] = field(default_factory=dict)
+    texts: dict[str, str] = field(default_factory=dict)
 
 
 @typed_keywords()
@@ -84,89 +84,285 @@ def score(
     metrics: Sequence[str] = DEFAULT_METRICS,
     *,
     data_root: str | Path | None = None,
+    lr: str | Path | None = None,
     name: str = "score",
     on_image: Callable[[str], None] | None = None,
 ) -> Result:
-    """Measure images that any program made.
+    """Measure images that any program made; :func:`score_methods` measures several methods in one folder.
 
     Args:
-        sr: the program's images: a uint8 array ``(H, W, 3)`` or ``(H, W)``, a file, or a folder. Whatever does not match by
-            name is in the Result's provenance as ``sr_only`` and ``hr_only``.
-        hr: what they are compared with, of the same kind; instead of a folder it may be a catalog name.
-        scale: the program's upscaling factor; HR is cropped to a multiple of it, as is the LR for lr-psnr.
+        sr: a uint8 array ``(H, W, 3)`` or ``(H, W)``, a file, or a folder.
+        hr: of the same kind; in the place of a folder also a catalog name. What does not match by name is in the
+            Result's provenance as ``sr_only`` and ``hr_only``.
+        scale: the enlargement that was asked of the program; HR is cropped to a multiple of it, as is the LR for lr-psnr.
         protocol: a preset, a TOML file or a Protocol.
         metrics: names; ``srbench ls metrics``.
         data_root: folder of the datasets; ``SRBENCH_DATA`` by default.
-        name: what the Result calls the program.
-        on_image: called with the name of each image that has been measured.
+        lr: folder of the LR images that SR was made from; by default LR is made from HR as the protocol says.
+        name: of what made the images, the Result's ``checkpoint``.
+        on_image: called with each image's name when it is done.
 
     Returns:
-        A Result with ``checkpoint`` = ``name``, which is not stored.
+        a Result, which is not stored.
 
     Raises:
-        InputError: the message names the file: sizes that do not fit, wrong types, images that cannot be read.
+        InputError: naming the file: sizes that do not fit, wrong types, images that cannot be read, several methods.
     """
     chosen = protocol if isinstance(protocol, Protocol) else get_protocol(protocol)
     check_scale(scale)
-    measure = Measure([metrics] if isinstance(metrics, str) else metrics, chosen, scale)
-    lists: dict[str, str] = {}
-    label = "arrays"
     if isinstance(sr, np.ndarray) or isinstance(hr, np.ndarray):
         if not (isinstance(sr, np.ndarray) and isinstance(hr, np.ndarray)):
             raise InputError("score: give two arrays, two files or two folders, not a mixture")
-        images: Iterator[tuple[str, str, ImageArray, ImageArray]] = iter([("array", "array", sr, hr)])
-    elif Path(sr).is_file():
-        label = Path(hr).stem
-        images = iter([(Path(hr).stem, str(sr), read_image(sr), read_image(hr))])
-    else:
-        found = match(Path(sr), hr, scale, data_root)
-        lists = {"sr_only": ", ".join(found.sr_only), "hr_only": ", ".join(found.hr_only)}
-        label = str(hr) if not Path(hr).is_dir() else f"dir-{Path(hr).resolve().name}"
-        images = ((stem, str(made), read_image(made), read_image(truth)) for stem, made, truth in found.pairs)
-    for title, where, made_image, truth_image in images:
-        _add(measure, title, where, made_image, truth_image, scale, chosen)
-        if on_image:
-            on_image(title)
-    return Result(
-        checkpoint=name,
-        model=name,
-        dataset=label,
-        scale=scale,
-        protocol=chosen.id,
-        protocol_fields=chosen.model_dump(),
-        images=measure.images,
-        metrics=measure.scores(),
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
-        provenance={**versions(), **machine(torch.device("cpu")), **lists},
+        item = Item("array", "array", lambda: sr, lambda: hr)
+        return _measure(Job(name, "arrays", (item,)), scale, chosen, metrics, on_image)
+    if Path(sr).is_file():
+        return _measure(_of_file(Path(sr), Path(hr), name), scale, chosen, metrics, on_image)
+    found = jobs(Path(sr), hr, scale, data_root=data_root, lr=lr)
+    if len(found) > 1:
+        raise InputError(
+            f"{sr} has images of {len(found)} methods: {', '.join(job.name for job in found)}; score_methods() does"
+        )
+    job = found[0]
+    return _measure(Job(name, job.dataset, job.items, job.facts, job.texts), scale, chosen, metrics, on_image)
+
+
+@typed_keywords()
+def score_methods(
+    sr: str | Path,
+    hr: str | Path,
+    scale: int,
+    protocol: str | Protocol = "standard",
+    metrics: Sequence[str] = DEFAULT_METRICS,
+    *,
+    data_root: str | Path | None = None,
+    lr: str | Path | None = None,
+    name: str = "",
+    on_image: Callable[[str], None] | None = None,
+) -> list[Result]:
+    """Measure every method whose images are in a folder, named by the files: ``baby_EDSR.png``, ``EDSR/baby.png``.
+
+    Args:
+        sr: the folder.
+        hr: a folder of HR images, or a catalog name.
+        scale: the enlargement that was asked of the programs.
+        protocol: a preset, a TOML file or a Protocol.
+        metrics: names; ``srbench ls metrics``.
+        data_root: folder of the datasets; ``SRBENCH_DATA`` by default.
+        lr: folder of the LR images that SR was made from.
+        name: of the one method, where there is one.
+        on_image: called with each image's name when it is done.
+
+    Returns:
+        a Result a method, which is not stored.
+
+    Raises:
+        InputError: as :func:`score`; a name for several methods.
+    """
+    chosen = protocol if isinstance(protocol, Protocol) else get_protocol(protocol)
+    check_scale(scale)
+    if Path(sr).is_file():
+        return [_measure(_of_file(Path(sr), Path(hr), name or Path(sr).stem), scale, chosen, metrics, on_image)]
+    found = jobs(Path(sr), hr, scale, data_root=data_root, lr=lr)
+    if name and len(found) > 1:
+        raise InputError(
+            f"{sr} has images of {len(found)} methods ({', '.join(job.name for job in found)}): leave out the name"
+        )
+    named = [Job(name or job.name, job.dataset, job.items, job.facts, job.texts) for job in found]
+    return [_measure(job, scale, chosen, metrics, on_image) for job in named]
+
+
+def _of_file(sr: Path, hr: Path, name: str) -> Job:
+    item = Item(hr.stem, str(sr), partial(read_image, sr), partial(read_image, hr))
+    return Job(name, hr.stem, (item,), texts={"the SR file": sr.name})
+
+
+def jobs(
+    sr: Path, hr: str | Path, scale: int, data_root: str | Path | None = None, lr: str | Path | None = None
+) -> list[Job]:
+    """The methods of a folder, ready to be measured.
+
+    Args:
+        sr: the folder of SR images.
+        hr: a folder of HR images, or a catalog name.
+        scale: the enlargement.
+        data_root: folder of the datasets.
+        lr: folder of LR images.
+
+    Raises:
+        InputError, UnknownNameError, UnavailableError: as ``find_dataset`` and ``methods``.
+    """
+    spec = hr if isinstance(hr, str) and not Path(hr).is_dir() else Path(hr)
+    truth = find_dataset(spec, data_root, lr_folder=lr)
+    truth.check()
+    return [_job(sr, matches, truth, scale, lr is not None) for matches in methods(sr, truth, scale)]
+
+
+def _job(sr: Path, matches: Matches, truth: ImageSet, scale: int, lr_files: bool) -> Job:
+    def item(name: str, made: Path, hr: Path) -> Item:
+        lr = (lambda: read_image(truth.lr_path(hr, scale))) if lr_files else None
+        return Item(name, str(made), partial(read_image, made), partial(truth.read, hr), lr, truth.name)
+
+    hashes = sha256_of([made for _, made, _ in matches.pairs])
+    digest = digest_of({name: hashes[made] for name, made, _ in matches.pairs})
+    facts = {
+        "weights_sha256": digest,
+        "data_sha256": truth.digest,
+        "provenance": {
+            "sr_only": ", ".join(matches.sr_only),
+            "hr_only": ", ".join(matches.hr_only),
+            **({} if truth.entry else {"folder": truth.place}),
+        },
+    }
+    texts = {"the folder of SR images": sr.resolve().name, "an SR file": matches.pairs[0][1].name}
+    return Job(
+        matches.method or sr.resolve().name, truth.name, tuple(item(*pair) for pair in matches.pairs), facts, texts
     )
 
 
-def _gray(image: ImageArray, where: str) -> ImageArray:
-    if np.any(image != image[..., :1]):
-        raise InputError(f"{where}: SR has colours and its HR is gray; expected a gray image, or three equal channels")
-    return image[..., 0]
+def _measure(
+    job: Job, scale: int, protocol: Protocol, metrics: Sequence[str], on_image: Callable[[str], None] | None
+) -> Result:
+    metrics = [metrics] if isinstance(metrics, str) else metrics
+    measure, watch = Measure(metrics, protocol, scale), Watch(files=True)
+    check = lr_check(protocol, scale) if any(item.lr for item in job.items) and not protocol.lr_is_files else None
+    notes: list[str] = []
+    for item in job.items:
+        whole = item.hr()
+        truth = _truth(item, whole, scale, protocol)
+        made = _fit(item, whole, truth, scale, protocol, notes)
+        lr = item.lr() if item.lr else degrade(truth, scale, protocol, item.name)
+        lr = _small(lr, truth, item, scale)
+        if check is not None:
+            check.look(truth, lr, item.name)
+        measure.add(item.name, planar(made), planar(truth), planar(lr))
+        watch.look(planar(made), middle(truth, lr, scale))
+        if on_image:
+            on_image(item.name)
+    scores = measure.scores()
+    notes = [*(check.notes() if check else []), *watch.notes(), *dict.fromkeys(notes), *other_scale(job.texts, scale)]
+    if (psnr := scores.get("psnr")) is not None and psnr.status == "ok":
+        if watch.doubtful:
+            notes.append(below_bicubic(_mean(psnr.values), _bicubic(job, scale, protocol)))
+        notes.append(identical(measure.images, psnr))
+    facts = {
+        **job.facts,
+        "provenance": {**versions(), **machine(torch.device("cpu")), **job.facts.get("provenance", {})},
+    }
+    return Result(
+        checkpoint=job.name,
+        model=job.name,
+        dataset=job.dataset,
+        scale=scale,
+        protocol=protocol.id,
+        protocol_fields=protocol.model_dump(),
+        images=measure.images,
+        metrics=scores,
+        own=True,
+        notes=[note for note in notes if note],
+        cell_hash=_cell_hash(job, scale, protocol, metrics),
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        **facts,
+    )
 
 
-def _add(
-    measure: Measure, name: str, where: str, sr: ImageArray, hr: ImageArray, scale: int, protocol: Protocol
-) -> None:
-    for what, image in (("SR", sr), ("HR", hr)):
-        if image.dtype != np.uint8 or image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] != 3):
-            raise InputError(f"{where}: expected {what} as uint8 (H, W, 3) or (H, W), not {image.dtype} {image.shape}")
+def _cell_hash(job: Job, scale: int, protocol: Protocol, metrics: Sequence[str]) -> str:
+    """sha256 of everything that changes a number, as for a checkpoint; empty for arrays and single files."""
+    if not job.facts:
+        return ""
+    facts = {
+        "images": job.facts["weights_sha256"],
+        "data": job.facts["data_sha256"],
+        "scale": scale,
+        "protocol": protocol.model_dump(),
+        "metrics": {name: get_metric(name).version for name in sorted(set(metrics))},
+    }
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+
+def _mean(values: Sequence[float | None]) -> float:
+    found = [value for value in values if value is not None]
+    return math.fsum(found) / len(found)
+
+
+def _bicubic(job: Job, scale: int, protocol: Protocol) -> float:
+    """Mean PSNR of bicubic from the same LR images: read again, as this is rare."""
+    measure = Measure(["psnr"], protocol, scale)
+    for item in job.items:
+        truth = _truth(item, item.hr(), scale, protocol)
+        lr = item.lr() if item.lr else degrade(truth, scale, protocol, item.name)
+        lr = _small(lr, truth, item, scale).astype(np.float64)
+        large = np.clip(np.floor(imresize(lr, float(scale)) + 0.5), 0, 255).astype(np.uint8)
+        measure.add(item.name, planar(large), planar(truth), None)
+    return _mean(measure.scores()["psnr"].values)
+
+
+def _truth(item: Item, whole: ImageArray, scale: int, protocol: Protocol) -> ImageArray:
+    _check_type(item, "HR", whole)
     try:
-        truth = prepare_hr(hr, scale, protocol)
+        return prepare_hr(whole, scale, protocol, item.dataset)
     except InputError as error:
-        raise InputError(f"{where}: {error}") from None
-    made = sr
-    if protocol.y_only and made.ndim == 3:
-        made = np.floor(luma(made) + 0.5).astype(np.uint8) if hr.ndim == 3 else _gray(made, where)
-    elif not protocol.y_only:
-        made = as_rgb(made)
-    if made.shape[:2] == hr.shape[:2]:
-        made = made[: truth.shape[0], : truth.shape[1]]  # SR of the uncropped size: the program padded or kept it
-    if made.shape[:2] != truth.shape[:2]:
+        raise InputError(f"{item.where}: {error}") from None
+
+
+def _check_type(item: Item, what: str, image: ImageArray) -> None:
+    if image.dtype != np.uint8 or image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] != 3):
+        raise InputError(f"{item.where}: expected {what} as uint8 (H, W, 3) or (H, W), not {image.dtype} {image.shape}")
+
+
+def _fit(
+    item: Item, whole: ImageArray, truth: ImageArray, scale: int, protocol: Protocol, notes: list[str]
+) -> ImageArray:
+    """SR in the colours and of the size that the protocol measures; ``whole`` is HR as its file has it."""
+    sr = item.sr()
+    _check_type(item, "SR", sr)
+    made = _in_colours(item, sr, whole, truth, protocol, notes)
+    height, width = truth.shape[:2]
+    # What a program may have made of the HR image: as large as it was, or of LR rounded up to whole pixels.
+    most = [max(side, -(-side // scale) * scale) for side in whole.shape[:2]]
+    if made.shape[:2] != (height, width) and height <= made.shape[0] <= most[0] and width <= made.shape[1] <= most[1]:
+        notes.append(f"SR images larger than the cropped HR are cropped as HR is, such as {Path(item.where).name}")
+        made = made[:height, :width]
+    if made.shape[:2] != (height, width):
         raise InputError(
-            f"{where}: SR is {sr.shape[1]}×{sr.shape[0]}; HR, cropped to multiples of {protocol.modulus_for(scale)}, "
-            f"is {truth.shape[1]}×{truth.shape[0]}"
+            f"{item.where}: SR is {sr.shape[1]}×{sr.shape[0]}; HR, cropped to multiples of "
+            f"{protocol.modulus_for(scale, item.dataset)}, is {width}×{height}"
         )
-    measure.add(name, planar(made), planar(truth), planar(degrade(truth, scale, protocol)))
+    return np.ascontiguousarray(made)
+
+
+def _in_colours(
+    item: Item, sr: ImageArray, whole: ImageArray, truth: ImageArray, protocol: Protocol, notes: list[str]
+) -> ImageArray:
+    gray_hr = gray_plane(whole) is not None
+    if truth.ndim == 2:  # luma alone, or a gray file that the protocol keeps
+        if sr.ndim == 2:
+            if not gray_hr:
+                notes.append("gray SR images of HR images with colours are taken as luma (Y)")
+            return sr
+        if protocol.y_only and whole.ndim == 3:
+            rounded: ImageArray = np.floor(luma(sr) + 0.5).astype(np.uint8)
+            return rounded
+        plane = gray_plane(sr)
+        if plane is None:
+            raise InputError(
+                f"{item.where}: SR has colours and its HR is gray; expected a gray image, or three equal channels"
+            )
+        return plane
+    if sr.ndim == 2 and not gray_hr:
+        raise InputError(
+            f"{item.where}: SR is gray and its HR has colours; expected RGB. A program that writes luma (Y) alone is measured "
+            "under a protocol of luma, such as classic"
+        )
+    return as_rgb(sr)
+
+
+def _small(lr: ImageArray, truth: ImageArray, item: Item, scale: int) -> ImageArray:
+    """LR with as many channels as HR; InputError where its size does not fit."""
+    expected = (truth.shape[0] // scale, truth.shape[1] // scale)
+    if lr.shape[:2] != expected:
+        raise InputError(
+            f"{item.where}: its LR file is {lr.shape[1]}×{lr.shape[0]}; HR at x{scale} needs {expected[1]}×{expected[0]}"
+        )
+    if truth.ndim == 3:
+        return as_rgb(lr)
+    return lr if lr.ndim == 2 else np.floor(luma(lr) + 0.5).astype(np.uint8)
