@@ -15,7 +15,7 @@ from torch.nn import functional as F
 import srbench
 from srbench.degradations import How, get_degradation
 from srbench.evaluation.alarms import Watch, middle, other_scale
-from srbench.evaluation.run import Plan, run
+from srbench.evaluation.run import EvalPlan, run
 from srbench.images import imresize, planar, write_image
 from srbench.results import Result, read_results
 from tests.builders import smooth
@@ -173,7 +173,7 @@ def test_lr_files_of_the_protocol_are_right(folder: Path, tmp_path: Path) -> Non
 
 
 def test_notes_are_kept_and_said_again(folder: Path, zoo: Path) -> None:
-    plan = Plan(names=("fsrcnn_s",), datasets=(str(folder),), metrics=("psnr",))
+    plan = EvalPlan(names=("fsrcnn_s",), datasets=(str(folder),), metrics=("psnr",))
     first = run(plan, quiet=True)
     (record,) = read_results()
     assert record.notes

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from srbench.cli import main
-from srbench.evaluation.run import Outcome, Plan, run
+from srbench.evaluation.run import EvalOutcome, EvalPlan, run
 from srbench.images import imresize, write_image
 from srbench.results import read_results
 from tests.builders import smooth
@@ -20,8 +20,8 @@ def fill(folder: Path, *seeds: int) -> Path:
     return folder
 
 
-def measured(*folders: Path, **more: object) -> Outcome:
-    plan = Plan(names=("bicubic",), scale=4, datasets=tuple(map(str, folders)), metrics=("psnr",), **more)  # type: ignore[arg-type]
+def measured(*folders: Path, **more: object) -> EvalOutcome:
+    plan = EvalPlan(names=("bicubic",), scale=4, datasets=tuple(map(str, folders)), metrics=("psnr",), **more)  # type: ignore[arg-type]
     return run(plan, quiet=True)
 
 
@@ -60,7 +60,7 @@ def test_the_same_images_elsewhere_are_the_same_set(tmp_path: Path, srbench_home
 
 def test_a_changed_folder_keeps_its_name_and_says_what_is_old(tmp_path: Path, srbench_home: Path) -> None:
     folder = fill(tmp_path / "test", 1, 2)
-    run(Plan(names=("bicubic", "nearest"), scale=4, datasets=(str(folder),), metrics=("psnr",)), quiet=True)
+    run(EvalPlan(names=("bicubic", "nearest"), scale=4, datasets=(str(folder),), metrics=("psnr",)), quiet=True)
     write_image(folder / "p1.png", smooth(48, 48, 9))
     outcome = measured(folder)
     assert (outcome.measured, set(stored())) == (1, {"dir-test"})

@@ -60,6 +60,13 @@ def command(
         _print(results[0])
     else:
         _print_several(results)
+    _say(results)
+    if any(_listed(result, "hr_only") for result in results):
+        click.get_current_context().exit(1)
+
+
+def _say(results: list[Result]) -> None:
+    """Notes and what has no partner, on standard error."""
     for result in results:
         label = f"{result.checkpoint}: " if len(results) > 1 else ""
         for note in result.notes:
@@ -68,8 +75,6 @@ def command(
             click.echo(f"{label}SR images without HR: {', '.join(extra)}", err=True)
         if missing := _listed(result, "hr_only"):
             click.echo(f"{label}HR images without SR: {', '.join(missing)}", err=True)
-    if any(_listed(result, "hr_only") for result in results):
-        click.get_current_context().exit(1)
 
 
 def _store(results: list[Result], hr: str) -> None:

@@ -55,8 +55,10 @@ def _is_another(record: Result, images: ImageSet) -> bool:
     return record.data_sha256 != images.digest and record.provenance.get("folder") != images.place
 
 
-def outdated(images: ImageSet, root: Path | None = None) -> int:
-    """How many records of a folder of the user's are of images that it no longer has."""
+def outdated(images: ImageSet, root: Path | None = None) -> str:
+    """What to say of records that are of images which a folder of the user's no longer has; empty without any."""
     if images.entry is not None:
-        return 0
-    return sum(record.data_sha256 != images.digest for record in read_dataset(images.name, root) if record.ok)
+        return ""
+    old = sum(record.data_sha256 != images.digest for record in read_dataset(images.name, root) if record.ok)
+    said = f"{images.name}: {old} stored results are of images that have changed since; measure those again, too"
+    return said if old else ""

@@ -81,14 +81,7 @@ def _images_of(folder: Path, truth: ImageSet, scale: int) -> Path | None:
 def _in_one(folder: Path, files: Iterable[Path], truth: ImageSet, required: bool = True) -> list[Matches]:
     """The methods of the image files in one folder, named by the ends of their names."""
     files = [path for path in files if names.parse(path).role != "lr"]
-    found: dict[str, dict[Path, list[Path]]] = {}
-    alone = []
-    for path in files:
-        hr, ending = _partner(path, truth)
-        if hr is None:
-            alone.append(path.name)
-        elif path.resolve() != hr.resolve() or len(files) == len(truth):
-            found.setdefault(ending, {}).setdefault(hr, []).append(path)
+    found, alone = _by_ending(files, truth)
     if not found:
         if not required:
             return []
@@ -97,13 +90,6 @@ def _in_one(folder: Path, files: Iterable[Path], truth: ImageSet, required: bool
             f"{folder}: no image is named like one of {truth.folder}: SR has {', '.join(first)}, "
             f"HR has {', '.join(sorted(truth.title(path) for path in truth)[:3])}"
         )
-    if len(found) > 1 and all(len(group) == 1 for group in found.values()) and len(truth) > 1:
-        one: dict[Path, list[Path]] = {}  # every file has an end of its own, such as a number: no method's name
-        for group in found.values():
-            for hr, paths in group.items():
-                one.setdefault(hr, []).extend(paths)
-        if all(len(paths) == 1 for paths in one.values()):
-            found = {"": one}
     made = [_matches(ending, group, truth) for ending, group in sorted(found.items())]
     most = max(len(one.pairs) for one in made)
     kept = [one for one in made if len(one.pairs) > 1 or len(one.pairs) == most]
@@ -111,7 +97,31 @@ def _in_one(folder: Path, files: Iterable[Path], truth: ImageSet, required: bool
     return [Matches(one.method, one.pairs, (*one.sr_only, *sorted(left)), one.hr_only) for one in kept]
 
 
-def _matches(method: str, group: dict[Path, list[Path]], truth: ImageSet) -> Matches:
+Group = dict[Path, list[Path]]  # HR file → SR files
+
+
+def _by_ending(files: list[Path], truth: ImageSet) -> tuple[dict[str, Group], list[str]]:
+    """SR files by the end of their names and by HR image, and the names of those that go with none."""
+    found: dict[str, Group] = {}
+    alone = []
+    for path in files:
+        hr, ending = _partner(path, truth)
+        if hr is None:
+            alone.append(path.name)
+        elif path.resolve() != hr.resolve() or len(files) == len(truth):
+            found.setdefault(ending, {}).setdefault(hr, []).append(path)
+    one: Group = {}
+    for group in found.values():
+        for hr, paths in group.items():
+            one.setdefault(hr, []).extend(paths)
+    # Where every file has an end of its own, such as a number, an end is no method's name.
+    own_ends = len(found) > 1 and all(len(group) == 1 for group in found.values())
+    if own_ends and len(truth) > 1 and all(len(paths) == 1 for paths in one.values()):
+        found = {"": one}
+    return found, alone
+
+
+def _matches(method: str, group: Group, truth: ImageSet) -> Matches:
     pairs, extra = [], []
     for hr in truth.paths:
         if hr in group:  # of baby.png and babyx4.png the shorter name

@@ -34,7 +34,9 @@ class Progress:
                 return Text(measured.rate)
 
         self._bars = Bars(
-            TextColumn("{task.description}", markup=False, table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis")),
+            TextColumn(
+                "{task.description}", markup=False, table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis")
+            ),
             BarColumn(bar_width=12),
             MofNCompleteColumn(),
             TextColumn("images"),

@@ -125,11 +125,7 @@ def run(plan: EvalPlan, quiet: bool = False, root: Path | None = None) -> EvalOu
                 outcome.errors.append(f"{subject.name} on {images.name} x{scale}: {error}")
             progress.end()
         progress.close(f"{outcome.measured} measured, {outcome.kept} as stored")
-    for images in sets:
-        if old := outdated(images, root):
-            outcome.notes.append(
-                f"{images.name}: {old} stored results are of images that have changed since; measure those again, too"
-            )
+    outcome.notes += [text for images in sets if (text := outdated(images, root))]
     wait(world)
     outcome.errors = list(dict.fromkeys(outcome.errors))
     return outcome

@@ -76,7 +76,7 @@ class Job:
 
 
 @typed_keywords()
-def score(
+def score(  # noqa: PLR0913  (a keyword a choice)
     sr: ImageArray | str | Path,
     hr: ImageArray | str | Path,
     scale: int,
@@ -137,7 +137,6 @@ def score_methods(
     data_root: str | Path | None = None,
     lr: str | Path | None = None,
     name: str = "",
-    on_image: Callable[[str], None] | None = None,
 ) -> list[Result]:
     """Measure every method whose images are in a folder, named by the files: ``baby_EDSR.png``, ``EDSR/baby.png``.
 
@@ -150,7 +149,6 @@ def score_methods(
         data_root: folder of the datasets; ``SRBENCH_DATA`` by default.
         lr: folder of the LR images that SR was made from.
         name: of the one method, where there is one.
-        on_image: called with each image's name when it is done.
 
     Returns:
         a Result a method, which is not stored.
@@ -161,14 +159,14 @@ def score_methods(
     chosen = protocol if isinstance(protocol, Protocol) else get_protocol(protocol)
     check_scale(scale)
     if Path(sr).is_file():
-        return [_measure(_of_file(Path(sr), Path(hr), name or Path(sr).stem), scale, chosen, metrics, on_image)]
+        return [_measure(_of_file(Path(sr), Path(hr), name or Path(sr).stem), scale, chosen, metrics)]
     found = jobs(Path(sr), hr, scale, data_root=data_root, lr=lr)
     if name and len(found) > 1:
         raise InputError(
             f"{sr} has images of {len(found)} methods ({', '.join(job.name for job in found)}): leave out the name"
         )
     named = [Job(name or job.name, job.dataset, job.items, job.facts, job.texts) for job in found]
-    return [_measure(job, scale, chosen, metrics, on_image) for job in named]
+    return [_measure(job, scale, chosen, metrics) for job in named]
 
 
 def _of_file(sr: Path, hr: Path, name: str) -> Job:
@@ -220,7 +218,7 @@ def _job(sr: Path, matches: Matches, truth: ImageSet, scale: int, lr_files: bool
 
 
 def _measure(
-    job: Job, scale: int, protocol: Protocol, metrics: Sequence[str], on_image: Callable[[str], None] | None
+    job: Job, scale: int, protocol: Protocol, metrics: Sequence[str], on_image: Callable[[str], None] | None = None
 ) -> Result:
     metrics = [metrics] if isinstance(metrics, str) else metrics
     measure, watch = Measure(metrics, protocol, scale), Watch(files=True)
