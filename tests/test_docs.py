@@ -105,3 +105,15 @@ def test_an_unknown_table_stops_the_build() -> None:
     assert fill("before\n<!-- generate: layers -->\nafter", page).startswith("before\n| part |")
     with pytest.raises(exceptions.PluginError, match=r"a\.md: nothing is called 'layer'; known: layers, "):
         fill("<!-- generate: layer -->", page)
+
+
+def test_docstrings_become_markdown() -> None:
+    pytest.importorskip("griffe", reason="the docs extra is not installed")
+    code: dict[str, object] = {"__name__": "docstrings"}
+    exec(compile((ROOT / "docs/docstrings.py").read_text(encoding="utf-8"), "docstrings.py", "exec"), code)
+    as_markdown = code["as_markdown"]
+    assert callable(as_markdown)
+    text = "One.\n\n>>> 1 + 1\n2\n\nSee :func:`f`.\n\n== ==\na  b\n== ==\n\nEnd."
+    assert as_markdown(text) == (
+        "One.\n\nExamples:\n    >>> 1 + 1\n    2\n\nSee `f`.\n\n```text\n== ==\na  b\n== ==\n```\n\nEnd."
+    )
