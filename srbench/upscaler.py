@@ -268,7 +268,7 @@ def upscale(upscaler: Upscaler, lr: Tensor) -> Tensor:
         if is_oom(error):
             raise _oom(lr) from None
         raise
-    check_finite(made)
+    refuse_nan(made)
     return made
 
 
@@ -314,7 +314,7 @@ def upscale_array(upscaler: Upscaler, lr: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return to_array(x)
 
 
-def check_finite(sr: Tensor) -> None:
+def refuse_nan(sr: Tensor) -> None:
     """Raise UnavailableError (``failed``) where a network made NaN or infinity: rounding would hide it."""
     # NaN and infinity survive a sum, which costs a tenth of looking at each; in parts, as threads would wait for each other.
     parts = torch.split(sr.reshape(-1), 2**14 if sr.is_cpu else sr.numel())

@@ -53,7 +53,7 @@ QUICK = Limits(seconds=5.0, passes=10, largest_batch=1, fresh=False, quick=True)
 
 
 @dataclass
-class Row:
+class VariantRow:
     """A variant on its way to a VariantSpeed."""
 
     way: Inference
@@ -87,9 +87,9 @@ def prepare(
     limits: Limits,
     size: tuple[int, int],
     progress: Callable[[str], Any],
-) -> list[Row]:
+) -> list[VariantRow]:
     """What can be run gets a cell; what cannot, a status. The first call and the memory are measured on the way."""
-    rows = [Row(way) for way in ways]
+    rows = [VariantRow(way) for way in ways]
     try:
         base = subject.upscaler(inference=Inference(device))
         x = network_input(base, size, 1)
@@ -112,7 +112,7 @@ def prepare(
     return rows
 
 
-def _prepare_row(row: Row, first: Row, base: Upscaler, limits: Limits) -> None:
+def _prepare_row(row: VariantRow, first: VariantRow, base: Upscaler, limits: Limits) -> None:
     """Give a row its upscaler, or the reason why it is not timed."""
     if reason := reason_against(row.way, base) or _too_deep(row.way, base, limits):
         row.refuse("unavailable", reason)
@@ -131,7 +131,7 @@ def _fresh(subject: Subject, way: Inference, size: tuple[int, int]) -> Fresh:
     return in_fresh_process({**request, "threads": torch.get_num_threads()}, _FRESH_TIMEOUT)
 
 
-def _takes_too_long(row: Row, limits: Limits) -> bool:
+def _takes_too_long(row: VariantRow, limits: Limits) -> bool:
     return row.fresh.pass_ms is not None and row.fresh.pass_ms / 1e3 > limits.seconds
 
 
@@ -143,7 +143,7 @@ def _too_deep(way: Inference, upscaler: Upscaler, limits: Limits) -> str:
     return f"{depth} convolutions take minutes to compile on a CPU: name the variant with --variants to have it timed"
 
 
-def _cell(name: str, row: Row, once: Callable[[], Tensor], device: torch.device) -> TimedCell:
+def _cell(name: str, row: VariantRow, once: Callable[[], Tensor], device: torch.device) -> TimedCell:
     def work() -> None:
         row.out[:] = [once()]
 
@@ -151,14 +151,14 @@ def _cell(name: str, row: Row, once: Callable[[], Tensor], device: torch.device)
     return TimedCell((name, row.name), work, warm=0 if slow else (3 if device.type == "cuda" else 1))
 
 
-def again_cell(rows: list[Row]) -> TimedCell | None:
+def again_cell(rows: list[VariantRow]) -> TimedCell | None:
     """The base as a cell of its own."""
     cell = rows[0].cell
     return TimedCell(cell.key, cell.work, warm=0) if cell is not None and cell.status == "ok" else None
 
 
 def finish(
-    subject: Subject, rows: list[Row], limits: Limits, size: tuple[int, int], clock: Stopwatch
+    subject: Subject, rows: list[VariantRow], limits: Limits, size: tuple[int, int], clock: Stopwatch
 ) -> dict[str, VariantSpeed]:
     """Rows as they are stored: ratios, changes of the image, sweeps."""
     for row in rows:
@@ -199,7 +199,7 @@ def finish(
     return found
 
 
-def _difference(base: Row, row: Row, size: tuple[int, int]) -> float | None:
+def _difference(base: VariantRow, row: VariantRow, size: tuple[int, int]) -> float | None:
     """Against the base on the timed image, or on a patch of it where one of them was not run here."""
     if row is base:
         return 0.0
@@ -210,7 +210,7 @@ def _difference(base: Row, row: Row, size: tuple[int, int]) -> float | None:
     return patch_difference(base.upscaler, row.upscaler, network_input(base.upscaler, size, 1))
 
 
-def _psnr_changes(subject: Subject, alive: list[Row]) -> dict[str, float]:
+def _psnr_changes(subject: Subject, alive: list[VariantRow]) -> dict[str, float]:
     """Where the output means something; a compiled variant or a graph has the change of its arithmetic."""
     base = [row for row in alive if row.name == PLAIN]
     if subject.random_weights or subject.kind == "interpolator" or not base or base[0].upscaler is None:
@@ -219,7 +219,7 @@ def _psnr_changes(subject: Subject, alive: list[Row]) -> dict[str, float]:
     return psnr_changes(base[0].upscaler, ways)
 
 
-def _sweep(row: Row, limits: Limits, size: tuple[int, int], clock: Stopwatch) -> tuple[list[Batch], str]:
+def _sweep(row: VariantRow, limits: Limits, size: tuple[int, int], clock: Stopwatch) -> tuple[list[Batch], str]:
     upscaler, peak = row.upscaler, row.fresh.peak_memory_bytes
     assert upscaler is not None
 
