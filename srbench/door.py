@@ -156,7 +156,8 @@ def compare(
     """Compare two networks image by image: mean difference, its 95 % interval, the paired test, each image.
 
     Args:
-        a: the name that its stored results have, such as ``fsrcnn_x4.common`` or ``edsr_x4.common+ensemble``; or a Result.
+        a: a text as ``srbench compare`` takes it, such as ``fsrcnn_x4.common``, ``edsr_x4.common+ensemble``, ``net.py:Net`` or
+            ``fsrcnn`` (its best checkpoint), of which there are stored results; or a Result.
         b: likewise; ``difference`` is a − b.
         dataset: that both were measured on; left aside for Results, which say theirs.
         metric: that both were measured with.
@@ -180,7 +181,51 @@ def compare(
         return compare_stored(kept, names[0], names[1], a.dataset, metric, a.scale, a.protocol)
     if isinstance(a, Result) or isinstance(b, Result):
         raise InputError("compare(): give two names or two Results, not a mixture")
-    return compare_stored(read_results(results), a, b, dataset, metric, scale, protocol)
+    stored = read_results(results)
+    names = recorded_names(stored, [a, b], dataset, scale, protocol)
+    if len(names) != 2:
+        raise InputError(f"compare(): {a!r} and {b!r} are {len(names)} of the measured: {', '.join(names)}; name two")
+    return compare_stored(stored, names[0], names[1], dataset, metric, scale, protocol)
+
+
+def recorded_names(
+    results: Sequence[Result], texts: Sequence[str], dataset: str, scale: int | None, protocol: str
+) -> list[str]:
+    """The names, in the stored results of one dataset, of what texts mean.
+
+    Args:
+        results: the records.
+        texts: as :func:`srbench.subjects.resolve` takes them, or as records are named, variants included; an architecture
+            stands for its best checkpoint.
+        dataset: that they were measured on.
+        scale: that they were measured at; None leaves it open.
+        protocol: a name or an id.
+
+    Returns:
+        each name once; the texts themselves where nothing was measured there.
+
+    Raises:
+        UnknownNameError: nothing of that name has a number there.
+    """
+    from srbench.reports import build_tables
+    from srbench.reports.tables.pick import pick
+    from srbench.subjects import classes, files, resolve
+    from srbench.zoo import list_checkpoints
+
+    known = {_result_name(result) for result in results}
+    meant = [
+        resolve(text, scale)[0].name
+        if text not in known and (classes.recognises(text) or files.recognises(text))
+        else text
+        for text in texts
+    ]
+    tables = [
+        table
+        for table in build_tables([r for r in results if r.dataset == dataset], cards=list_checkpoints(), derive=False)
+        if scale in (None, table.scale) and protocol in (table.protocol, table.protocol_name)
+    ]
+    tables.sort(key=lambda table: -len(table.rows))  # ×4 where the scale is left open
+    return [who.name for who in pick(tables, meant)] if tables else list(dict.fromkeys(meant))
 
 
 def _result_name(result: Result) -> str:

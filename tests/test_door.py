@@ -188,6 +188,11 @@ def test_upscale_gives_back_what_it_was_given_or_writes(place: Path, tmp_path: P
 def test_compare_takes_names_and_results(place: Path, zoo: Path) -> None:
     for name in ("bicubic", "nearest"):
         command("eval", name, "--scale", 4, "--datasets", place, "--metrics", "psnr", "--no-report")
+    command("eval", "nets.py:Net", "--datasets", place, "--metrics", "psnr", "--no-report")
+    own = srbench.compare("nets.py:Net", "nearest", "dir-photos")
+    assert (own.a, own.difference) == ("nets.Net", 0), "it repeats pixels, as nearest does"
+    listed = command("compare", "nets.py:Net", "bicubic", "--dataset", "dir-photos", "--json")
+    assert json.loads(listed.stdout)["a"] == "nets.Net", listed.output
     stored = srbench.compare("bicubic", "nearest", "dir-photos")
     a, b = (srbench.evaluate(name, place, scale=4, metrics=["psnr"]) for name in ("bicubic", "nearest"))
     measured = srbench.compare(a, b)
@@ -197,6 +202,8 @@ def test_compare_takes_names_and_results(place: Path, zoo: Path) -> None:
     assert same.ties == 3
     with pytest.raises(InputError, match="mixture"):
         srbench.compare(a, "nearest")
+    with pytest.raises(InputError, match="1 of the measured: nearest"):
+        srbench.compare("nearest", "nearest", "dir-photos")
 
 
 def test_evaluate_takes_every_kind(place: Path) -> None:

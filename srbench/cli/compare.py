@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -11,7 +10,6 @@ from srbench.cli._common import json_option, print_json
 
 if TYPE_CHECKING:
     from srbench.reports.tables.comparison import Comparison
-    from srbench.results import Result
 
 
 @click.command()
@@ -30,17 +28,19 @@ def command(
     srbench compare fsrcnn_x4.common espcn_x4.common --dataset set14 --metric psnr
     srbench compare edsr_baseline srresnet rrdb_s btsrn          the best checkpoint of each
     srbench compare 'srgan_x4.*' srresnet_x4.common --metric lpips
+    srbench compare mynet.py:MyNet bicubic --dataset set5
 
     Prints the mean difference to the best with its 95 % interval, the p of the Wilcoxon signed-rank test (of several models
     raised by Holm's method), and each image.
     """
     from srbench.cli._tables import columns_of_terminal
+    from srbench.door import recorded_names
     from srbench.reports.tables.comparison import compare, rank_all
     from srbench.reports.terminal_compare import render_comparison, render_ranking
     from srbench.results import read_results
 
     results = read_results()
-    names = _names(results, models, dataset, scale, protocol)
+    names = recorded_names(results, models, dataset, scale, protocol)
     if len(names) < 2:
         raise click.UsageError("name two models or more")
     if len(names) == 2:
@@ -56,23 +56,6 @@ def command(
         print_json({"best": ranking.best, "others": others})
     else:
         click.echo(render_ranking(ranking, columns_of_terminal()), nl=False)
-
-
-def _names(
-    results: Sequence[Result], texts: Sequence[str], dataset: str, scale: int | None, protocol: str
-) -> list[str]:
-    """The records' names that the texts mean; where nothing was measured the comparison says so."""
-    from srbench.reports import build_tables
-    from srbench.reports.tables.pick import pick
-    from srbench.zoo import list_checkpoints
-
-    tables = [
-        table
-        for table in build_tables([r for r in results if r.dataset == dataset], cards=list_checkpoints(), derive=False)
-        if scale in (None, table.scale) and protocol in (table.protocol, table.protocol_name)
-    ]
-    tables.sort(key=lambda table: -len(table.rows))  # ×4 where the scale is left open
-    return [who.name for who in pick(tables, texts)] if tables else list(dict.fromkeys(texts))
 
 
 def _plain(found: Comparison) -> dict[str, object]:
