@@ -53,3 +53,8 @@ def typed_keywords(
         return decorated
 
     return decorate
+
+
+def part_of(given: Mapping[str, object], kind: type) -> Any:
+    """Those of the keyword arguments that a typed dictionary has."""
+    return {name: value for name, value in given.items() if name in kind.__annotations__}

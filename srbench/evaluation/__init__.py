@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Unpack
+from typing import TypedDict, Unpack
 
 from torch import nn
 
@@ -12,7 +12,7 @@ from srbench.datasets.local import find_dataset
 from srbench.evaluation.quality import Samples, measure_cell
 from srbench.evaluation.scoring import score, score_methods
 from srbench.inference import DEFAULTS
-from srbench.keywords import typed_keywords
+from srbench.keywords import part_of, typed_keywords
 from srbench.measure import DEFAULT_METRICS, check_scale
 from srbench.protocol import Protocol, get_protocol
 from srbench.results import Result
@@ -21,20 +21,28 @@ from srbench.subjects import LoadOptions, resolve_one, split_options
 __all__ = ["evaluate", "score", "score_methods"]
 
 
-@typed_keywords(LoadOptions, defaults=DEFAULTS)
+class DataOptions(TypedDict, total=False):
+    """Where images come from, and where SR goes; see :func:`evaluate`."""
+
+    data_root: str | Path | None
+    lr_files: bool
+    lr_folder: str | Path | None
+    recursive: bool
+    save_images: str | Path | None
+
+
+class EvaluateOptions(DataOptions, LoadOptions, total=False):
+    """What :func:`evaluate` takes by name."""
+
+
+@typed_keywords(EvaluateOptions, defaults={**DEFAULTS, "lr_files": False, "recursive": False})
 def evaluate(
     network: nn.Module | str | Path,
     dataset: str | Path,
     scale: int | None = None,
     protocol: str | Protocol = "standard",
     metrics: Sequence[str] = DEFAULT_METRICS,
-    *,
-    data_root: str | Path | None = None,
-    lr_files: bool = False,
-    lr_folder: str | Path | None = None,
-    recursive: bool = False,
-    save_images: str | Path | None = None,
-    **given: Unpack[LoadOptions],
+    **given: Unpack[EvaluateOptions],
 ) -> Result:
     """Measure a checkpoint, an interpolator, a file of weights or a network of your own; nothing is stored.
 
@@ -46,13 +54,10 @@ def evaluate(
         scale: needed for anything that works at several scales, and for a module that does not declare its own.
         protocol: a preset, a TOML file or a Protocol.
         metrics: names; ``srbench ls metrics``.
-        data_root: folder of the datasets; ``SRBENCH_DATA`` by default.
-        lr_files: take LR from the folder that came with the dataset.
-        lr_folder: take LR from this folder.
-        recursive: the images of a folder's subfolders as well.
-        save_images: folder for the SR images.
-        given: ``channels``, ``weights``, ``model``, ``options``, ``traits``, ``device``, ``tile``, ``precision`` and the others
-            that :func:`srbench.load` takes.
+        given: ``data_root`` (folder of the datasets, ``SRBENCH_DATA`` by default), ``lr_files`` (take LR from the folder that
+            came with the dataset), ``lr_folder`` (or from this one), ``recursive`` (the images of subfolders as well),
+            ``save_images`` (folder for the SR images); and ``channels``, ``weights``, ``model``, ``options``, ``traits``,
+            ``device``, ``tile``, ``precision`` and the others that :func:`srbench.load` takes.
 
     Raises:
         UnknownNameError: a name or an argument that does not exist, with the nearest one.
@@ -64,13 +69,16 @@ def evaluate(
     >>> evaluate("bicubic", "sample", scale=4, metrics=["psnr"]).ok
     True
     """
-    named, inference = split_options(given)
+    data: DataOptions = part_of(given, DataOptions)
+    named, inference = split_options(part_of(given, LoadOptions))
     chosen = protocol if isinstance(protocol, Protocol) else get_protocol(protocol)
     if scale is not None:
         check_scale(scale)
     subject = resolve_one(network, scale, **named)
-    images = find_dataset(dataset, data_root, recursive=recursive, lr_folder=lr_folder)
+    folder = data.get("lr_folder")
+    images = find_dataset(dataset, data.get("data_root"), recursive=data.get("recursive", False), lr_folder=folder)
     images.check()
-    samples = Samples(images, subject.scale, chosen, lr_files or lr_folder is not None)
+    samples = Samples(images, subject.scale, chosen, data.get("lr_files", False) or folder is not None)
+    save = data.get("save_images")
     names = [metrics] if isinstance(metrics, str) else metrics
-    return measure_cell(subject, samples, names, inference, save_images=Path(save_images) if save_images else None)
+    return measure_cell(subject, samples, names, inference, save_images=Path(save) if save else None)

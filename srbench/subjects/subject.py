@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, TypedDict
+from typing import Literal, TypedDict
 
 from srbench.errors import InputError, UnavailableError
 from srbench.inference import Inference, InferenceOptions
+from srbench.keywords import part_of
 from srbench.models import Model
 from srbench.protocol import Protocol
 from srbench.upscaler import Channels, Traits, Upscaler
@@ -79,7 +80,7 @@ class Request:
 
 def split_options(given: LoadOptions) -> tuple[SubjectOptions, Inference]:
     """What names the subject, and how it is applied."""
-    named: Any = {name: value for name, value in given.items() if name in SubjectOptions.__annotations__}
+    named: SubjectOptions = part_of(given, SubjectOptions)
     return named, Inference.of({name: value for name, value in given.items() if name not in named})
 
 
