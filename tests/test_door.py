@@ -19,7 +19,7 @@ import srbench
 from srbench.cli import main
 from srbench.door import TrainOptions
 from srbench.errors import InputError, SrbenchError, UnknownNameError
-from srbench.images import read_image, write_image
+from srbench.images import crop_to_multiple, read_image, write_image
 from srbench.inference import Inference
 from srbench.models import create_model
 from srbench.training.loop.options import RunOptions
@@ -261,3 +261,11 @@ def test_lists(zoo: Path) -> None:
     assert [card.name for card in srbench.list_checkpoints()] == ["fsrcnn_s_x4.tiny"]
     assert isinstance(srbench.load_checkpoint("fsrcnn_s_x4.tiny"), nn.Module)
     assert type(srbench.create_model("espcn", 4)) is type(create_model("espcn", 4))
+
+
+def test_what_was_measured_is_shown_also_with_lr_of_a_folder(place: Path, tmp_path: Path) -> None:
+    for path in place.iterdir():
+        write_image(tmp_path / "lr" / path.name, srbench.images.imresize(crop_to_multiple(read_image(path), 4), 0.25))
+    done = command("eval", "bicubic", "--scale", 4, "--datasets", place, "--metrics", "psnr", "--no-report", "--json",
+                   "--lr-folder", tmp_path / "lr", "--tile", 8)  # fmt: skip
+    assert [row["variant"] for row in json.loads(done.stdout)] == ["tile8+lrfiles"], done.output

@@ -89,7 +89,6 @@ def command(
     and in none of the zoo's reports; --private and --results keep it out of that, too.
     """
     from srbench.evaluation.run import EvalPlan, run, wait
-    from srbench.results import results_root
 
     if checkpoint:
         hint("--checkpoint", "--weights" if targets else "an argument: srbench eval FILE --model NAME")
@@ -113,19 +112,31 @@ def command(
         fast=fast,
         name=name,
     )
-    if private and results:
-        raise click.UsageError("--private is a folder of its own: leave out --results")
-    root = Path(results) if results else results_root() / "private" if private else None
+    root = _folder_of_records(private, results)
     outcome = run(plan, quiet=as_json, root=root)
     if outcome.rank == 0:
         shown = View(every, wide, as_json, write=root is None and not no_report)
         _show(plan, outcome, root, shown)
     wait(int(os.environ.get("WORLD_SIZE", "1")))  # torchrun ends all processes when one has failed
+    _say(outcome)
+
+
+def _folder_of_records(private: bool, results: str | None) -> Path | None:
+    """Where records go; None for results/."""
+    from srbench.results import results_root
+
+    if private and results:
+        raise click.UsageError("--private is a folder of its own: leave out --results")
+    return Path(results) if results else results_root() / "private" if private else None
+
+
+def _say(outcome: EvalOutcome) -> None:
+    """Notes and errors; exit code 1 where there are errors."""
     for line in outcome.notes:
         click.echo(f"Note: {line}", err=True)
+    for line in outcome.errors:
+        click.echo(f"Error: {line}", err=True)
     if outcome.errors:
-        for line in outcome.errors:
-            click.echo(f"Error: {line}", err=True)
         click.get_current_context().exit(1)
 
 
@@ -168,8 +179,7 @@ def _show(plan: EvalPlan, outcome: EvalOutcome, root: Path | None, shown: View) 
     results = read_results(root)
     chosen = [r for r in results if (r.checkpoint, r.dataset, r.scale, r.protocol) in outcome.cells]
     if not plan.fast:  # whose variants were chosen for each network
-        way = "+".join(part for part in (plan.inference.variant, "lrfiles" if plan.lr_files else "") if part)
-        chosen = [r for r in chosen if r.variant == way]
+        chosen = [r for r in chosen if r.variant == plan.variant]
     tables = build_tables(chosen, read_speeds(), list_checkpoints(), derive=plan.every)
     if shown.as_json:
         print_json(leaderboard_rows(tables))

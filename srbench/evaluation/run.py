@@ -17,7 +17,7 @@ from srbench.errors import InputError, SrbenchError, UnavailableError
 from srbench.evaluation.distinct import distinct, outdated
 from srbench.evaluation.fast import fastest
 from srbench.evaluation.progress import Progress
-from srbench.evaluation.quality import Samples, run_cell, stored
+from srbench.evaluation.quality import Samples, run_cell, stored, variant_name
 from srbench.inference import Inference
 from srbench.measure import DEFAULT_METRICS
 from srbench.metrics import get_metric
@@ -57,6 +57,16 @@ class EvalPlan:
     data_root: str | None = None
     fast: bool = False
     name: str = ""
+
+    @property
+    def from_files(self) -> bool:
+        """Whether LR is read and not made."""
+        return self.lr_files or self.lr_folder is not None
+
+    @property
+    def variant(self) -> str:
+        """Of its records, where ``fast`` does not choose one for each network."""
+        return variant_name(self.inference.variant, self.from_files)
 
 
 @dataclass
@@ -118,7 +128,7 @@ def run(plan: EvalPlan, quiet: bool = False, root: Path | None = None) -> EvalOu
         for subject, images, scale, protocol in mine:
             progress.start(f"{subject.name} · {images.name} ×{scale}", len(images))
             if samples is None or (samples.images, samples.scale, samples.protocol) != (images, scale, protocol):
-                samples = Samples(images, scale, protocol, plan.lr_files or plan.lr_folder is not None)
+                samples = Samples(images, scale, protocol, plan.from_files)
             try:
                 _run_cell(plan, subject, samples, outcome, root, progress)
             except InputError as error:
