@@ -15,9 +15,9 @@ from srbench.subjects import LoadOptions
 if TYPE_CHECKING:
     from torch import nn
 
-    from srbench.models import Model
     from srbench.reports.tables.comparison import Comparison
     from srbench.results import Result
+    from srbench.subjects.start import Trainable
     from srbench.upscaler import Upscaler
     from srbench.zoo import Card
 
@@ -87,7 +87,7 @@ class TrainOptions(TypedDict, total=False):
 
 @typed_keywords(TrainOptions)
 def train(
-    network: str | Model,
+    network: Trainable,
     recipe: str | Path = "common",
     *,
     scale: int | None = None,
@@ -101,17 +101,20 @@ def train(
     """Train a network by a recipe and write its weights and their card to the zoo.
 
     Args:
-        network: a model of the registry, or its description; a checkpoint or a file of weights, which training goes on from.
+        network: a model of the registry, or its description; a checkpoint or a file of weights, which training goes on from;
+            ``path/file.py:Class`` or ``package.module:Class``; a class or function that makes a network; or a module, whose
+            weights training starts from and which itself is left as it is.
         recipe: of zoo/recipes, or the path of a TOML file.
-        scale: the upscaling factor; the recipe's (4) by default.
+        scale: the upscaling factor; what a network of one's own declares, else the recipe's (4), by default.
         data: training sets or folders, joined with ``+``.
         steps: optimiser steps.
         seed: of initial weights and crops; it becomes a part of the name.
-        changes: any keys of the recipe and their values, such as ``{"lr": 1e-3, "loss.mse": 0.1}``.
+        changes: any keys of the recipe and their values, such as ``{"lr": 1e-3, "loss.mse": 0.1}``, or
+            ``{"channels": "y"}`` where a network of one's own does not declare what it works on.
         size: ``full``, ``cpu``, or ``auto``, which goes by the device.
-        how: ``name``, ``device``, ``threads``, ``data_root``, ``zoo``, ``runs``, ``resume``, ``overwrite``, ``skip_bad``,
-            ``save_seconds``, ``cache_memory`` (bytes), ``progress``, ``tensorboard``, ``budget`` and ``extend`` (seconds, or
-            text such as ``"20m"``).
+        how: ``name``, ``device``, ``threads``, ``data_root``, ``zoo``, ``runs``,
+            ``resume``, ``overwrite``, ``skip_bad``, ``save_seconds``, ``cache_memory`` (bytes), ``progress``,
+            ``tensorboard``, ``budget`` and ``extend`` (seconds, or text such as ``"20m"``).
 
     Returns:
         the card of the checkpoint.

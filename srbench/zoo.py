@@ -37,6 +37,7 @@ class Card(BaseModel):
     Attributes:
         name: ``<model>_x<scale>.<recipe>``, such as ``fsrcnn_x4.common`` or ``mdsr_x2x3x4.common``.
         options: what ``create_model`` was given besides the scale and the channels, such as ``{"skip": "bicubic"}``.
+        source: ``mynet.py:MyNet`` and the like, for a network that no registry knows; nothing of it is imported.
         file: the weights' file name, filled in by ``save_checkpoint``.
         sha256: that of the weights, filled in by ``save_checkpoint``.
         data: training dataset → the digest of its files.
@@ -58,6 +59,7 @@ class Card(BaseModel):
     channels: Literal["y", "rgb"]
     recipe: str
     options: dict[str, Any] = {}
+    source: str | None = None
     file: str = ""
     sha256: str = ""
     parameters: int = Field(ge=0)
@@ -226,8 +228,17 @@ def _without_none(value: Any) -> Any:
 
 
 def module_of(card: Card, scale: int | None = None) -> nn.Module:
-    """The card's network, freshly initialised; of a multi-scale network, set to ``scale`` (its first by default)."""
+    """The card's network, freshly initialised; of a multi-scale network, set to ``scale`` (its first by default).
+
+    Raises:
+        UnavailableError: ``unsupported_scale``; ``unavailable`` for a network that no registry knows, as a card that made
+            srbench import what it names would run a stranger's code.
+    """
     from srbench.models import create_model
+
+    if card.source is not None:
+        where = f"--weights {card.model}/{card.file} of the zoo"
+        raise UnavailableError("unavailable", f"{card.name} is a network of {card.source}: name that, with {where}")
 
     scale = card.scales[0] if scale is None else scale
     if scale not in card.scales:

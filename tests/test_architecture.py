@@ -59,7 +59,7 @@ MAY_IMPORT = {
     "upscale_files": "errors images upscaler",
     "measure": "errors images metrics protocol results",
     "training": "errors files markdown names provenance records datasets models metrics protocol images resize inference "
-    "upscaler measure weights zoo",
+    "upscaler subjects measure weights zoo",
     "evaluation": "degradations errors files provenance datasets models metrics protocol images resize inference upscaler "
     "graphs keywords subjects measure zoo results speed_results process",
     "reports": "errors facts files markdown records results speed_results stats zoo images",

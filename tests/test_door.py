@@ -242,7 +242,7 @@ def test_train_goes_on_from_a_checkpoint_or_a_file(zoo: Path, tmp_path: Path) ->
     [
         ("bicubic", "no weights to train"),
         ("fsrcn", "Did you mean 'fsrcnn'"),
-        ("nets.py:Net", "registry"),
+        ("nets.py:Nets", "Did you mean 'Net'"),
         ("fsrcnn_s_x4.tyni", "Did you mean 'fsrcnn_s_x4.tiny'"),
     ],
 )

@@ -10,10 +10,12 @@ from click.testing import CliRunner
 from safetensors.torch import load_file
 
 from srbench.cli import main
+from srbench.models import get_model
 from srbench.training.loop import half
 from srbench.training.loop.options import RunOptions
 from srbench.training.loop.trainer import train
 from srbench.training.recipe.schema import Recipe
+from srbench.upscaler import for_model
 from srbench.zoo import find_checkpoint, load_checkpoint
 from tests.builders import small_recipe, write_images
 
@@ -76,7 +78,7 @@ def test_weights_beyond_half_precisions_range_stay(recipe: Recipe, srbench_home:
         def each(self, _upscaler: object) -> list[float]:
             return [30.0, 31.0]
 
-    kept, said = half.halved(weights, network, card, Same())  # type: ignore[arg-type]
+    kept, said = half.halved(weights, for_model(get_model(card.model), network, 4), card, Same())  # type: ignore[arg-type]
     assert said.weights == "float32"
     assert kept["unused.bias"].item() == 1e6
 

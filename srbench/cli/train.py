@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     help="A recipe of zoo/recipes, or a file; with --all several, in turn.",
 )
 @click.option("--scale", type=int, help="The upscaling factor.")
+@click.option(
+    "--channels", type=click.Choice(["y", "rgb"]), help="What the network works on [as published, or as it declares]."
+)
 @click.option("--steps", type=int, help="Optimiser steps.")
 @click.option("--budget", metavar="TIME", help="Time a network, such as 20m or 2h, instead of a number of steps.")
 @click.option(
@@ -65,6 +68,7 @@ def command(
     every: bool,
     recipes: tuple[str, ...],
     scale: int | None,
+    channels: str | None,
     steps: int | None,
     budget: str | None,
     extend: str | None,
@@ -96,6 +100,7 @@ def command(
     srbench train srgan --recipe srgan-perpix            starts from srresnet_x4.common
     srbench train edsr_baseline --budget 30m             as many steps as fit
     srbench train edsr_baseline --extend 30m             and half an hour more
+    srbench train mynet.py:MyNet --scale 4               a network of your own
     srbench train --all --recipe common --budget 1h      the whole zoo, then the leaderboard
     torchrun --nproc-per-node 4 -m srbench train edsr    one run in four processes
 
@@ -112,7 +117,7 @@ def command(
         raise click.UsageError(
             "--extend goes on with one run that is there: not with --all, --overwrite, --budget, --steps"
         )
-    given = {"scale": scale, "steps": steps, "data": data}
+    given = {"scale": scale, "channels": channels, "steps": steps, "data": data}
     keys = {key: value for key, value in given.items() if value is not None} | read_changes(changes)
     requests = [RecipeRequest(recipe, keys, size, device, seed, name or "") for recipe in recipes]
     options = RunOptions(

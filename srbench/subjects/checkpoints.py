@@ -38,12 +38,12 @@ def of_model(request: Request) -> list[Subject]:
 
 def of_card(card: Card, zoo: Path | None = None) -> Subject:
     """A checkpoint by its card; its weights are read, and verified, when it is first applied."""
-    model = get_model(card.model)
+    model = get_model(card.model) if card.source is None else None
 
     @lru_cache(maxsize=4)
     def make(scale: int) -> Upscaler:
         network = load_checkpoint(card.name, root=zoo, scale=scale)
-        return for_model(model, network, scale, card.channels, name=card.name)
+        return for_model(get_model(card.model), network, scale, card.channels, name=card.name)
 
     return Subject(
         name=card.name,
@@ -60,7 +60,7 @@ def of_card(card: Card, zoo: Path | None = None) -> Subject:
         weights_sha256=card.sha256,
         weights_file=(zoo or zoo_root()) / card.model / card.file if card.file else None,
         architecture=model,
-        structure=networks.structure(model, card.channels, card.options),
+        structure=networks.structure(model, card.channels, card.options) if model else "",
         request=Request(card.name, zoo=zoo),
     )
 

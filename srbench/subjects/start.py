@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+from torch import nn
 
 from srbench.errors import InputError
 from srbench.models import MODELS, Model
@@ -12,17 +14,20 @@ from srbench.subjects import classes, files
 from srbench.subjects.checkpoints import recognises as is_checkpoint
 from srbench.subjects.subject import Subject, SubjectOptions
 
+Trainable = str | Model | nn.Module | Callable[..., nn.Module]
+"""What ``srbench.training.zoo.train_model`` trains."""
+
 
 @dataclass(frozen=True)
 class Start:
     """Where a run starts.
 
     Attributes:
-        model: the architecture that is trained.
+        model: the architecture that is trained; the text of a class of one's own, or the class or module itself.
         changes: recipe keys and values that follow from the weights it starts from; none where these are drawn.
     """
 
-    model: Model
+    model: Trainable
     changes: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -30,7 +35,8 @@ def start_of(text: str, scale: int | None = None, **given: Any) -> Start:
     """What ``srbench train TEXT`` trains.
 
     Args:
-        text: a model, which starts from drawn weights; or a checkpoint or a file of weights, which the run goes on from.
+        text: a model or a class of one's own, which start from drawn weights; or a checkpoint or a file of weights, which the
+            run goes on from.
         scale: chooses, where a file or checkpoint leaves it open.
         given: as :func:`srbench.subjects.resolve` takes it.
 
@@ -44,10 +50,7 @@ def start_of(text: str, scale: int | None = None, **given: Any) -> Start:
         options: SubjectOptions = given  # type: ignore[assignment]
         return _from_weights(resolve_one(text, scale, **options), text)
     if classes.recognises(text):
-        raise InputError(
-            f"{text}: networks of the registry are trained; register yours with MODELS.register(Model(...)), or by the entry "
-            "point srbench.models"
-        )
+        return Start(text)
     if MODELS.get(text).interpolator:
         raise InputError(f"{text} is an interpolator: it has no weights to train")
     return Start(MODELS.get(text))

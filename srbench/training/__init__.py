@@ -8,5 +8,5 @@ Rooms, each of which may use those before it::
     losses/   what a network is told to make small
     loop/     one run
     after/    many runs: ablations, tables, figures
-    zoo.py    every network by every recipe
+    zoo.py    one network by one recipe, and every network by every recipe
 """

@@ -6,11 +6,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from srbench.errors import SrbenchError, UnavailableError, UnknownNameError
+from srbench.errors import InputError, SrbenchError, UnavailableError, UnknownNameError
 from srbench.inference import pick_device
 from srbench.models import MODELS, Model, get_model
 from srbench.names import check_name
+from srbench.subjects.start import Trainable
 from srbench.training.loop.options import InterruptedRunError, RunOptions
+from srbench.training.loop.own import Own, describe, is_own
 from srbench.training.loop.trainer import train
 from srbench.training.losses.perceptual import with_backbone
 from srbench.training.recipe.load import list_recipes, load_recipe
@@ -64,11 +66,34 @@ class RecipeRequest:
         return recipe, self.name or recipe.name + seed
 
 
-def train_model(model: str | Model, request: RecipeRequest, options: RunOptions) -> Card:
-    """One network by one recipe; raises as ``train``."""
-    description = get_model(model) if isinstance(model, str) else model
-    recipe, tag = request.resolve(description.name)
-    return train(description, recipe, replace(options, name=tag))
+def train_model(model: Trainable, request: RecipeRequest, options: RunOptions) -> Card:
+    """One network by one recipe; raises as ``train``, and as ``describe`` for a network of one's own."""
+    if isinstance(model, str) and not is_own(model):
+        model = get_model(model)
+    if not isinstance(model, Model):
+        return _train_own(model, request, options)
+    recipe, tag = request.resolve(model.name)
+    return train(model, recipe, replace(options, name=tag))
+
+
+# What a recipe of ours says of networks of ours and not of others: these are trained as they are.
+_AS_IT_IS = {"skip": "none", "channels_last": False}
+
+
+def _train_own(what: Own, request: RecipeRequest, options: RunOptions) -> Card:
+    given = dict(request.changes)
+    if given.get("skip", "none") != "none":
+        raise InputError(
+            f"skip = {given['skip']!r} is for registered networks; one's own is trained as it is, and may add it"
+        )
+    arguments = {key.partition(".")[2]: value for key, value in given.items() if key.startswith("options.")}
+    channels = given.get("channels")
+    model = describe(
+        what, given.get("scale"), None if channels == "model" else channels, {**given.get("options", {}), **arguments}
+    )
+    request = replace(request, changes={**_AS_IT_IS, "scale": model.scales[0], **given})
+    recipe, tag = request.resolve(model.name)
+    return train(replace(model, options=recipe.options), recipe, replace(options, name=tag))
 
 
 @dataclass(frozen=True)

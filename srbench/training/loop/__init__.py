@@ -3,6 +3,7 @@
 - ``trainer``: ``train`` and the ``Trainer``, which reads from top to bottom;
 - ``step``, ``adversarial``: one step of a network on its own, and of generator and discriminator;
 - ``start``, ``initial``, ``compiled``: the network with its first weights;
+- ``own``: networks that no registry knows;
 - ``validation``, ``half``: images that are not trained on, and what they decide;
 - ``progress``, ``watch``, ``state``, ``folder``: what is measured, shown and saved, and where;
 - ``options``, ``budget``, ``distributed``: how it is carried out, how long, and in how many processes;

@@ -10,6 +10,7 @@ from torch import nn
 from srbench.provenance import hardware, source_commit
 from srbench.training.loop.budget import Length
 from srbench.training.loop.distributed import Processes
+from srbench.training.loop.own import OwnModel
 from srbench.training.loop.start import Build
 from srbench.training.loop.state import Origin
 from srbench.zoo import Card, checkpoint_name
@@ -56,6 +57,7 @@ def make_card(record: RunRecord, network: nn.Module, processes: Processes) -> Ca
         channels=build.channels,
         recipe=record.tag,
         options=build.options,
+        source=build.model.source if isinstance(build.model, OwnModel) else None,
         parameters=sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad),
         data=record.data,
         steps=recipe.steps,

@@ -5,12 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from torch import Tensor, nn
+from torch import Tensor
 
-from srbench.inference import Inference
-from srbench.models import get_model
 from srbench.training.loop.validation import Validation
-from srbench.upscaler import for_model
+from srbench.upscaler import Upscaler
 from srbench.zoo import Card
 
 LIMIT_DB = 0.002
@@ -18,13 +16,13 @@ LIMIT_DB = 0.002
 
 
 def halved(
-    weights: Mapping[str, Tensor], network: nn.Module, card: Card, validation: Validation
+    weights: Mapping[str, Tensor], upscaler: Upscaler, card: Card, validation: Validation
 ) -> tuple[dict[str, Tensor], Card]:
-    """Weights as float16 where that changes PSNR by less than ``LIMIT_DB`` at the card's first scale, else as they are.
+    """Weights as float16 where that changes PSNR by less than ``LIMIT_DB``, else as they are.
 
     Args:
-        weights: float32, of ``network``, which is left with one of the two.
-        network: in any state, on any device.
+        weights: float32, of the network.
+        upscaler: around the network, at the scale to measure at; the network is left with one of the two.
         card: of these weights.
         validation: the images to measure on.
 
@@ -33,12 +31,9 @@ def halved(
         ``val_each`` (of what is stored).
     """
     small = {key: value.half() if value.is_floating_point() else value for key, value in weights.items()}
-    model = get_model(card.model)
-    device = next(network.parameters()).device
     found: list[list[float]] = []
     for state in (weights, small):
-        network.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in state.items()})
-        upscaler = for_model(model, network.eval(), card.scales[0], card.channels, Inference(device))
+        upscaler.network.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in state.items()})
         found.append(validation.each(upscaler))
     change = math.fsum(found[1]) / len(found[1]) - math.fsum(found[0]) / len(found[0])
     fits = abs(change) < LIMIT_DB and all(bool(value.isfinite().all()) for value in small.values())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -28,6 +29,7 @@ from srbench.training.loop.distributed import Processes
 from srbench.training.loop.folder import Stop, check_writable, claim, start_or_resume, stop_on_signal
 from srbench.training.loop.half import halved
 from srbench.training.loop.options import InterruptedRunError, RunOptions
+from srbench.training.loop.own import OwnModel, check_generator, in_plain_layout
 from srbench.training.loop.progress import Progress, RunTime
 from srbench.training.loop.start import Build, first_weights
 from srbench.training.loop.state import Origin, RunFacts, RunState, load_random, load_state, random_tensors, save_state
@@ -129,7 +131,7 @@ class Trainer:
         self.network = self.network.to(self.device)
         if recipe.channels_last:
             self.network = self.network.to(memory_format=torch.channels_last)
-        forward = compiled(self.network, recipe, self._batch_shape()) if recipe.compile else training_form(self.network)
+        forward = self._forward()
         self.average = Average(self.network, recipe.ema)
         self.learning = self._make_step(Generator(self.network, forward, recipe, self.processes.average))
 
@@ -141,6 +143,19 @@ class Trainer:
         self.upscaler = for_model(
             self.model, self.average.network, recipe.scale, self.build.channels, Inference(self.device)
         )
+
+    def _forward(self) -> Callable[[Tensor], Tensor]:
+        """The network in the form that is quickest to train; one that is not ours is left as it is."""
+        multiple = self.model.multiple_at(self.recipe.scale)
+        shape = self._batch_shape()
+        if shape[-1] % multiple:
+            raise InputError(f"patch = {self.recipe.patch}: {self.model.name} takes inputs of a multiple of {multiple}")
+        if isinstance(self.model, OwnModel):
+            factor = 1 if self.model.pre_upsampled else self.recipe.scale
+            check_generator(self.network, self.model.source, (1, *shape[1:]), factor, self.device)
+        if self.recipe.compile:
+            return compiled(self.network, self.recipe, shape)
+        return in_plain_layout(self.network) if isinstance(self.model, OwnModel) else training_form(self.network)
 
     def _batch_shape(self) -> tuple[int, int, int, int]:
         recipe = self.recipe
@@ -355,7 +370,7 @@ class Trainer:
     def _finish(self) -> Card:
         card = self.card()
         if self.processes.main:
-            weights, card = halved(self.progress.best, self.average.network, card, self.validation)
+            weights, card = halved(self.progress.best, self.upscaler, card, self.validation)
             save_checkpoint(weights, card, self.options.zoo)
         self.processes.wait()
         return card

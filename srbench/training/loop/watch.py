@@ -80,7 +80,9 @@ class Watch:
         if "val_psnr" in facts:
             self._val = f"val {facts['val_psnr']:.2f} dB  "
             if not self._console.is_terminal:
-                self.say(f"step {step}: " + ", ".join(f"{key} {value:.5g}" for key, value in facts.items()))
+                self.say(
+                    f"step {step}: " + ", ".join(f"{key} {value:.5g}" for key, value in facts.items() if key != "step")
+                )
         if "samples_per_s" in facts:
             self._advance(step, f"loss {facts['loss']:.5f}  {self._val}{facts['samples_per_s']:.0f} samples/s")
 
