@@ -23,6 +23,7 @@ from srbench.records import checksum, read_json, read_toml, seal, unseal
 from srbench.results import MetricScores, Result, read_result, read_results, results_root, write_result
 from srbench.speed_results import SpeedResult, VariantSpeed, read_speed, read_speeds, write_speed
 from srbench.zoo import Card, list_checkpoints, read_card, write_card
+from tests.builders import write_images
 
 QUALITY = Result(
     checkpoint="m_x4.common",
@@ -126,6 +127,45 @@ def test_a_broken_record_leaves_the_board_and_the_check_fails(srbench_home: Path
     board = (srbench_home / "reports" / "leaderboard.md").read_text()
     assert re.search(r"\| Bicubic \|", board)
     assert not re.search(r"\| Lanczos \|", board)
+
+
+def test_eval_measures_names_broken_records_and_fails(srbench_home: Path, tmp_path: Path) -> None:
+    folder = write_images(tmp_path / "images", 2)
+    bad = write_result(QUALITY)
+    bad.write_text(bad.read_text().replace("30.5", "38.5"))
+    command = ["eval", "bicubic", "--datasets", str(folder), "--metrics", "psnr"]
+    for more in ([], ["--json"], ["--overwrite"]):
+        result = CliRunner().invoke(main, [*command, *more])
+        assert result.exit_code == 1
+        assert f"Left out: {bad}" in result.stderr
+        assert "Error: 1 of the records are broken" in result.stderr
+        assert "bicubic" in result.stdout.lower()
+
+
+def test_a_broken_record_of_a_cell_is_measured_again_when_asked(srbench_home: Path, tmp_path: Path) -> None:
+    folder = write_images(tmp_path / "images", 2)
+    command = ["eval", "bicubic", "--datasets", str(folder), "--metrics", "psnr"]
+    assert CliRunner().invoke(main, command).exit_code == 0
+    (path,) = (srbench_home / "results" / "quality").rglob("*.json")
+    sound = read_result(path)
+    path.write_text(path.read_text().replace('"psnr"', '"psrn"'))
+    refused = CliRunner().invoke(main, command)
+    assert refused.exit_code == 1
+    assert str(path) in refused.stderr
+    assert CliRunner().invoke(main, [*command, "--overwrite"]).exit_code == 0
+    assert read_result(path).metrics == sound.metrics
+
+
+def test_a_record_with_a_metric_of_another_version_of_srbench_is_measured_again(
+    srbench_home: Path, tmp_path: Path
+) -> None:
+    command = ["eval", "bicubic", "--datasets", str(write_images(tmp_path / "images", 2)), "--metrics", "psnr"]
+    assert CliRunner().invoke(main, command).exit_code == 0
+    (sound,) = read_results()
+    write_result(sound.model_copy(update={"metrics": sound.metrics | {"gone": sound.metrics["psnr"]}}))
+    again = CliRunner().invoke(main, command)
+    assert again.exit_code == 0, again.stderr
+    assert [result.metrics for result in read_results()] == [sound.metrics]
 
 
 def test_a_misplaced_speed_record_is_refused(tmp_path: Path) -> None:

@@ -36,6 +36,14 @@ def split_datasets(value: str | None) -> list[str]:
     return list(dict.fromkeys(found))
 
 
+def name_broken(broken: Iterable[Exception]) -> int:
+    """Say on standard error which records were left out, each once; how many."""
+    lines = list(dict.fromkeys(map(str, broken)))
+    for line in lines:
+        click.echo(f"Left out: {line}", err=True)
+    return len(lines)
+
+
 def print_json(value: Any) -> None:
     """One JSON document on standard output; infinity is the string ``inf``."""
     click.echo(json.dumps(value, indent=2, default=str, allow_nan=False))

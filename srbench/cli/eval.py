@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from srbench.cli._common import data_root_option, json_option, split, split_datasets
+from srbench.cli._common import data_root_option, json_option, name_broken, split, split_datasets
 from srbench.cli._subjects import hint, inference_options, subject_options
 from srbench.inference import Inference
 
 if TYPE_CHECKING:
+    from srbench.errors import SrbenchError
     from srbench.evaluation.run import EvalOutcome, EvalPlan
     from srbench.subjects import SubjectOptions
 
@@ -116,7 +117,8 @@ def command(
     outcome = run(plan, quiet=as_json, root=root)
     if outcome.rank == 0:
         shown = View(every, wide, as_json, write=root is None and not no_report)
-        _show(plan, outcome, root, shown)
+        faults = name_broken(_show(plan, outcome, root, shown))
+        outcome.errors += [f"{faults} of the records are broken and left out"] * bool(faults)
     wait(int(os.environ.get("WORLD_SIZE", "1")))  # torchrun ends all processes when one has failed
     _say(outcome)
 
@@ -166,8 +168,8 @@ class View:
     write: bool
 
 
-def _show(plan: EvalPlan, outcome: EvalOutcome, root: Path | None, shown: View) -> None:
-    """Print the leaderboard of the cells of this run and refresh reports/."""
+def _show(plan: EvalPlan, outcome: EvalOutcome, root: Path | None, shown: View) -> list[SrbenchError]:
+    """Print the leaderboard of the cells of this run and refresh reports/; what is wrong with records that were left out."""
     from srbench.cli._common import print_json
     from srbench.cli._tables import print_tables
     from srbench.reports import build_tables, write_reports
@@ -176,15 +178,17 @@ def _show(plan: EvalPlan, outcome: EvalOutcome, root: Path | None, shown: View) 
     from srbench.speed_results import read_speeds
     from srbench.zoo import list_checkpoints
 
-    results = read_results(root)
+    broken: list[SrbenchError] = []
+    results = read_results(root, broken)
     chosen = [r for r in results if (r.checkpoint, r.dataset, r.scale, r.protocol) in outcome.cells]
     if not plan.fast:  # whose variants were chosen for each network
         chosen = [r for r in chosen if r.variant == plan.variant]
-    tables = build_tables(chosen, read_speeds(), list_checkpoints(), derive=plan.every)
+    tables = build_tables(chosen, read_speeds(broken=broken), list_checkpoints(broken=broken), derive=plan.every)
     if shown.as_json:
         print_json(leaderboard_rows(tables))
     else:
         print_tables(tables, shown.wide, shown.condense)
-    if shown.write and (written := write_reports(results)):
+    if shown.write and (written := write_reports(results, broken=broken)):
         files = ", ".join(path.name for path in written[:3]) + (" …" if len(written) > 3 else "")
         click.echo(f"wrote {len(written)} file{'s' if len(written) > 1 else ''} of reports/: {files}", err=True)
+    return broken

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from srbench.cli._common import device_option, json_option, print_json
+from srbench.cli._common import device_option, json_option, name_broken, print_json
 
 if TYPE_CHECKING:
     from srbench.reports.files import Source
@@ -62,12 +62,9 @@ def command(
     root = home()
     if images:
         asked = _Asked(images, scale, quality, tuple(models.split(",")) if models else (), device, data_root)
-        source = read_source(root=root)
-        if not asked.committed:
-            path = Path(output or root / "reports" / "local" / f"{Path(images).name}_x{scale}.html")
-            click.echo(f"wrote {_local_page(source, asked, path)}")
+        path = Path(output or root / "reports" / "local" / f"{Path(images).name}_x{scale}.html")
+        if not _made_committed(read_source(root=root), asked, path):
             return
-        _make(source, asked, source.image_folder)
     broken: list[SrbenchError] = []
     stale: list[str] = []
     if check:
@@ -78,10 +75,8 @@ def command(
         written = write_reports(root=root, redraw=True, broken=broken)
         _show(read_source(root=root, broken=broken), wide)
         click.echo(f"wrote {len(written)} file{'s' if len(written) != 1 else ''} below {root}", err=True)
-    for line in dict.fromkeys(map(str, broken)):
-        click.echo(f"Left out: {line}", err=True)
-    if broken:
-        raise SrbenchError(f"{len(set(map(str, broken)))} of the records are broken")
+    if faults := name_broken(broken):
+        raise SrbenchError(f"{faults} of the records are broken")
     if stale:
         raise SrbenchError(f"stale: {', '.join(stale)}; run `srbench report`")
 
@@ -110,6 +105,15 @@ class _Asked:
     def committed(self) -> bool:
         """Whether the images stand in the committed page: of ``sample`` alone, whose licence allows it."""
         return self.dataset == "sample"
+
+
+def _made_committed(source: Source, asked: _Asked, path: Path) -> bool:
+    """Make the images of the committed page, or a page for local use at ``path``; whether it was the first."""
+    if asked.committed:
+        _make(source, asked, source.image_folder)
+    else:
+        click.echo(f"wrote {_local_page(source, asked, path)}")
+    return asked.committed
 
 
 def _make(source: Source, asked: _Asked, folder: Path) -> None:

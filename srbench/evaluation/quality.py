@@ -17,7 +17,7 @@ import torch
 
 from srbench.datasets.local import ImageSet
 from srbench.datasets.pairs import Sample, load_sample
-from srbench.errors import InputError, UnavailableError
+from srbench.errors import InputError, UnavailableError, UnknownNameError
 from srbench.evaluation.alarms import Middle, Watch, below_bicubic, identical, middle, other_scale
 from srbench.evaluation.lr_check import lr_check
 from srbench.evaluation.quarters import in_quarters
@@ -124,7 +124,7 @@ def stored(
         return None
     try:
         known = cell_hash(subject, inference, samples, found.metrics)
-    except InputError:  # a metric that this version no longer has
+    except UnknownNameError:  # a metric that this version no longer has
         return None
     if known != found.cell_hash or not set(metrics) <= set(found.metrics):
         return None
@@ -298,7 +298,12 @@ def run_cell(
     Raises:
         InputError: as ``measure_cell``; or the name has a record of other weights that are the user's own.
     """
-    old = _record(subject, inference, samples, root)
+    try:
+        old = _record(subject, inference, samples, root)
+    except InputError:  # broken: nothing of it is kept, and it is replaced only where that was asked for
+        if not replace:
+            raise
+        old = None
     if old is not None and not replace:
         _refuse_other_weights(subject, old)
     kept = [name for name in (old.metrics if old else ()) if _known(name)]

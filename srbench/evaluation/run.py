@@ -235,7 +235,7 @@ def _cells(
     results that exist; ×4 where there are none either. Why one of ``named`` has no cell goes into ``lacking``, by its reason.
     """
     own = {s for t in found if t.kind != "interpolator" and not t.random_weights for s in t.scales}
-    present = own or {result.scale for result in read_results(root)} or {4}
+    present = own or {result.scale for result in read_results(root, broken=[])} or {4}
     for images in sets:
         for protocol in protocols:
             for scale in sorted({plan.scale} if plan.scale else present):

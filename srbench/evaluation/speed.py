@@ -185,8 +185,9 @@ def run(
     records: dict[tuple[str, int], SpeedResult] = {}
     open_: list[Subject] = []
     for subject in subjects:
-        known = find_speed(slug, subject.name, subject.scale, input_size(subject.scale, size), root)
-        if known is not None and not overwrite and holds(known, subject, variants, limits):
+        place = (slug, subject.name, subject.scale, input_size(subject.scale, size))
+        known = None if overwrite else find_speed(*place, root)
+        if known is not None and holds(known, subject, variants, limits):
             records[subject.name, subject.scale] = known
         else:
             open_.append(subject)
