@@ -22,7 +22,7 @@ class Docstrings(Extension):
         if obj.docstring is not None:
             obj.docstring.value = as_markdown(obj.docstring.value)
 
-    def on_attribute(self, *, attr: Attribute, **_: Any) -> None:
+    def on_attribute_instance(self, *, attr: Attribute, **_: Any) -> None:
         """A field of ``Inference`` is shown with its default, without what the command line says of it."""
         if isinstance(attr.value, ExprCall) and str(attr.value.function) == "_option":
             attr.value = attr.value.arguments[0]
