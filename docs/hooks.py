@@ -14,6 +14,8 @@ from typing import Any
 import click
 from mkdocs.exceptions import PluginError
 
+from srbench.markdown import Markup, table
+
 ROOT = Path(__file__).resolve().parent.parent
 _MARKER = re.compile(r"^<!-- generate: ([a-z-]+) -->$", re.MULTILINE)
 
@@ -34,21 +36,42 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
 
 
 def _grid(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    lines = [heads, ["---"] * len(heads), *rows]
-    return "\n".join("| " + " | ".join(str(cell).replace("|", r"\|") for cell in line) + " |" for line in lines) + "\n"
+    """A table whose cells are Markdown written here, or text of the package's own."""
+    return table(heads, [[Markup(str(cell).replace("|", r"\|")) for cell in row] for row in rows])
 
 
 def layers() -> str:
-    """The import table that tests/test_architecture.py enforces, read from that test."""
+    """The import table that tests/test_architecture.py enforces, read from that test, with what each part says it is."""
+    package = ROOT / "srbench"
+    rows = [(f"`{part}`", _first_line(package / part), _names(row)) for part, row in _literal("MAY_IMPORT").items()]
+    return _grid(["part", "what it is", "may import"], rows)
+
+
+def rooms() -> str:
+    """The rooms of training and which of the others each may use, from the same test."""
+    training = ROOT / "srbench" / "training"
+    rows = [(f"`{room}`", _first_line(training / room), _names(row)) for room, row in _literal("ROOMS").items() if room]
+    return _grid(["room", "what it is", "may use"], rows)
+
+
+def _literal(name: str) -> dict[str, str]:
     tree = ast.parse((ROOT / "tests/test_architecture.py").read_text(encoding="utf-8"))
     for node in tree.body:
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "MAY_IMPORT":
-            table: dict[str, str] = ast.literal_eval(node.value)
-            rows = [
-                (f"`{layer}`", ", ".join(f"`{name}`" for name in row.split()) or "–") for layer, row in table.items()
-            ]
-            return _grid(["part", "may import"], rows)
-    raise PluginError("tests/test_architecture.py has no table MAY_IMPORT")
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == name:
+            found: dict[str, str] = ast.literal_eval(node.value)
+            return found
+    raise PluginError(f"tests/test_architecture.py has no table {name}")
+
+
+def _names(row: str) -> str:
+    return ", ".join(f"`{name}`" for name in row.split()) or "–"
+
+
+def _first_line(part: Path) -> str:
+    """The first sentence of a module's or package's docstring, as Markdown."""
+    file = part / "__init__.py" if part.is_dir() else part.with_suffix(".py")
+    said = ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or ""
+    return re.split(r"(?<=[.;])\s|\n\n", said.replace("``", "`"))[0].replace("\n", " ").rstrip(".:;")
 
 
 def protocols() -> str:
@@ -149,6 +172,7 @@ def door() -> str:
 
 MAKERS: dict[str, Callable[[], str]] = {
     "layers": layers,
+    "rooms": rooms,
     "protocols": protocols,
     "degradations": degradations,
     "protocol-fields": protocol_fields,

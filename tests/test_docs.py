@@ -102,7 +102,7 @@ def test_an_unknown_table_stops_the_build() -> None:
     page = SimpleNamespace(file=SimpleNamespace(src_uri="a.md"))
     fill = hooks["on_page_markdown"]
     assert callable(fill)
-    assert fill("before\n<!-- generate: layers -->\nafter", page).startswith("before\n| part |")
+    assert fill("before\n<!-- generate: layers -->\nafter", page).startswith("before\n| part | what it is |")
     with pytest.raises(exceptions.PluginError, match=r"a\.md: nothing is called 'layer'; known: layers, "):
         fill("<!-- generate: layer -->", page)
 
