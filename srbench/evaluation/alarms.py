@@ -41,7 +41,10 @@ class Middle:
     """The middle of one image and what bicubic makes of it; the same for everything that is measured on the image.
 
     Attributes:
-        top, left, height, width: of the window in HR pixels.
+        top: first row of the window, in HR pixels.
+        left: first column of the window.
+        height: of the window.
+        width: of the window.
         hr: uint8 ``(height, width)`` or ``(height, width, 3)``.
         hr_luma: float64 ``(height, width)``.
         bicubic_db: PSNR of bicubic there; None without LR.
@@ -64,7 +67,7 @@ def middle(hr: U8, lr: npt.NDArray[Any] | None, scale: int) -> Middle:
     Args:
         hr: uint8 ``(H, W, 3)`` or ``(H, W)``.
         lr: of the same image on the 0–255 scale, uint8 or float, or None.
-        scale: the enlargement.
+        scale: the upscaling factor.
     """
     (top, height), (left, width) = (inside(side, scale) for side in hr.shape[:2])
     window = np.ascontiguousarray(hr[top : top + height, left : left + width])
@@ -270,7 +273,7 @@ def other_scale(texts: Mapping[str, str], scale: int) -> list[str]:
 
     Args:
         texts: what a name is of → the name, such as ``{"the file of weights": "EDSR_x2.pth"}``.
-        scale: the enlargement.
+        scale: the upscaling factor.
     """
     found = []
     for what, name in texts.items():

@@ -25,7 +25,7 @@ class LrCheck:
 
     Attributes:
         degrade: makes LR of an HR window.
-        scale: the enlargement.
+        scale: the upscaling factor.
         others: name → another reduction that the files may be of.
         whole: look at whole images, as a degradation that draws noise or compresses needs.
     """

@@ -41,7 +41,7 @@ def methods(sr: Path, truth: ImageSet, scale: int) -> list[Matches]:
     Args:
         sr: the folder of SR images.
         truth: the HR images.
-        scale: the enlargement.
+        scale: the upscaling factor.
 
     Raises:
         InputError: no such folder, no image in it, or none is named like an HR image.

@@ -182,12 +182,14 @@ def jobs(
     Args:
         sr: the folder of SR images.
         hr: a folder of HR images, or a catalog name.
-        scale: the enlargement.
+        scale: the upscaling factor.
         data_root: folder of the datasets.
         lr: folder of LR images.
 
     Raises:
-        InputError, UnknownNameError, UnavailableError: as ``find_dataset`` and ``methods``.
+        InputError: as ``find_dataset`` and ``methods``.
+        UnknownNameError: as ``find_dataset``.
+        UnavailableError: as ``find_dataset``.
     """
     spec = hr if isinstance(hr, str) and not Path(hr).is_dir() else Path(hr)
     truth = find_dataset(spec, data_root, lr_folder=lr)
