@@ -86,31 +86,38 @@ def read_image(path: Path | str) -> U8:
     Raises:
         InputError: the message names the file and what was expected.
     """
-    from PIL import UnidentifiedImageError
-
     path = Path(path)
     try:
         if not stat.S_ISREG(path.stat().st_mode):
             raise InputError(f"{path}: not a regular file")
         with path.open("rb") as file:
-            return _decode(path, file)
+            return _readable(path, file, None)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
     except PermissionError:
         raise InputError(f"{path}: the file cannot be read (permission denied)") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
+
+
+def _readable(path: Path, file: BinaryIO, most: int | None) -> U8:
+    """What a decoder makes of a file; whatever it stumbles over is one line."""
+    from PIL import UnidentifiedImageError
+
+    try:
+        return _decode(path, file, max_pixels() if most is None else most)
     except UnidentifiedImageError:
         raise InputError(f"{path}: not an image (expected one of {', '.join(s[1:] for s in SUFFIXES)})") from None
     except (InputError, MemoryError):
         raise
-    except Exception as error:  # whatever a decoder stumbles over: Pillow's raise some fifteen kinds
+    except Exception as error:  # Pillow's decoders raise some fifteen kinds
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise InputError(f"{path}: cannot be decoded, the file is damaged or cut off ({reason})") from None
 
 
-def _decode(path: Path, file: BinaryIO) -> U8:
+def _decode(path: Path, file: BinaryIO, most: int) -> U8:
     from PIL import Image, ImageOps
 
-    most = max_pixels()
     if Image.MAX_IMAGE_PIXELS is not None and most > Image.MAX_IMAGE_PIXELS:
         Image.MAX_IMAGE_PIXELS = most  # Pillow's own limit, above which the caller has asked for more
     depth = _check_png(path, file) if file.read(len(_PNG)) == _PNG else 8
@@ -185,24 +192,54 @@ def _as_array(path: Path, image: Image.Image) -> U8:
     return np.array(image, dtype=np.uint8)
 
 
-def write_image(path: Path | str, image: U8) -> None:
-    """Write uint8 ``(H, W, 3)`` or ``(H, W)``; the suffix gives the format (WebP lossless, JPEG at quality 95).
+def decode_image(data: bytes, name: str, most: int | None = None) -> U8:
+    """The content of an image file, as ``read_image``.
 
-    The file appears whole or not at all; an OSError such as of a full disk names it.
+    Args:
+        data: the file's bytes.
+        name: what messages call it.
+        most: the most pixels that it may have; ``max_pixels()`` by default.
+
+    Raises:
+        InputError: as ``read_image``.
+    """
+    return _readable(Path(name), io.BytesIO(data), most)
+
+
+def encode_image(image: U8, suffix: str) -> bytes:
+    """uint8 ``(H, W, 3)`` or ``(H, W)`` as the bytes of an image file: WebP lossless, JPEG at quality 95.
+
+    Args:
+        image: the pixels.
+        suffix: such as ``.png``, which gives the format.
+
+    Raises:
+        InputError: a suffix of no format that is written.
     """
     from PIL import Image
 
+    suffix = suffix.lower()
+    if suffix not in SUFFIXES:
+        raise InputError(f"cannot write {suffix or 'a file without suffix'}; expected {', '.join(SUFFIXES)}")
+    options: dict[str, Any] = {}
+    if suffix in (".jpg", ".jpeg"):
+        options = {"quality": 95, "subsampling": 0}
+    elif suffix == ".webp":
+        options = {"lossless": True}
+    encoded = io.BytesIO()
+    format_ = Image.registered_extensions()[suffix]
+    Image.fromarray(np.ascontiguousarray(image)).save(encoded, format=format_, **options)
+    return encoded.getvalue()
+
+
+def write_image(path: Path | str, image: U8) -> None:
+    """Write uint8 ``(H, W, 3)`` or ``(H, W)``; the suffix gives the format, as ``encode_image`` says.
+
+    The file appears whole or not at all; an OSError such as of a full disk names it.
+    """
     path = Path(path)
     if path.suffix.lower() not in SUFFIXES:
         raise InputError(
             f"{path}: cannot write {path.suffix or 'a file without suffix'}; expected {', '.join(SUFFIXES)}"
         )
-    options: dict[str, Any] = {}
-    if path.suffix.lower() in (".jpg", ".jpeg"):
-        options = {"quality": 95, "subsampling": 0}
-    elif path.suffix.lower() == ".webp":
-        options = {"lossless": True}
-    format_ = Image.registered_extensions()[path.suffix.lower()]
-    encoded = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(image)).save(encoded, format=format_, **options)
-    write_bytes(path, encoded.getvalue())
+    write_bytes(path, encode_image(image, path.suffix))

@@ -62,6 +62,7 @@ MAY_IMPORT = {
     "upscaler subjects measure weights zoo",
     "evaluation": "degradations errors files provenance datasets models metrics protocol images resize inference upscaler "
     "graphs keywords subjects measure zoo results speed_results process",
+    "serve": "errors imagefile images upscaler",
     "reports": "errors facts files markdown records results speed_results stats zoo images",
 }
 EVERYTHING = ("cli", "__main__", "__init__", "door")

@@ -1,0 +1,285 @@
+"""The routes: images in and images out, KServe's V2, TensorFlow Serving's V1, health, metrics, documentation and a small page."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
+from contextlib import asynccontextmanager
+from functools import partial
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+import srbench
+from srbench.errors import InputError, UnavailableError, unknown
+from srbench.imagefile import decode_image, encode_image
+from srbench.serve.bodies import read_body
+from srbench.serve.limits import Limits, RefusedError
+from srbench.serve.metrics import Metrics
+from srbench.serve.tensors import (
+    HEADER,
+    INPUT,
+    OUTPUT,
+    Asked,
+    answer_v1,
+    answer_v2,
+    read_v1,
+    read_v2,
+)
+from srbench.serve.worker import Worker
+from srbench.upscaler import Upscaler
+
+Array = npt.NDArray[Any]
+
+FORMATS = {"png": "image/png", "webp": "image/webp"}
+_CSP = "default-src 'self'; img-src 'self' blob: data:; style-src 'self' 'unsafe-inline'; object-src 'none'; base-uri 'none'"
+_LOG = logging.getLogger("srbench.serve")
+_PAGE = {
+    "/": ("page.html", "text/html"),
+    "/page.js": ("page.js", "text/javascript"),
+    "/page.css": ("page.css", "text/css"),
+    "/docs": ("docs.html", "text/html"),
+    "/docs.js": ("docs.js", "text/javascript"),
+}
+_SWAGGER = {"swagger-ui-bundle.js": "text/javascript", "swagger-ui.css": "text/css", "favicon-32x32.png": "image/png"}
+_ENOUGH = 8  # names of models that a message lists
+
+_BYTES = {
+    "requestBody": {
+        "required": True,
+        "description": "A PNG, JPEG, WebP, BMP or TIFF file.",
+        "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+    }
+}
+_OBJECT = {"requestBody": {"required": True, "content": {"application/json": {"schema": {"type": "object"}}}}}
+
+
+class Service:
+    """What the routes share.
+
+    Args:
+        upscalers: by the name that clients call them.
+        limits: what the server bears.
+    """
+
+    def __init__(self, upscalers: Mapping[str, Upscaler], limits: Limits) -> None:
+        self.upscalers, self.limits = dict(upscalers), limits
+        self.metrics = Metrics()
+        self.worker = Worker(limits, self.metrics)
+
+    def model(self, name: str) -> Upscaler:
+        """The network called so; the first one for an empty name; RefusedError 404 with the nearest."""
+        if not name:
+            return next(iter(self.upscalers.values()))
+        if name not in self.upscalers:
+            raise RefusedError(404, unknown("model", name[:80], list(self.upscalers)[:_ENOUGH]))
+        return self.upscalers[name]
+
+    async def image(self, upscaler: Upscaler, body: bytes, suffix: str) -> bytes:
+        """An image file's bytes → those of its SR image."""
+        pixels = await asyncio.to_thread(decode_image, body, "the image", self.limits.pixels)
+        made = await self.worker.submit(upscaler, pixels)
+        self.metrics.pixels.labels(upscaler.name).inc(made.shape[0] * made.shape[1])
+        return await asyncio.to_thread(encode_image, made, suffix)
+
+    async def tensor(self, upscaler: Upscaler, batch: Array) -> Array:
+        """``(N, h, w, C)`` uint8 or float32 in [0, 1] → SR of the same kind."""
+        if batch.dtype == np.uint8:
+            pixels = [one[..., 0] if one.shape[2] == 1 else one for one in batch]
+            made = await asyncio.gather(*(self.worker.submit(upscaler, one) for one in pixels))
+            sr: Array = np.stack([one[..., None] if one.ndim == 2 else one for one in made])
+        else:
+            x = torch.from_numpy(np.ascontiguousarray(batch)).permute(0, 3, 1, 2).contiguous()
+            sr = (await self.worker.submit(upscaler, x)).permute(0, 2, 3, 1).contiguous().numpy()
+        self.metrics.pixels.labels(upscaler.name).inc(sr.shape[0] * sr.shape[1] * sr.shape[2])
+        return sr
+
+
+def create_app(upscalers: Mapping[str, Upscaler], limits: Limits | None = None) -> FastAPI:
+    """The application, ready for any ASGI server.
+
+    Args:
+        upscalers: what is served, by name.
+        limits: what it bears.
+
+    Raises:
+        InputError: nothing to serve.
+    """
+    if not upscalers:
+        raise InputError("nothing to serve: name a checkpoint")
+    service = Service(upscalers, limits or Limits())
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        service.worker.start()
+        yield
+        await service.worker.close()
+
+    app = FastAPI(
+        title="srbench", version=srbench.__version__, description="Super-resolution of images.",
+        docs_url=None, redoc_url=None, lifespan=lifespan,
+    )  # fmt: skip
+    app.state.service = service
+    app.add_middleware(_Watched, metrics=service.metrics)
+    _add_errors(app)
+    _add_images(app, service)
+    _add_kserve(app, service)
+    _add_tensorflow(app, service)
+    _add_pages(app, service)
+    return app
+
+
+class _Watched:
+    """Counts and times every request and adds headers that keep browsers careful."""
+
+    def __init__(self, app: Callable[..., Awaitable[None]], metrics: Metrics) -> None:
+        self._app, self._metrics = app, metrics
+
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began, status = time.perf_counter(), 0
+
+        async def watched(message: MutableMapping[str, Any]) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [
+                    *message["headers"], (b"x-content-type-options", b"nosniff"), (b"content-security-policy", _CSP.encode()),
+                ]  # fmt: skip
+            await send(message)
+
+        await self._app(scope, receive, watched)
+        path = getattr(scope.get("route"), "path", "other")
+        self._metrics.requests.labels(path, str(status)).inc()
+        self._metrics.request_seconds.labels(path).observe(time.perf_counter() - began)
+
+
+def _add_errors(app: FastAPI) -> None:
+    def say(status: int, message: str) -> JSONResponse:
+        headers = {"retry-after": "1"} if status == 503 else {}
+        return JSONResponse({"error": message}, status, headers)
+
+    @app.exception_handler(RefusedError)
+    async def refused(_: Request, error: RefusedError) -> JSONResponse:
+        return say(error.status, error.message)
+
+    @app.exception_handler(InputError)
+    async def unusable(_: Request, error: InputError) -> JSONResponse:
+        return say(400, str(error))
+
+    @app.exception_handler(UnavailableError)
+    async def unavailable(_: Request, error: UnavailableError) -> JSONResponse:
+        return say(507 if error.status == "oom" else 422, error.reason)
+
+    @app.exception_handler(HTTPException)
+    async def unknown_route(_: Request, error: HTTPException) -> JSONResponse:
+        return say(error.status_code, str(error.detail))
+
+    @app.exception_handler(MemoryError)
+    async def full(_: Request, error: MemoryError) -> JSONResponse:  # noqa: ARG001
+        return say(507, "out of memory")
+
+    @app.exception_handler(Exception)
+    async def broken(_: Request, error: Exception) -> JSONResponse:
+        _LOG.error("a request failed", exc_info=error)
+        return say(500, "internal error")
+
+
+def _add_images(app: FastAPI, service: Service) -> None:
+    @app.post("/v1/upscale", summary="An image in, its SR image out", openapi_extra=_BYTES)
+    async def upscale_image(request: Request, model: str = "", format: str = "png") -> Response:  # noqa: A002
+        if format not in FORMATS:
+            raise RefusedError(400, unknown("format", format[:40], FORMATS))
+        upscaler = service.model(model)
+        made = await service.image(upscaler, await read_body(request, service.limits), f".{format}")
+        return Response(made, media_type=FORMATS[format], headers={"x-srbench-model": upscaler.name})
+
+    @app.get("/v1/models", summary="What is served")
+    async def models() -> list[dict[str, Any]]:
+        return [
+            {"name": name, "scale": one.scale, "channels": one.channels, "parameters": one.parameters}
+            for name, one in service.upscalers.items()
+        ]
+
+
+def _add_kserve(app: FastAPI, service: Service) -> None:
+    @app.get("/v2", summary="KServe V2: the server")
+    async def server() -> dict[str, Any]:
+        return {"name": "srbench", "version": srbench.__version__, "extensions": ["binary_tensor_data"]}
+
+    @app.get("/v2/health/live")
+    async def live() -> dict[str, bool]:
+        return {"live": True}
+
+    @app.get("/v2/health/ready")
+    async def ready() -> Response:
+        return JSONResponse({"ready": not service.worker.stopping}, 503 if service.worker.stopping else 200)
+
+    @app.get("/v2/models/{name}")
+    async def metadata(name: str) -> dict[str, Any]:
+        service.model(name)
+        tensor = {"datatype": "UINT8", "shape": [-1, -1, -1, 3]}
+        return {
+            "name": name, "versions": ["1"], "platform": "srbench",
+            "inputs": [{"name": INPUT, **tensor}], "outputs": [{"name": OUTPUT, **tensor}],
+        }  # fmt: skip
+
+    @app.get("/v2/models/{name}/ready")
+    async def model_ready(name: str) -> dict[str, Any]:
+        service.model(name)
+        return {"name": name, "ready": True}
+
+    @app.post("/v2/models/{name}/infer", summary="A tensor in, its SR tensor out", openapi_extra=_OBJECT)
+    async def infer(request: Request, name: str) -> Response:
+        upscaler = service.model(name)
+        body = await read_body(request, service.limits)
+        asked: Asked = await asyncio.to_thread(read_v2, body, request.headers.get(HEADER), service.limits)
+        made = await service.tensor(upscaler, asked.batch)
+        content, headers = await asyncio.to_thread(answer_v2, asked, name, made)
+        return Response(content, headers=headers)
+
+
+def _add_tensorflow(app: FastAPI, service: Service) -> None:
+    @app.post("/v1/models/{name}:predict", summary="TensorFlow Serving's predict", openapi_extra=_OBJECT)
+    async def predict(request: Request, name: str) -> Response:
+        upscaler = service.model(name)
+        body = await read_body(request, service.limits)
+        asked: Asked = await asyncio.to_thread(read_v1, body, service.limits)
+        made = await service.tensor(upscaler, asked.batch)
+        return Response(await asyncio.to_thread(answer_v1, asked, made), media_type="application/json")
+
+    @app.get("/v1/models/{name}", summary="TensorFlow Serving's state of a model")
+    async def state(name: str) -> dict[str, Any]:
+        service.model(name)
+        ok = {"error_code": "OK", "error_message": ""}
+        return {"model_version_status": [{"version": "1", "state": "AVAILABLE", "status": ok}]}
+
+
+def _add_pages(app: FastAPI, service: Service) -> None:
+    @app.get("/metrics", include_in_schema=False)
+    async def metrics() -> Response:
+        return Response(service.metrics.text(), media_type="text/plain; version=0.0.4")
+
+    async def page(file: str, kind: str) -> Response:
+        return Response(files("srbench.serve").joinpath("page", file).read_bytes(), media_type=kind)
+
+    for path, (file, kind) in _PAGE.items():
+        app.add_api_route(path, partial(page, file, kind), include_in_schema=False)
+
+    @app.get("/docs/{file}", include_in_schema=False)
+    async def swagger(file: str) -> Response:
+        if file not in _SWAGGER:
+            raise RefusedError(404, "Not Found")
+        from swagger_ui_bundle import swagger_ui_path
+
+        return Response((swagger_ui_path / file).read_bytes(), media_type=_SWAGGER[file])

@@ -1,0 +1,53 @@
+"""uvicorn around the application: the port is tried first, and a stop lets what runs end while what waits gets 503."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from types import FrameType
+
+import uvicorn
+from fastapi import FastAPI
+
+from srbench.errors import InputError
+
+_OPEN = 64  # connections beyond those that may wait
+
+
+class _Server(uvicorn.Server):
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        service = self.config.loaded_app_state.service  # type: ignore[attr-defined]
+        asyncio.get_event_loop().call_soon_threadsafe(service.worker.stop)
+        super().handle_exit(sig, frame)
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A listening socket; InputError where the port is taken or not to be had."""
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        made = socket.socket(family, socket.SOCK_STREAM)
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        made.bind((host, port))
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(
+            f"cannot listen on {host} port {port}: {reason}; choose another with --host and --port"
+        ) from None
+    return made
+
+
+def serve(app: FastAPI, sock: socket.socket, queue: int, log_level: str = "warning") -> None:
+    """Serve until SIGINT or SIGTERM.
+
+    Args:
+        app: of ``create_app``.
+        sock: of ``bind``.
+        queue: requests that may wait; connections are limited a little above that, so that memory stays bounded.
+        log_level: of uvicorn.
+    """
+    config = uvicorn.Config(
+        app, log_level=log_level, limit_concurrency=queue + _OPEN, timeout_keep_alive=5, timeout_graceful_shutdown=60,
+        server_header=False, h11_max_incomplete_event_size=2**16, http="h11", ws="none",
+    )  # fmt: skip
+    config.loaded_app_state = app.state  # type: ignore[attr-defined]
+    _Server(config).run(sockets=[sock])

@@ -1,0 +1,332 @@
+"""A real server and real clients: answers are ``upscale``'s bytes, hostile requests cost nothing, what runs at a stop ends."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+import zlib
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+
+import srbench
+from srbench.errors import InputError
+from srbench.imagefile import decode_image, encode_image
+from srbench.images import as_rgb
+
+pytest.importorskip("fastapi", reason="needs the extra serve")
+
+from srbench.serve.limits import Limits, RefusedError
+from srbench.serve.server import bind
+from srbench.serve.tensors import read_v1, read_v2
+from tests.builders import noise
+
+ROOT = Path(__file__).resolve().parent.parent
+MODEL = "fsrcnn_x4.common"
+
+
+@dataclass
+class Running:
+    """A server process."""
+
+    process: subprocess.Popen[str]
+    port: int
+
+    def request(
+        self, path: str, body: bytes | None = None, headers: dict[str, str] | None = None
+    ) -> tuple[int, bytes, Any]:
+        """Status, body and headers of one answer."""
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", body, headers or {})
+        try:
+            with urllib.request.urlopen(request, timeout=120) as answer:
+                return answer.status, answer.read(), answer.headers
+        except urllib.error.HTTPError as error:
+            return error.code, error.read(), error.headers
+
+    @property
+    def memory(self) -> int:
+        """Resident bytes."""
+        return psutil.Process(self.process.pid).memory_info().rss
+
+
+def start(*more: str) -> Running:
+    command = [sys.executable, "-m", "srbench", "serve", MODEL, "--port", "0", "--device", "cpu", *more]
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "SRBENCH_HOME": str(ROOT), "OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    line = process.stderr.readline()
+    assert "serving" in line, line + process.stderr.read()
+    threading.Thread(target=process.stderr.read, daemon=True).start()
+    running = Running(process, int(line.partition("127.0.0.1:")[2].split()[0]))
+    for _ in range(100):
+        try:
+            running.request("/v2/health/live")
+            return running
+        except (ConnectionError, urllib.error.URLError):
+            time.sleep(0.1)
+    raise AssertionError("the server does not answer")
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Running]:
+    running = start("--max-body", "2", "--max-pixels", "100000")
+    yield running
+    running.process.send_signal(signal.SIGTERM)
+    assert running.process.wait(60) in (0, -signal.SIGTERM)
+
+
+@pytest.fixture(scope="module")
+def upscaler() -> srbench.Upscaler:
+    import torch
+
+    torch.set_num_threads(1)
+    return srbench.load(MODEL)
+
+
+# What is answered
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("suffix", [".png", ".webp", ".bmp"])
+@pytest.mark.parametrize("gray", [False, True])
+def test_an_answer_is_what_upscale_writes(server: Running, upscaler: Any, suffix: str, gray: bool) -> None:
+    sent = encode_image(noise(23, 31)[..., 0] if gray else noise(23, 31), suffix)
+    status, body, headers = server.request(f"/v1/upscale?model={MODEL}", sent)
+    expected = upscaler(decode_image(sent, "sent"))
+    assert (status, headers["content-type"], body) == (200, "image/png", encode_image(expected, ".png"))
+    status, body, headers = server.request("/v1/upscale?format=webp", sent)
+    assert headers["content-type"] == "image/webp"
+    assert np.array_equal(decode_image(body, "webp"), as_rgb(expected))
+
+
+@pytest.mark.slow
+def test_kserve_takes_json_and_bytes(server: Running, upscaler: Any) -> None:
+    batch = np.stack([noise(9, 8, seed=seed) for seed in (1, 2)])
+    expected = np.stack([upscaler(one) for one in batch])
+    tensor = {"name": "image", "shape": list(batch.shape), "datatype": "UINT8"}
+    status, body, _ = server.request(
+        f"/v2/models/{MODEL}/infer",
+        json.dumps({"id": "7", "inputs": [tensor | {"data": batch.ravel().tolist()}]}).encode(),
+    )
+    told = json.loads(body)
+    assert (status, told["id"], told["outputs"][0]["shape"]) == (200, "7", [2, 36, 32, 3])
+    assert np.array_equal(np.array(told["outputs"][0]["data"]).reshape(expected.shape), expected)
+    head = json.dumps({"inputs": [tensor], "parameters": {"binary_data_output": True}}).encode()
+    status, body, headers = server.request(
+        f"/v2/models/{MODEL}/infer", head + batch.tobytes(), {"Inference-Header-Content-Length": str(len(head))}
+    )
+    raw = body[int(headers["inference-header-content-length"]) :]
+    assert np.array_equal(np.frombuffer(raw, np.uint8).reshape(expected.shape), expected)
+
+
+@pytest.mark.slow
+def test_tensorflow_servings_form(server: Running, upscaler: Any) -> None:
+    image = noise(6, 7)
+    path = f"/v1/models/{MODEL}:predict"
+    status, body, _ = server.request(path, json.dumps({"instances": [image.tolist()]}).encode())
+    assert status == 200
+    assert np.array_equal(np.array(json.loads(body)["predictions"][0]), upscaler(image))
+    floats = {"inputs": (image[None] + 0.0).tolist(), "signature_name": "serving_default"}
+    _, body, _ = server.request(path, json.dumps(floats).encode())
+    found = np.array(json.loads(body)["outputs"][0])
+    assert np.abs(np.clip(found, 0, 255) - upscaler(image)).max() <= 0.5 + 1e-3
+    assert json.loads(server.request(f"/v1/models/{MODEL}")[1])["model_version_status"][0]["state"] == "AVAILABLE"
+
+
+@pytest.mark.slow
+def test_what_stands_around_it(server: Running) -> None:
+    server.request("/v1/upscale", encode_image(noise(8, 8), ".png"))
+    metrics = server.request("/metrics")[1].decode()
+    assert 'srbench_requests_total{route="/v1/upscale",status="200"}' in metrics
+    assert json.loads(server.request("/v2/health/ready")[1]) == {"ready": True}
+    assert json.loads(server.request(f"/v2/models/{MODEL}")[1])["inputs"][0]["datatype"] == "UINT8"
+    paths = json.loads(server.request("/openapi.json")[1])["paths"]
+    assert {"/v1/upscale", "/v2/models/{name}/infer", "/v1/models/{name}:predict"} <= set(paths)
+    for path in ("/", "/page.js", "/page.css", "/docs", "/docs.js", "/docs/swagger-ui-bundle.js"):
+        status, body, headers = server.request(path)
+        assert status == 200
+        assert b"//cdn" not in body[:5000]
+        assert "default-src 'self'" in headers["content-security-policy"]
+
+
+# Under load
+
+
+@pytest.mark.slow
+def test_two_hundred_requests_from_eight_clients(server: Running, upscaler: Any) -> None:
+    image = noise(64, 64)
+    sent = encode_image(image, ".png")
+    expected = encode_image(upscaler(image), ".png")
+    with ThreadPoolExecutor(8) as clients:
+        answers = list(clients.map(lambda _: server.request("/v1/upscale", sent)[:2], range(200)))
+    assert {status for status, _ in answers} == {200}
+    assert {body for _, body in answers} == {expected}
+
+
+# What strangers send
+
+
+def _bomb() -> bytes:
+    """A PNG that claims and holds 20000 × 20000 pixels in some 50 kB."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    rows = zlib.compressobj(9)
+    packed = b"".join(rows.compress(bytes(20001)) for _ in range(2000)) + rows.flush()
+    head = struct.pack(">IIBBBBB", 20000, 20000, 8, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", packed) + chunk(b"IEND", b"")
+
+
+def _hostile(rng: np.random.Generator, good: bytes, bomb: bytes) -> tuple[str, bytes, dict[str, str]]:
+    infer, predict = f"/v2/models/{MODEL}/infer", f"/v1/models/{MODEL}:predict"
+    broken = bytearray(good)
+    broken[int(rng.integers(8, len(good)))] ^= 255
+    cases: list[tuple[str, bytes, dict[str, str]]] = [
+        ("/v1/upscale", bytes(broken), {}),
+        ("/v1/upscale", good[: int(rng.integers(1, len(good)))], {}),
+        ("/v1/upscale", bomb, {}),
+        ("/v1/upscale", rng.bytes(200), {}),
+        ("/v1/upscale?model=../../etc/passwd", good, {}),
+        ("/v1/upscale?format=exe", good, {}),
+        ("/v1/upscale", b"%!PS-Adobe-3.0 EPSF-3.0\n", {}),
+        ("/v2/models/..%2f..%2fx/infer", b"{}", {}),
+        (infer, b'{"inputs": [{"shape": [1, 2, 2, 3], "datatype": "UINT8", "data": [1, 2]}]}', {}),
+        (infer, b'{"inputs": [{"shape": [1, -2, 2, 3], "datatype": "UINT8", "data": [1]}]}', {}),
+        (infer, b'{"inputs": [{"shape": [1, 99999, 99999, 3], "datatype": "FP32", "data": [1]}]}', {}),
+        (infer, b'{"inputs": [{"shape": [1, 1, 1, 3], "datatype": "FP32", "data": [1e999, 0, 0]}]}', {}),
+        (infer, b'{"inputs": "no"}', {"Inference-Header-Content-Length": "99999999999"}),
+        (infer, b"[" * 100_000, {}),
+        (predict, b'{"instances": [[[["a", "b", "c"]]]]}', {}),
+        (predict, b'{"instances": [[[[1, 2, 3], [1]]]]}', {}),
+        (predict, b'{"instances": [[[[NaN, 0, 0]]]]}', {}),
+        (predict, b'{"instances": [[[[1e400, 0.5, 0]]]]}', {}),
+        (predict, b'{"instances": [[[[300, 0, 0]]]]}', {}),
+        (predict, b"\xff\xfe", {}),
+    ]
+    return cases[int(rng.integers(len(cases)))]
+
+
+def hammer(server: Running, count: int) -> set[int]:
+    """The statuses of so many hostile requests from eight clients."""
+    good, bomb = encode_image(noise(16, 16), ".png"), _bomb()
+
+    def one(number: int) -> int:
+        path, body, headers = _hostile(np.random.default_rng(number), good, bomb)
+        try:
+            status, text, _ = server.request(path, body, headers)
+        except (ConnectionError, urllib.error.URLError):  # the server hung up while we were still sending
+            return 0
+        assert b"Traceback" not in text
+        assert str(ROOT).encode() not in text
+        return status
+
+    with ThreadPoolExecutor(8) as clients:
+        return set(clients.map(one, range(count)))
+
+
+@pytest.mark.slow
+def test_hostile_requests_are_refused(server: Running) -> None:
+    statuses = hammer(server, 100)
+    before = server.memory
+    statuses |= hammer(server, int(os.environ.get("SRBENCH_HOSTILE", "400")))
+    assert statuses <= {0, 200, 400, 404, 413}  # 200: a flipped byte behind the pixels changes nothing that is checked
+    assert server.memory - before < 60 * 2**20
+    assert server.request("/v1/upscale", encode_image(noise(8, 8), ".png"))[0] == 200
+
+
+@pytest.mark.slow
+def test_large_announcements_and_cut_off_bodies(server: Running) -> None:
+    for head, rest in (
+        ("Content-Length: 1000000000", b"x"),
+        ("Content-Length: 500", b"cut off"),
+        ("Transfer-Encoding: chunked", b"5\r\nab"),
+    ):
+        with socket.create_connection(("127.0.0.1", server.port), timeout=30) as sock:
+            sock.sendall(f"POST /v1/upscale HTTP/1.1\r\nHost: a\r\n{head}\r\n\r\n".encode() + rest)
+            if "1000000000" in head:
+                assert b" 413 " in sock.recv(4096).split(b"\r\n")[0]
+    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as sock:
+        sock.sendall(b"POST /v1/upscale HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
+        chunk = b"10000\r\n" + bytes(65536) + b"\r\n"
+        found = b""
+        with contextlib.suppress(ConnectionError):
+            for _ in range(200):  # 13 MB of an endless body
+                sock.sendall(chunk)
+        with contextlib.suppress(ConnectionError):
+            found = sock.recv(4096)
+        assert b" 413 " in found.split(b"\r\n")[0] or found == b""
+    assert server.request("/v1/upscale", encode_image(noise(8, 8), ".png"))[0] == 200
+
+
+@pytest.mark.slow
+def test_a_full_queue_and_a_stop() -> None:
+    running = start("--max-queue", "2")
+    sent = encode_image(noise(400, 400), ".png")
+    statuses: list[int] = []
+
+    def ask() -> None:
+        try:
+            statuses.append(running.request("/v1/upscale", sent)[0])
+        except (ConnectionError, urllib.error.URLError):
+            statuses.append(0)
+
+    clients = [threading.Thread(target=ask) for _ in range(8)]
+    for client in clients:
+        client.start()
+    time.sleep(0.6)
+    running.process.send_signal(signal.SIGTERM)
+    for client in clients:
+        client.join(120)
+    assert running.process.wait(60) in (0, -signal.SIGTERM)
+    assert len(statuses) == 8
+    assert 503 in statuses  # those beyond the queue, or that waited when it stopped
+    assert set(statuses) <= {200, 503, 0}
+
+
+def test_a_taken_port_is_one_line() -> None:
+    with bind("127.0.0.1", 0) as sock:
+        sock.listen()
+        with pytest.raises(InputError, match=r"cannot listen on 127.0.0.1 port \d+: .*choose another"):
+            bind("127.0.0.1", sock.getsockname()[1])
+    with pytest.raises(InputError, match=r"cannot listen on no-such-host\.invalid"):
+        bind("no-such-host.invalid", 0)
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ({}, "instances"),
+        ({"instances": 3}, "list of numbers"),
+        ({"instances": [[1, 2]]}, "4 dimensions"),
+        ({"instances": [[[[1, 2]]]]}, "shape"),
+        ({"instances": [[[[True, False, True]]]]}, "no number"),
+    ],
+)
+def test_wrong_arrays_say_what_was_expected(body: dict[str, Any], said: str) -> None:
+    with pytest.raises(RefusedError, match=said) as caught:
+        read_v1(json.dumps(body).encode(), Limits())
+    assert caught.value.status == 400
+
+
+def test_a_batch_is_limited_by_all_its_pixels() -> None:
+    request = {"inputs": [{"shape": [8, 100, 100, 3], "datatype": "UINT8", "data": [0]}]}
+    with pytest.raises(RefusedError) as caught:
+        read_v2(json.dumps(request).encode(), None, Limits(pixels=50_000))
+    assert caught.value.status == 413
