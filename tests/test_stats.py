@@ -19,9 +19,12 @@ from srbench.stats import (
     Floats,
     bootstrap_interval,
     differences,
+    holm,
     least_p,
     mean_interval,
+    mean_intervals,
     paired_test,
+    rank_intervals,
     share_rank,
 )
 
@@ -174,3 +177,61 @@ def test_ranks_follow_the_means(scores: list[list[float]]) -> None:
 def test_needs_no_torch() -> None:
     code = "import sys; sys.modules['torch'] = None; import srbench.stats"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("n", [2, 5, 14])
+def test_many_rows_at_once_are_each_row_alone(n: int) -> None:
+    rows = np.random.default_rng(n).normal(30, 4, (40, n))
+    rows[3] = math.inf
+    rows[4] = 30.0
+    for row, found in zip(rows, mean_intervals(list(rows)), strict=True):
+        assert found == (pytest.approx(alone) if (alone := mean_interval(row)) else None)
+    assert mean_intervals([]) == []
+
+
+def test_a_rank_lies_between_what_resamples_give() -> None:
+    rng = np.random.default_rng(6)
+    images = rng.normal(30, 4, 14)
+    gains = np.array([0.0, 0.02, 1.0, -1.0, 0.01])
+    scores = images + gains[:, None] + rng.normal(0, 0.05, (5, 14))
+    found = rank_intervals(scores)
+    order = np.argsort(-scores.mean(axis=1))
+    for place, i in enumerate(order, 1):
+        assert found[i].low <= place <= found[i].high
+    assert (found[2].low, found[2].high, found[2].first) == (1, 1, 1.0)
+    assert (found[3].low, found[3].high, found[3].first) == (5, 5, 0.0)
+    assert sum(one.first for one in found) == pytest.approx(1.0)
+    assert found[0].high > found[0].low, "0.02 dB apart with as much noise"
+    turned = rank_intervals(-scores, higher_is_better=False)
+    assert turned == found
+    assert rank_intervals(scores) == found, "seeded"
+
+
+def test_equal_models_share_a_rank_and_their_chance_of_being_first() -> None:
+    images = np.random.default_rng(8).normal(30, 4, 14)
+    found = rank_intervals(np.stack([images, images, images - 1, np.full(14, math.inf)]))
+    assert [(one.low, one.high, one.first) for one in found] == [(2, 2, 0.0), (2, 2, 0.0), (4, 4, 0.0), (1, 1, 1.0)]
+    twins = rank_intervals(np.stack([images, images]))
+    assert [one.first for one in twins] == [0.5, 0.5]
+    assert rank_intervals(np.zeros((0, 5))) == []
+
+
+def test_the_rank_intervals_hold_the_rank_of_the_whole_set() -> None:
+    """Models 0.1 dB apart on 400 images: on samples of 20 of them the interval holds the true rank nearly always."""
+    rng = np.random.default_rng(9)
+    scores = rng.normal(30, 4, 400) + 0.1 * np.arange(6)[::-1, None] + rng.normal(0, 0.4, (6, 400))
+    truth = 1 + np.argsort(np.argsort(-scores.mean(axis=1)))
+    hits = []
+    for seed in range(40):
+        drawn = np.random.default_rng(seed).choice(400, 20, replace=False)
+        found = rank_intervals(scores[:, drawn])
+        hits += [one.low <= rank <= one.high for one, rank in zip(found, truth, strict=True)]
+    assert np.mean(hits) > 0.9
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
+def test_holm_raises_and_keeps_the_order(p: list[float]) -> None:
+    raised = holm(p)
+    assert all(a <= b <= 1 for a, b in zip(p, raised, strict=True))
+    for i, j in itertools.combinations(range(len(p)), 2):
+        assert (p[i] <= p[j]) <= (raised[i] <= raised[j])
