@@ -47,8 +47,10 @@ def command(
     Times are of one pass for 1280x720 output. Every network stands in its fastest variant that changes PSNR by less than
     0.01 dB (reduced precision, exact rewrites, memory layout).
     """
+    from srbench.cli._tables import columns_of_terminal
     from srbench.reports.tables import speeds
     from srbench.reports.tables.choose import Budget, choices, frontier, without_seeds
+    from srbench.reports.terminal import listed
     from srbench.speed_results import read_speeds
     from srbench.zoo import list_checkpoints
 
@@ -67,7 +69,7 @@ def command(
     _print(kept, table, budget, where)
     rest = [choice.who.name for choice in timed if choice not in kept and choice.excess(budget) <= 1]
     if rest:
-        click.echo(f"\nWithin the budget, too, but slower and no better: {', '.join(rest)}")
+        click.echo("\n" + listed("Within the budget, too, but slower and no better: ", rest, columns_of_terminal()))
 
 
 def _print(kept: Sequence[Choice], table: Table, budget: Budget, where: str) -> None:
@@ -82,7 +84,8 @@ def _print(kept: Sequence[Choice], table: Table, budget: Budget, where: str) -> 
         Column("images/s", [short(choice.speed.images_per_s) for choice in kept], 4),
         Column("variant", [choice.speed.variant or "eager" for choice in kept], 5, left=True),
     ]
-    click.echo(f"Within {budget}, x{table.scale} to 1280x720 on {where}; PSNR on {table.dataset}, {table.protocol}")
+    click.echo(f"Within {budget}: x{table.scale} to 1280x720 on {where}")
+    click.echo(f"PSNR (dB) on {table.dataset}, {table.protocol}; ~: few passes, or they drifted or spread")
     click.echo("\n".join(lines(columns)))
     click.echo("")
     for choice in kept:

@@ -205,10 +205,10 @@ def _statuses(tables: Iterable[Table], width: int) -> Iterator[str]:
             for why, names in reasons.items()
             for name in names
         ]
-        yield _listed(f"{status}: ", parts, width)
+        yield listed(f"{status}: ", parts, width)
 
 
-def _listed(head: str, names: Sequence[str], width: int) -> str:
+def listed(head: str, names: Sequence[str], width: int) -> str:
     """``no_weights: DRRN, EDSR and 7 more``."""
     for count in range(len(names), 0, -1):
         rest = len(names) - count

@@ -48,7 +48,7 @@ def render_ranking(found: Ranking, width: int) -> str:
         Column(one.metric.upper(), [number(value, digits) for value in (one.mean_b, *(o.mean_a for o in others))], 2),
         Column("to A", ["", *(number(o.difference, digits, sign=True) for o in others)], 3),
         Column("95 %", ["", *(interval(o.interval, digits, sign=True) for o in others)], 4),
-        Column("p", ["", *(f"{p:.2g}" for p in found.holm)], 5),
+        Column("p (Holm)", ["", *(f"{p:.2g}" for p in found.holm)], 5),
         Column("won/lost/equal", ["", *(f"{o.wins}/{o.losses}/{o.ties}" for o in others)], 6),
     ]
     text = [_title(one), *lines(columns), "", *_images(found, letters, width), "", _verdict(found)]
