@@ -45,6 +45,13 @@ def test_a_folder_is_taken_as_it_is_called(tmp_path: Path, monkeypatch: pytest.M
 
 @pytest.mark.data
 def test_joined_sets_are_found(data_root: Path) -> None:
-    assert [len(images) for images in find_training_sets("t91+bsds200", data_root)] == [91, 200]
+    assert [len(images) for images in find_training_sets("t91+bsds200", data_root)] == [91, 199]
     with pytest.raises(SrbenchError, match="div2k-train"):
         find_training_sets("df2k", data_root)
+
+
+@pytest.mark.data
+def test_what_a_test_set_shows_is_not_trained_on(data_root: Path) -> None:
+    names = {path.stem for images in find_training_sets("bsds200", data_root) for path in images.paths}
+    assert "302003" not in names  # Set5's woman
+    assert "76002" in names

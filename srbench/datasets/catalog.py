@@ -153,6 +153,7 @@ _ENTRIES = (
         homepage=_BERKELEY,
         manual="take the folder data/bsd200 of github.com/jiny2001/dcscn-super-resolution",
         listed=True,
+        leaks={"302003": "set5's woman, reduced by 1.39"},
     ),
     Dataset(
         name="bsds500-test",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.resources import files as package_files
 from pathlib import PurePosixPath
@@ -96,6 +96,7 @@ class Dataset:
         archive: the zip file that it comes in.
         aliases: other names that its folder may have under the data root.
         listing: its files, for a set without a ``.tsv``.
+        leaks: images that show what an image of a test set shows (stem → which), and so are never trained on.
     """
 
     name: str
@@ -113,6 +114,7 @@ class Dataset:
     archive: Archive | None = None
     aliases: tuple[str, ...] = ()
     listing: tuple[File, ...] = ()
+    leaks: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for folder in (self.folder, *self.aliases):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from srbench.datasets.local import ImageSet, find_datasets
@@ -11,7 +12,16 @@ SHORT = {"div2k": "div2k-train", "df2k": "div2k-train+flickr2k"}
 
 
 def find_training_sets(spec: str, data_root: Path | str | None = None) -> list[ImageSet]:
-    """The sets of a specification such as ``t91+bsds200``, ``df2k`` or a folder; raises as ``find_datasets``."""
+    """The sets of a specification such as ``t91+bsds200``, ``df2k`` or a folder; raises as ``find_datasets``.
+
+    Images that the catalog knows to show what a test set shows are left out.
+    """
     if not Path(spec).expanduser().is_dir():
         spec = "+".join(SHORT.get(part.strip().lower(), part) for part in spec.split("+"))
-    return find_datasets(spec, data_root)
+    return [without_leaks(images) for images in find_datasets(spec, data_root)]
+
+
+def without_leaks(images: ImageSet) -> ImageSet:
+    """A set of the catalog without its ``leaks``; a folder of the user's own as it is."""
+    known = images.entry.leaks if images.entry else {}
+    return replace(images, paths=tuple(path for path in images.paths if path.stem not in known)) if known else images
