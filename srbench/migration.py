@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from srbench.errors import InputError
-from srbench.files import write_text
-from srbench.records import is_sealed, parse, read_json, read_toml, seal, unseal
+from srbench.records import is_sealed, parse, read_json, read_toml, unseal, write_json, write_toml
 from srbench.results import Result
 from srbench.speed_results import SpeedResult
 from srbench.zoo import Card
@@ -39,7 +38,7 @@ def migrate(home: Path, write: bool = True) -> Migration:
         write: False to look alone.
     """
     sealed, broken, sound = [], [], 0
-    for path, old, validate in _records(home):
+    for path, put, validate in _records(home):
         try:
             values = read_toml(path, "a card") if path.suffix == ".toml" else read_json(path, "a record")
             validate(unseal(values, path) if is_sealed(values) else values, path)
@@ -51,32 +50,22 @@ def migrate(home: Path, write: bool = True) -> Migration:
             continue
         sealed.append(path)
         if write:
-            write_text(path, old(seal(values)))
+            put(path, values)
     return Migration(tuple(sealed), tuple(broken), sound)
 
 
-Text = Callable[[Mapping[str, Any]], str]
+Put = Callable[[Path, Mapping[str, Any]], None]
 Validate = Callable[[Mapping[str, Any], Path], object]
 
 
-def _records(home: Path) -> Iterator[tuple[Path, Text, Validate]]:
-    """Every record's file, how it is written, and what finds fault with its content."""
+def _records(home: Path) -> Iterator[tuple[Path, Put, Validate]]:
+    """Every record's file, what writes it, and what finds fault with its content."""
     for path in sorted((home / "results" / "quality").glob("*/*/[!.]*.json")):
-        yield path, _json(1), lambda values, path: parse(Result, values, str(path))
+        yield path, write_json, lambda values, path: parse(Result, values, str(path))
     for path in sorted((home / "results" / "speed").glob("*/[!.]*.json")):
-        yield path, _json(1), lambda values, path: parse(SpeedResult, values, str(path))
+        yield path, write_json, lambda values, path: parse(SpeedResult, values, str(path))
     for path in sorted((home / "zoo").glob("*/x*.toml")):
         if path.parent.name != "recipes":
-            yield path, _toml, lambda values, path: parse(Card, values, str(path))
+            yield path, write_toml, lambda values, path: parse(Card, values, str(path))
     for path in sorted((home / "zoo" / "ablations").glob("[!.]*.json")):
-        yield path, _json(2), lambda _values, _path: None
-
-
-def _json(indent: int) -> Text:
-    return lambda values: json.dumps(values, indent=indent, ensure_ascii=False, allow_nan=False) + "\n"
-
-
-def _toml(values: Mapping[str, Any]) -> str:
-    import tomli_w
-
-    return tomli_w.dumps(values)
+        yield path, partial(write_json, indent=2), lambda _values, _path: None

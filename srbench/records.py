@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from srbench.errors import InputError, first_problem
+from srbench.files import write_text
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -90,6 +91,24 @@ def parse(model: type[M], values: Mapping[str, Any], where: str) -> M:
         return model.model_validate(dict(values))
     except ValidationError as error:  # never UnknownNameError: a reader of records may take that for "no such record"
         raise InputError(str(first_problem(error, where, model))) from None
+
+
+def write_json(path: Path | str, values: Mapping[str, Any], indent: int = 1) -> None:
+    """Seal values and write them as JSON, whole or not at all.
+
+    Args:
+        path: the file.
+        values: what JSON can hold; NaN and infinity are refused with ValueError.
+        indent: of each level, so that a changed value is a changed line.
+    """
+    write_text(path, json.dumps(seal(values), indent=indent, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def write_toml(path: Path | str, values: Mapping[str, Any]) -> None:
+    """Seal values and write them as TOML, whole or not at all."""
+    import tomli_w
+
+    write_text(path, tomli_w.dumps(seal(values)))
 
 
 def seal(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,6 @@ with a status and a reason. Full precision is stored; infinity is the string ``i
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from glob import escape as glob_escape
@@ -18,9 +17,8 @@ from urllib.parse import quote
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
 
 from srbench.errors import InputError, SrbenchError, UnavailableError, UnknownNameError
-from srbench.files import write_text
 from srbench.home import home
-from srbench.records import parse, read_json, seal, unseal
+from srbench.records import parse, read_json, unseal, write_json
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -232,8 +230,7 @@ def _cell_name(checkpoint: str, dataset: str, scale: int, protocol: str, variant
 def write_result(result: Result, root: Path | str | None = None) -> Path:
     """Store a record in its place, whole or not at all; of several writers of one cell the last one stays."""
     path = result_path(result, root)
-    text = json.dumps(seal(result.model_dump(mode="json")), indent=1, ensure_ascii=False, allow_nan=False)
-    write_text(path, text + "\n")
+    write_json(path, result.model_dump(mode="json"))
     return path
 
 

@@ -7,7 +7,6 @@ be compared across devices.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable
 from pathlib import Path
@@ -17,8 +16,7 @@ from urllib.parse import quote
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, model_validator
 
 from srbench.errors import SrbenchError
-from srbench.files import write_text
-from srbench.records import parse, read_json, seal, unseal
+from srbench.records import parse, read_json, unseal, write_json
 from srbench.results import Fields, read_all, results_root
 
 if TYPE_CHECKING:
@@ -196,9 +194,7 @@ def is_usual(result: SpeedResult) -> bool:
 def write_speed(result: SpeedResult, root: Path | str | None = None) -> Path:
     """Store a record in its place, whole or not at all."""
     path = speed_path(result.device, result.name, result.scale, result.input, root)
-    write_text(
-        path, json.dumps(seal(result.model_dump(mode="json")), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    )
+    write_json(path, result.model_dump(mode="json"))
     return path
 
 

@@ -18,10 +18,10 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from srbench import __version__
 from srbench.errors import InputError, SrbenchError, UnavailableError, UnknownNameError
-from srbench.files import write_bytes, write_text
+from srbench.files import write_bytes
 from srbench.home import home
 from srbench.names import PATTERN
-from srbench.records import parse, read_toml, seal, unseal
+from srbench.records import parse, read_toml, unseal, write_toml
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -211,10 +211,8 @@ def save_checkpoint(state_dict: Mapping[str, Tensor], card: Card, root: Path | s
 
 def write_card(card: Card, root: Path | str | None = None) -> Path:
     """Write a card alone, with its checksum; the path of it."""
-    import tomli_w
-
     path = (Path(root) if root is not None else zoo_root()) / f"{card.stem}.toml"
-    write_text(path, tomli_w.dumps(seal(_without_none(card.model_dump()))))
+    write_toml(path, _without_none(card.model_dump()))
     return path
 
 

@@ -29,7 +29,7 @@ MAY_IMPORT = {
     "markdown": "",
     "facts": "",
     "provenance": "",
-    "records": "errors",
+    "records": "errors files",
     "errors": "",
     "names": "errors",
     "home": "",

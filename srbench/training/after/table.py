@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from srbench import markdown as md
 from srbench.files import write_text
-from srbench.records import seal
+from srbench.records import write_json
 from srbench.training.after.ablate import AblationOutcome
 
 if TYPE_CHECKING:
@@ -181,7 +180,6 @@ def write_table(folder: Path, title: str, found: Sequence[AblationOutcome], test
         f"over seeds; behind: mean difference (dB) from the first row on the same images; p: paired Wilcoxon test of it.\n\n"
         f"{markdown(make_rows(found, test))}"
     )
-    values = json.dumps(seal(as_json(found, test)), indent=2, ensure_ascii=False, allow_nan=False)
-    write_text(folder / "table.json", values + "\n")
+    write_json(folder / "table.json", as_json(found, test), indent=2)
     write_text(folder / "table.md", text)
     return folder / "table.md"
