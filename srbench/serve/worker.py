@@ -63,7 +63,8 @@ class Worker:
 
         Raises:
             RefusedError: 503 where the queue is full or the server stops, 504 where it took too long.
-            UnavailableError, InputError: of the network.
+            UnavailableError: of the network.
+            InputError: of the network.
         """
         if self.stopping:
             raise RefusedError(503, "the server is stopping")
