@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -69,7 +70,7 @@ class Measure:
             key = (metric.space, metric.crop)
             if key not in views:
                 pair = (sr, hr) if metric.crop == "full" else (shave(sr, border), shave(hr, border))
-                view = self._channel if metric.space == "channel" else _shown
+                view = partial(measured, protocol=self.protocol) if metric.space == "channel" else _shown
                 views[key] = (view(pair[0]), view(pair[1]))
             try:
                 values.append(float(metric.score(Pair(*views[key], lr, self.scale))[0]))
@@ -77,19 +78,6 @@ class Measure:
                 self._fail(metric, error.status, error.reason)
             except InputError as error:
                 self._fail(metric, "failed", f"{name}: {error}")
-
-    def _channel(self, image: Tensor) -> Tensor:
-        channel = self.protocol.channel
-        if channel == "rgb" or image.shape[1] == 1:
-            return image
-        if channel == "ycbcr":
-            made = ycbcr(image.to(torch.float64) / 255.0) * 255.0
-        elif channel == "y-full":
-            made = full_luma(image)
-        else:
-            made = luma(image)
-        # An SR image that is not rounded keeps its luma, too.
-        return round_u8(made) if self.protocol.luma == "rounded" and not image.is_floating_point() else made
 
     def _fail(self, metric: Metric, status: str, reason: str) -> None:
         self._failed[metric.name] = (status, reason)
@@ -111,6 +99,28 @@ class Measure:
                 values=self._values[metric.name] if status == "ok" else [],
             )
         return found
+
+
+def measured(image: Tensor, protocol: Protocol) -> Tensor:
+    """The channels that a protocol compares.
+
+    Args:
+        image: uint8 or float ``(N, 3, H, W)`` or ``(N, 1, H, W)`` on the 0–255 scale.
+        protocol: gives the channel and its rounding.
+
+    Returns:
+        ``(N, 3, H, W)``, or ``(N, 1, H, W)`` of luma; one channel stays as it is.
+    """
+    if protocol.channel == "rgb" or image.shape[1] == 1:
+        return image
+    if protocol.channel == "ycbcr":
+        made = ycbcr(image.to(torch.float64) / 255.0) * 255.0
+    elif protocol.channel == "y-full":
+        made = full_luma(image)
+    else:
+        made = luma(image)
+    # An SR image that is not rounded keeps its luma, too.
+    return round_u8(made) if protocol.luma == "rounded" and not image.is_floating_point() else made
 
 
 def full_luma(image: Tensor) -> Tensor:
