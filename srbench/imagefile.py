@@ -206,12 +206,31 @@ def decode_image(data: bytes, name: str, most: int | None = None) -> U8:
     return _readable(Path(name), io.BytesIO(data), most)
 
 
-def encode_image(image: U8, suffix: str) -> bytes:
+def read_profile(path: Path | str) -> bytes | None:
+    """The ICC colour profile that an image file carries, for the file that is made of it; None where it has none.
+
+    A profile that does not go with the channels that ``read_image`` gives is left out.
+    """
+    from PIL import Image
+
+    try:
+        with Image.open(path, formats=_FORMATS) as opened:
+            profile, mode = opened.info.get("icc_profile"), opened.mode
+    except (OSError, ValueError, SyntaxError):
+        return None
+    if not isinstance(profile, bytes) or len(profile) < 20:
+        return None
+    wanted = b"GRAY" if mode in ("1", "L", "LA") else b"RGB "
+    return profile if profile[16:20] == wanted else None
+
+
+def encode_image(image: U8, suffix: str, profile: bytes | None = None) -> bytes:
     """uint8 ``(H, W, 3)`` or ``(H, W)`` as the bytes of an image file: WebP lossless, JPEG at quality 95.
 
     Args:
         image: the pixels.
         suffix: such as ``.png``, which gives the format.
+        profile: ICC profile that says which colours they are; BMP has no place for one.
 
     Raises:
         InputError: a suffix of no format that is written.
@@ -226,20 +245,27 @@ def encode_image(image: U8, suffix: str) -> bytes:
         options = {"quality": 95, "subsampling": 0}
     elif suffix == ".webp":
         options = {"lossless": True}
+    if profile is not None and suffix != ".bmp":
+        options["icc_profile"] = profile
     encoded = io.BytesIO()
     format_ = Image.registered_extensions()[suffix]
     Image.fromarray(np.ascontiguousarray(image)).save(encoded, format=format_, **options)
     return encoded.getvalue()
 
 
-def write_image(path: Path | str, image: U8) -> None:
+def write_image(path: Path | str, image: U8, profile: bytes | None = None) -> None:
     """Write uint8 ``(H, W, 3)`` or ``(H, W)``; the suffix gives the format, as ``encode_image`` says.
 
     The file appears whole or not at all; an OSError such as of a full disk names it.
+
+    Args:
+        path: the file.
+        image: the pixels.
+        profile: ICC profile that says which colours they are.
     """
     path = Path(path)
     if path.suffix.lower() not in SUFFIXES:
         raise InputError(
             f"{path}: cannot write {path.suffix or 'a file without suffix'}; expected {', '.join(SUFFIXES)}"
         )
-    write_bytes(path, encode_image(image, path.suffix))
+    write_bytes(path, encode_image(image, path.suffix, profile))

@@ -45,7 +45,7 @@ MAY_IMPORT = {
     "degradations": "errors registry resize",
     "protocol": "errors degradations images records",
     "download": "errors",
-    "datasets": "degradations download errors files images protocol",
+    "datasets": "degradations download errors files images protocol provenance records",
     "models": "errors facts registry images resize",
     "zoo": "errors files models names records weights",
     "migration": "errors files records results speed_results zoo",

@@ -90,6 +90,51 @@ def look(folder: str, recursive: bool, lr_folder: str | None, as_json: bool) -> 
         click.echo(f"  note   {line}")
 
 
+@command.command("lr")
+@click.argument("out", type=click.Path(file_okay=False))
+@click.option("--datasets", required=True, help="Catalog names or folders, comma-separated.")
+@click.option("--scale", required=True, type=click.IntRange(2, 8), help="The upscaling factor.")
+@click.option("--protocol", default="standard", show_default=True, help="A preset or a TOML file.")
+@click.option(
+    "--degradation", default="", help="In the place of the protocol's: bd, jpeg:quality=30 … (ls degradations)."
+)
+@click.option("--seed", type=click.IntRange(0), default=0, help="Of degradations that draw random numbers.")
+@click.option("--with-hr", is_flag=True, help="Write HR as the protocol crops it, too.")
+@data_root_option
+def lr(
+    out: str,
+    datasets: str,
+    scale: int,
+    protocol: str,
+    degradation: str,
+    seed: int,
+    with_hr: bool,
+    data_root: str | None,
+) -> None:
+    """Write the LR images that a protocol means into OUT, for any other program to upscale.
+
+    \b
+    srbench data lr --datasets set14 --scale 4 out/
+    other-program out/set14_x4 sr/
+    srbench score --sr sr/ --hr set14 --scale 4 --lr out/set14_x4 --name "Other program"
+
+    A manifest beside the images says how they were made; ``score --lr`` reads it.
+    """
+    from pathlib import Path
+
+    from srbench.cli._common import split_datasets
+    from srbench.datasets.local import find_dataset
+    from srbench.datasets.lr_out import with_degradation, write_lr
+    from srbench.protocol import get_protocol
+
+    chosen = with_degradation(get_protocol(protocol), degradation, seed)
+    for spec in split_datasets(datasets):
+        images = find_dataset(spec, data_root)
+        images.check()
+        folder = write_lr(images, scale, chosen, Path(out), with_hr=with_hr)
+        click.echo(f"wrote {len(images)} LR images of {images.name} into {folder}: {chosen.degradation}, {chosen.id}")
+
+
 @command.command("get")
 @click.argument("names", metavar="NAME...", nargs=-1, required=True)
 @data_root_option

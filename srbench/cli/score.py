@@ -9,6 +9,7 @@ import click
 from srbench.cli._common import data_root_option, json_option, print_json, print_table, split
 
 if TYPE_CHECKING:
+    from srbench.protocol import Protocol
     from srbench.results import Result
 
 
@@ -50,7 +51,8 @@ def command(
     """
     from srbench.evaluation.scoring import score_methods
 
-    results = score_methods(sr, hr, scale, protocol, split(metrics), data_root=data_root, lr=lr, name=name)
+    protocol_ = _protocol(protocol, lr)
+    results = score_methods(sr, hr, scale, protocol_, split(metrics), data_root=data_root, lr=lr, name=name)
     if record or name:
         _store(results, hr)
     if as_json:
@@ -75,6 +77,21 @@ def _say(results: list[Result]) -> None:
             click.echo(f"{label}SR images without HR: {', '.join(extra)}", err=True)
         if missing := _listed(result, "hr_only"):
             click.echo(f"{label}HR images without SR: {', '.join(missing)}", err=True)
+
+
+def _protocol(name: str, lr: str | None) -> Protocol:
+    """The protocol that was asked for, or the one that the LR files' manifest names where none was."""
+    from pathlib import Path
+
+    from srbench.datasets.lr_out import read_manifest
+    from srbench.protocol import get_protocol
+
+    manifest = read_manifest(Path(lr)) if lr else None
+    given = click.get_current_context().get_parameter_source("protocol")
+    if manifest is None or given is not click.core.ParameterSource.DEFAULT:
+        return get_protocol(name)
+    click.echo(f"Note: measured as the LR files were made: {manifest.protocol.id}", err=True)
+    return manifest.protocol
 
 
 def _store(results: list[Result], hr: str) -> None:

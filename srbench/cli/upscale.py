@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 @click.argument("target", metavar="OUT", type=click.Path())
 @click.option("--checkpoint", required=True, help="A checkpoint, interpolator, file of weights or class of your own.")
 @click.option("--scale", type=click.IntRange(2, 8), help="For interpolators and others that work at several scales.")
+@click.option("--skip-bad", is_flag=True, help="Leave out images of a folder that cannot be read; they are listed.")
 @subject_options
 @inference_options
 def command(
@@ -25,6 +26,7 @@ def command(
     target: str,
     checkpoint: str,
     scale: int | None,
+    skip_bad: bool,
     named: SubjectOptions,
     inference: Inference,
 ) -> None:
@@ -38,8 +40,11 @@ def command(
     from srbench.upscale_files import plan_files, upscale_files
 
     upscaler = load(checkpoint, scale, inference=inference, **named)
-    jobs = plan_files(source, target)
+    skipped: list[str] = []
+    jobs = plan_files(source, target, skipped if skip_bad else None)
     written = upscale_files(
         upscaler, jobs, lambda jobs: track(jobs, description="upscaling", disable=len(jobs) == 1)
     )  # fmt: skip
+    for text in skipped:
+        click.echo(f"left out: {text}", err=True)
     click.echo(f"wrote {written[0] if len(written) == 1 else f'{len(written)} images to {target}'}")

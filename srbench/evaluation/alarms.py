@@ -28,6 +28,7 @@ WINDOW = 128
 MARGIN = 4  # LR pixels around the window that bicubic reads
 LEAST_GAIN_DB = 1.0
 _CLOSE_DB = 0.3  # gain over bicubic in the window below which whole images are compared
+_SAME_DB = 0.02  # bicubic made by another program, or rounded otherwise
 _SATURATED = 0.5  # share of samples at 0 or 255, beyond HR's
 _COARSE = 0.9  # share of colours that 8-bit YCbCr leaves as they are; a quarter in any image
 
@@ -240,13 +241,13 @@ def _coarse(window: npt.NDArray[Any]) -> float | None:
 
 
 def below_bicubic(psnr: float, bicubic: float) -> str:
-    """The note where bicubic is better; empty where it is not.
+    """The note where bicubic is better by more than rounding; empty where it is not.
 
     Args:
         psnr: mean of what is measured, in dB.
         bicubic: mean of bicubic from the same LR images.
     """
-    if not psnr < bicubic:
+    if not psnr < bicubic - _SAME_DB:
         return ""
     much = "; so much is usually a wrong scale, range or order of channels" if bicubic - psnr > 3 else ""
     return f"below bicubic: {psnr:.2f} dB, where bicubic has {bicubic:.2f} dB from the same LR images{much}"
