@@ -27,6 +27,7 @@ from srbench.images import imresize, planar, read_image, rgb, to_array, ycbcr
 from srbench.inference import Inference
 from srbench.models import Model
 from srbench.models._fused import fuse
+from srbench.threads import strips
 
 Channels = Literal["y", "rgb", "any"]
 Edges = Literal["mirror", "clamp"]
@@ -316,9 +317,8 @@ def upscale_array(upscaler: Upscaler, lr: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 def refuse_nan(sr: Tensor) -> None:
     """Raise UnavailableError (``failed``) where a network made NaN or infinity: rounding would hide it."""
-    # NaN and infinity survive a sum, which costs a tenth of looking at each; in parts, as threads would wait for each other.
-    parts = torch.split(sr.reshape(-1), 2**14 if sr.is_cpu else sr.numel())
-    if not math.isfinite(sum((float(part.sum()) for part in parts), 0.0)):
+    # NaN and infinity survive a sum, which costs a tenth of looking at each.
+    if not math.isfinite(sum((float(part.sum()) for (part,) in strips(sr.reshape(-1))), 0.0)):
         share = 1.0 - float(torch.isfinite(sr).float().mean())
         raise UnavailableError("failed", f"the network made NaN or infinity in {share:.1%} of the samples")
 

@@ -54,7 +54,7 @@ MAY_IMPORT = {
     "inference": "errors",
     "keywords": "errors",
     "graphs": "",
-    "upscaler": "errors images resize inference graphs models",
+    "upscaler": "errors images resize inference graphs models threads",
     "subjects": "errors inference keywords models protocol upscaler zoo",
     "upscale_files": "errors images upscaler",
     "measure": "errors images metrics protocol results",
