@@ -31,6 +31,7 @@ MAX_PIXELS = "SRBENCH_MAX_PIXELS"
 _FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP")  # Pillow knows fifty more, one of which starts another program
 _MOST_PIXELS = 50_000_000  # one and a half times 8K
 _PNG = b"\x89PNG\r\n\x1a\n"
+_PIECE = 2**20
 
 
 def list_images(folder: Path | str) -> list[Path]:
@@ -148,17 +149,27 @@ def _check_png(path: Path, file: BinaryIO) -> int:
     while True:
         head = file.read(8)
         length, kind = int.from_bytes(head[:4]), head[4:]
-        # What comes next stands in the file: a length that lies about it does not make us reserve its memory.
-        content = file.read(length) if length < 2**31 else b""
-        if len(head) < 8 or len(content) < length:
+        start, checksum = _checksum(file, length, zlib.crc32(kind))
+        expected = file.read(4)
+        if len(head) < 8 or len(expected) < 4:
             raise InputError(f"{path}: cannot be decoded, the file is damaged or cut off (it ends within a PNG chunk)")
-        if zlib.crc32(content, zlib.crc32(kind)) != int.from_bytes(file.read(4)):
+        if checksum != int.from_bytes(expected):
             name = kind.decode("latin-1") if kind.isalpha() else kind.hex()
             raise InputError(f"{path}: the file is damaged: the checksum of its PNG chunk {name} is another")
-        if kind == b"IHDR" and length > 8:
-            depth = content[8]
+        if kind == b"IHDR" and len(start) > 8:
+            depth = start[8]
         if kind == b"IEND":
             return depth
+
+
+def _checksum(file: BinaryIO, length: int, checksum: int) -> tuple[bytes, int]:
+    """The first bytes of a chunk, and the checksum of all, read piece by piece: its length may be a lie."""
+    start = piece = file.read(min(length, _PIECE))
+    while piece:
+        checksum = zlib.crc32(piece, checksum)
+        length -= len(piece)
+        piece = file.read(min(length, _PIECE))
+    return start[:16], checksum
 
 
 def _refuse(path: Path, file: Image.Image, png_depth: int) -> None:
