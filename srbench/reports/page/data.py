@@ -38,8 +38,12 @@ _NONE, _INFINITE = -32768, 32767
 _CURVE_POINTS = 60
 
 COMMANDS = {
+    "reproduce": (
+        "measure it anew and compare with the record",
+        "srbench reproduce {name} --scale {scale} --protocol {protocol}",
+    ),
     "measure": (
-        "measure it",
+        "measure it and store the result",
         "srbench eval {name} --datasets {sets} --scale {scale} --protocol {protocol} --overwrite",
     ),
     "time": ("time it", "srbench speed {name} --scale {scale}"),

@@ -16,10 +16,17 @@ srb.charts = (() => {
     if (!best || row === best) return null;
     const a = srb.rowScores(row, set, metric), b = srb.rowScores(best, set, metric);
     if (!a || !b || a.includes(null) || b.includes(null)) return null;
-    const found = srb.stats.interval(srb.stats.differences(a, b));
+    const found = between(`${row.key}|${best.key}|${set}|${metric}|${srb.state.s}|${srb.state.p}`, a, b);
     if (!found) return null;
     const anchor = best.cells[set].m[metric].mean;
     return [anchor + found[0], anchor + found[1]];
+  };
+
+  /* A bar is drawn a pixel or two wide: 999 resamples do, and are made once. */
+  const known = new Map();
+  const between = (key, a, b) => {
+    if (!known.has(key)) known.set(key, srb.stats.interval(srb.stats.differences(a, b), 999));
+    return known.get(key);
   };
 
   const draw = () => {
@@ -60,7 +67,7 @@ srb.charts = (() => {
   const scatter = (box, c) => {
     const width = Math.max(280, box.clientWidth), height = Math.round(Math.min(400, Math.max(270, width * 0.62)));
     const points = c.rows.map((row) => ({ row, x: c.x(row), y: c.y(row) })).filter((p) => Number.isFinite(p.x) && Number.isFinite(p.y) && (!c.log || p.x > 0));
-    const without = c.rows.filter((row) => Number.isFinite(c.y(row)) && !points.some((p) => p.row === row));
+    const without = c.rows.filter((row) => row.kind !== "interpolator" && Number.isFinite(c.y(row)) && !points.some((p) => p.row === row));
     const svg = d3.create("svg").attr("viewBox", `0 0 ${width} ${height}`).attr("width", width).attr("height", height).attr("role", "img").attr("aria-label", c.name);
     if (!points.length) {
       box.replaceChildren(srb.el("p.soft", {}, `No model here has both ${c.yTitle} and ${c.xTitle}.`));
@@ -69,10 +76,11 @@ srb.charts = (() => {
     const best = points.reduce((a, b) => ((c.higher ? b.y > a.y : b.y < a.y) ? b : a)).row;
     for (const p of points) p.bar = bar(p.row, c.set, c.metric, best);
     const x = (c.log ? d3.scaleLog() : d3.scaleLinear()).domain(spread(d3.extent(points, (p) => p.x), c.log)).range([M.left, width - M.right]);
-    const ends = points.flatMap((p) => [p.y, ...(p.bar ?? [])]);
+    const line = c.front ? baseline(c, points) : null;
+    const ends = [...points.flatMap((p) => [p.y, ...(p.bar ?? [])]), ...(line ? [line.y] : [])];
     const y = d3.scaleLinear().domain(spread(d3.extent(ends), false)).nice(5).range([height - M.bottom, M.top]);
     axes(svg, x, y, width, height, c);
-    if (c.front) front(svg, c, points, x, y, width);
+    if (c.front) { reference(svg, c, points, y, width); front(svg, c, points, x, y, width); }
     const marks = svg.append("g").attr("class", "points");
     const node = marks.selectAll("g").data(points).join("g").attr("class", (p) => `point ${kind(p.row)}`).attr("data-key", (p) => p.row.key)
       .attr("transform", (p) => `translate(${x(p.x)},${y(p.y)})`);
@@ -112,6 +120,19 @@ srb.charts = (() => {
     svg.append("g").attr("class", "axis").attr("transform", `translate(${M.left},0)`).call(d3.axisLeft(y).ticks(6).tickSizeOuter(0));
     svg.append("text").attr("class", "title").attr("x", width - M.right).attr("y", height - 6).attr("text-anchor", "end").text(c.xTitle);
     svg.append("text").attr("class", "title").attr("transform", "rotate(-90)").attr("x", -M.top).attr("y", 12).attr("text-anchor", "end").text(c.yTitle);
+  };
+
+  /* Bicubic as a line where it has no cost of its own. */
+  const baseline = (c, points) => {
+    const row = c.rows.find((r) => r.key === "bicubic" && !points.some((p) => p.row === r));
+    return row && Number.isFinite(c.y(row)) ? { row, y: c.y(row) } : null;
+  };
+
+  const reference = (svg, c, points, y, width) => {
+    const line = baseline(c, points);
+    if (!line) return;
+    svg.append("line").attr("class", "baseline").attr("x1", M.left).attr("x2", width - M.right).attr("y1", y(line.y)).attr("y2", y(line.y));
+    svg.append("text").attr("class", "label interpolator").attr("x", M.left + 4).attr("y", y(line.y) - 4).text(line.row.title);
   };
 
   const front = (svg, c, points, x, y, width) => {

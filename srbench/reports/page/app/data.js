@@ -68,10 +68,10 @@ srb.rows = () => {
   }
   const rows = [...families.values()].map((family) => srb.row(family, s));
   if (all) return rows;
-  const first = d.map((name) => srb.table(name)).find((t) => t?.metrics.length);
-  const metric = first?.metrics[0];
+  const order = [...d].sort((a, b) => srb.size(b) - srb.size(a));
+  const metric = srb.table(order[0])?.metrics[0];
   const score = (row) => {
-    for (const name of d) if (srb.isNumber(row.cells[name]?.m[metric]?.mean)) return row.cells[name].m[metric].mean;
+    for (const name of order) if (srb.isNumber(row.cells[name]?.m[metric]?.mean)) return row.cells[name].m[metric].mean;
     return null;
   };
   const best = new Map();
@@ -176,6 +176,10 @@ srb.frontier = (rows, cost, value, higher) => {
   return front;
 };
 
+/* How many images a dataset has here; the largest one orders rows and is what charts show at first. */
+srb.size = (name) => srb.table(name)?.images.length ?? 0;
+srb.leading = () => [...srb.state.d].sort((a, b) => srb.size(b) - srb.size(a))[0];
+
 /* Rows after all filters, in no order. */
 srb.visible = () => {
   let rows = srb.rows().filter(srb.passes);
@@ -192,7 +196,7 @@ srb.visible = () => {
 srb.chartSet = () => {
   const { d, on } = srb.state;
   if (d.includes(on)) return on;
-  return [...d].sort((a, b) => (srb.table(b)?.images.length ?? 0) - (srb.table(a)?.images.length ?? 0))[0];
+  return srb.leading();
 };
 
 srb.chartMetric = () => {

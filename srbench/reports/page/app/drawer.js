@@ -11,7 +11,7 @@ srb.drawer = (() => {
     const who = row.who, card = srb.data.cards[who.name.split("+")[0]] ?? srb.data.cards[who.name];
     const body = srb.el("div.body", {},
       srb.el("h2", {}, row.title), srb.el("p.marks", {}, row.marks.join(" · ")),
-      who.paper ? srb.el("p.soft", {}, paperLine(who)) : null,
+      who.paper ? paperLine(who) : null,
       scores(row),
       part("Beware", beware(row)),
       part("Make it again", srb.data.commands && commands(row)),
@@ -24,7 +24,11 @@ srb.drawer = (() => {
     box.scrollTop = 0;
   };
 
-  const paperLine = (who) => `${who.paperTitle || who.title}${who.year ? ` (${who.year})` : ""}, ${who.paper}`;
+  const paperLine = (who) => {
+    const text = `${who.paperTitle || who.title}${who.year ? ` (${who.year})` : ""}`;
+    const safe = /^https:\/\//.test(who.paper);  // the only links out; nothing is loaded until one follows them
+    return srb.el("p.soft", {}, text, ", ", safe ? srb.el("a", { href: who.paper, rel: "noreferrer noopener", target: "_blank" }, who.paper) : who.paper);
+  };
 
   const part = (title, nodes) => {
     const kept = (nodes ?? []).filter(Boolean);
@@ -42,7 +46,7 @@ srb.drawer = (() => {
       if (!c || !srb.isNumber(c.mean)) return srb.el("td", { title: c?.status ?? "" }, NONE);
       return srb.el("td", {}, srb.el("b", {}, show(m, c.mean)), c.sd !== null ? ` ±${show(m, c.sd)}` : "",
         srb.isNumber(c.low) ? srb.el("small", {}, `[${show(m, c.low)}, ${show(m, c.high)}]`) : null,
-        srb.isNumber(c.published) ? srb.el("small", { title: srb.data.sources[c.source] }, `paper ${show(m, c.published)} (${srb.number(c.delta, srb.data.metrics[m].digits, true)})`) : null);
+        srb.isNumber(c.published) ? srb.el("small", { title: srb.data.sources[c.source] }, `paper ${show(m, c.published)} (${c.other || srb.number(c.delta, srb.data.metrics[m].digits, true)})`) : null);
     }));
     return srb.el("table.scores", {}, srb.el("thead", {}, srb.el("tr", {}, srb.el("th", {}), ...sets.map((s) => srb.el("th", { scope: "col" }, `${srb.data.datasets[s].title} ×${srb.state.s}`)))), srb.el("tbody", {}, ...metrics.map(line)));
   };
@@ -63,7 +67,7 @@ srb.drawer = (() => {
     const sets = Object.keys(row.cells);
     const fill = (line) => line.replaceAll("{name}", row.who.name.split("+")[0]).replaceAll("{sets}", sets.join(",")).replaceAll("{scale}", srb.state.s)
       .replaceAll("{protocol}", srb.data.protocols[srb.state.p]?.name ?? srb.state.p).replaceAll("{model}", row.model).replaceAll("{recipe}", row.who.recipe || "common");
-    const kinds = row.kind === "interpolator" ? ["measure"] : ["measure", "time", "train"];
+    const kinds = row.kind === "interpolator" ? ["reproduce", "measure"] : ["reproduce", "measure", "time", "train"];
     return kinds.filter((k) => srb.data.commands[k]).map((k) => command(srb.data.commands[k].title, fill(srb.data.commands[k].line)));
   };
 

@@ -141,7 +141,17 @@ srb.start = async () => {
   srb.watch(`${TABLE} on pm pa pb sel`, () => srb.perImage.draw());
   srb.watch("s p img m mode a b map sel z", () => srb.viewer.draw());
   srb.watch("open s p d", () => srb.drawer.draw());
-  addEventListener("resize", srb.later(() => { srb.leaderboard.refresh(false); srb.charts.draw(); srb.perImage.draw(); }, 150));
+  addEventListener("resize", srb.later(() => srb.leaderboard.refresh(false), 150));
+  const redraw = srb.later(() => { srb.charts.draw(); srb.perImage.draw(); }, 100);
+  const widths = new Map();
+  const observer = new ResizeObserver((entries) => {
+    for (const { target, contentRect } of entries) {
+      const before = widths.get(target);
+      widths.set(target, contentRect.width);
+      if (Math.abs((before ?? target.firstElementChild?.clientWidth ?? 0) - contentRect.width) > 2) redraw();
+    }
+  });
+  for (const id of ["chart-cost", "dots"]) observer.observe(document.getElementById(id));
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", srb.controls.theme);
   all();
   document.documentElement.dataset.ready = "yes";

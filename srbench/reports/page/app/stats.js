@@ -58,7 +58,7 @@ srb.stats = (() => {
 
   /* 95 % interval of a mean: Student's t below 10 images, the studentised bootstrap from there on. Its random numbers are not
      NumPy's, so that ends may differ from a report's in the last digit. */
-  const interval = (values) => {
+  const interval = (values, resamples = 9999) => {
     const n = values.length;
     if (n < 3 || !values.every(Number.isFinite)) return null;
     const m = mean(values);
@@ -69,7 +69,7 @@ srb.stats = (() => {
     const centred = values.map((v) => v - m);
     const variance = mean(centred.map((v) => v * v));
     if (variance <= (1e-12 * Math.max(1, Math.abs(m))) ** 2) return [m, m];
-    const times = n > 150 ? 1999 : 9999;
+    const times = n > 150 ? Math.min(1999, resamples) : resamples;
     const ratios = new Float64Array(times);
     let seed = 0x9e3779b9;
     const draw = () => {

@@ -83,10 +83,10 @@ srb.leaderboard = (() => {
   const podium = new Map();
   const places = new Map();
 
-  /* Places among the rows shown, by the mean of the first metric on the first dataset; equal means share one. */
+  /* Places among the rows shown, by the mean of the first metric on the largest dataset; equal means share one. */
   const number = (rows) => {
     places.clear();
-    const name = srb.state.d.find((set) => srb.table(set)?.metrics.length);
+    const name = srb.leading();
     const metric = srb.table(name)?.metrics[0];
     if (!metric) return;
     const mean = (row) => row.cells[name]?.m[metric]?.mean;
@@ -164,12 +164,12 @@ srb.leaderboard = (() => {
     const rank = rankOf(row);
     rank[0] = places.get(row.key) ?? "";
     return srb.el("div.who", {}, box, srb.el("span.rank", { title: rank[1] }, rank[0]),
-      srb.el("div", {}, open, srb.el("div.marks", {}, row.marks.join(" · "))));
+      srb.el("div", {}, open, srb.el("div.marks", { title: row.marks.join(" · ") }, row.marks.join(" · "))));
   };
 
-  /* Place by the mean on the first dataset shown that ranks the row; the interval of places where the images suffice. */
+  /* Place by the mean on the largest dataset that ranks the row; the interval of places where the images suffice. */
   const rankOf = (row) => {
-    for (const name of srb.state.d) {
+    for (const name of [...srb.state.d].sort((a, b) => srb.size(b) - srb.size(a))) {
       const rank = row.cells[name]?.rank;
       if (!rank) continue;
       const [at, low, high, first] = rank;
@@ -193,7 +193,7 @@ srb.leaderboard = (() => {
       };
       found.push({ ...column(id, c.title, c.hint, c.low, cell, c.text), get: c.get });
     }
-    return { title: "", titleFormatter: () => srb.el("span.over", {}, srb.data.devices.length ? `cost · ${srb.data.devices.find((x) => x.id === srb.device())?.title ?? ""}` : "cost"), columns: found, headerHozAlign: "left" };
+    return { title: "", titleFormatter: () => srb.el("span.over", {}, "cost"), columns: found, headerHozAlign: "left" };
   };
 
   const latency = (row) => {
@@ -207,6 +207,7 @@ srb.leaderboard = (() => {
   const define = (rows) => {
     columns = [];
     const names = srb.state.d.filter((name) => srb.table(name));
+    if (narrow()) names.sort((a, b) => srb.size(b) - srb.size(a));  // what sorts is seen without scrolling
     const name = {
       title: "", field: "who", frozen: true, titleFormatter: head("model"), formatter: (cell) => nameCell(cell.getData().row), sorter: compare,
       headerSortStartingDir: "asc", resizable: false, cssClass: "frozen", get: (row) => row.title, width: narrow() ? 156 : 276,
@@ -229,8 +230,14 @@ srb.leaderboard = (() => {
     const [field, direction] = srb.state.sort.split(/:(?=[^:]*$)/);
     const known = leaves(defs).some((c) => c.field === field);
     if (known) return [{ column: field, dir: direction === "asc" ? "asc" : "desc" }];
-    const first = leaves(defs)[1];
+    const first = usual(defs);
     return first ? [{ column: first.field, dir: first.headerSortStartingDir }] : [];
+  };
+
+  /* The column that sorts unless another is chosen. */
+  const usual = (defs) => {
+    const name = srb.leading(), metric = srb.table(name)?.metrics[0];
+    return leaves(defs).find((c) => c.field === `${name}|${metric}`) ?? leaves(defs)[1];
   };
 
   const refresh = (rebuild) => {
@@ -252,8 +259,8 @@ srb.leaderboard = (() => {
       grid.on("dataSorted", (sorters) => {
         if (!sorters.length) return;
         const sort = `${sorters[0].field}:${sorters[0].dir}`;
-        const usual = leaves(defs)[1];
-        srb.set({ sort: usual && sort === `${usual.field}:${usual.headerSortStartingDir}` ? "" : sort });
+        const first = usual(defs);
+        srb.set({ sort: first && sort === `${first.field}:${first.headerSortStartingDir}` ? "" : sort });
       });
       grid.on("rowMouseEnter", (_event, row) => srb.hover(row.getData().id, "table"));
       grid.on("rowMouseLeave", () => srb.hover(null, "table"));
