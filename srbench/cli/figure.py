@@ -25,7 +25,7 @@ from srbench.cli._common import device_option
     help="x,y,w,h in HR pixels, or auto: where the models differ most. Once for all images, or once each.",
 )
 @click.option("--scale", type=click.IntRange(2, 8), default=4, show_default=True, help="Upscaling factor.")
-@click.option("--metrics", default="psnr,lpips", show_default=True, help="Scores beneath the crops, from the records.")
+@click.option("--metrics", default="", help="Scores beneath the crops, from the records; PSNR and LPIPS by default.")
 @click.option("--dpi", type=click.IntRange(50, 1200), default=300, show_default=True, help="Density of a PNG.")
 @click.option("--data-root", type=click.Path(exists=True, file_okay=False), help="Folder with the datasets.")
 @device_option

@@ -1,1 +1,1 @@
-"""For papers: tables to paste (LaTeX, markdown, CSV, HTML)."""
+"""For papers: tables to paste (LaTeX, markdown, CSV, HTML), and figures of crops."""

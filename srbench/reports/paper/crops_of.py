@@ -51,7 +51,7 @@ class Asked:
         models: as typed.
         crops: one for all images, or one each; ``auto`` or ``x,y,w,h``.
         scale: upscaling factor.
-        metrics: of the scores beneath.
+        metrics: of the scores beneath; PSNR and LPIPS, where they were measured, if there is none.
     """
 
     dataset: str
@@ -59,7 +59,7 @@ class Asked:
     models: Sequence[str]
     crops: Sequence[str] = ("auto",)
     scale: int = 4
-    metrics: Sequence[str] = ("psnr", "lpips")
+    metrics: Sequence[str] = ()
 
     def check(self) -> None:
         """Raise InputError for what cannot be drawn, before anything is upscaled."""
@@ -123,6 +123,8 @@ def _table(asked: Asked, tables: Sequence[Table] | None) -> Table | None:
 def _infos(asked: Asked, table: Table | None) -> list[MetricInfo]:
     if table is None:
         return []
+    if not asked.metrics:
+        return [info for name in ("psnr", "lpips") if (info := table.metric(name))]
     found = []
     for name in asked.metrics:
         info = table.metric(name)

@@ -118,15 +118,17 @@ srb.start = async () => {
   srb.viewer.setup();
   srb.perImage.setup();
   srb.drawer.setup();
-  const all = () => {
+  /* The table first; what lies below it follows when that has been painted. */
+  const all = async () => {
     srb.controls.theme();
     srb.controls.draw();
     srb.leaderboard.refresh(true);
     srb.controls.counts();
-    srb.charts.draw();
-    srb.perImage.draw();
-    srb.viewer.draw();
     srb.drawer.draw();
+    for (const part of [srb.charts, srb.viewer, srb.perImage]) {
+      await new Promise((resolve) => { setTimeout(resolve); });
+      part.draw();
+    }
   };
   const TABLE = "d s p dev all cols q fp fms fmb fdb par";
   srb.watch("t", () => srb.controls.theme());
@@ -153,7 +155,7 @@ srb.start = async () => {
   });
   for (const id of ["chart-cost", "dots"]) observer.observe(document.getElementById(id));
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", srb.controls.theme);
-  all();
+  await all();
   document.documentElement.dataset.ready = "yes";
 };
 
