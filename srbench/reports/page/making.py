@@ -112,7 +112,9 @@ def encode(image: U8, quality: int | None = None) -> bytes:
     buffer = io.BytesIO()
     opened = Image.fromarray(np.ascontiguousarray(as_rgb(image)))
     if quality is None:
-        opened.save(buffer, format="WEBP", lossless=True, quality=100, method=6, exact=True)
+        opened.save(
+            buffer, format="WEBP", lossless=True, quality=75, method=4, exact=True
+        )  # more effort: 5 % less, 60 times as long
     else:
         opened.save(buffer, format="WEBP", quality=quality, method=6)
     return buffer.getvalue()
