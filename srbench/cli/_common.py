@@ -50,7 +50,10 @@ def print_json(value: Any) -> None:
 
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """A table as wide as its content; piped output is not wrapped at 80 columns."""
+    """A table that breaks no number and no name; piped output is as wide as its content.
+
+    On a terminal that is too narrow, prose wraps between words first; then columns are left out from the right, and named.
+    """
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -58,10 +61,50 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[obje
     console = Console()
     if not console.is_terminal:
         console = Console(width=240)
-    table = Table(title=title, title_justify="left", box=None, header_style="bold", pad_edge=False)
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    for row in rows:
-        # As Text, since a name such as cat[hr].png would be markup.
-        table.add_row(*(Text("" if cell is None else str(cell)) for cell in row))
+    cells = [["" if cell is None else str(cell) for cell in row] for row in rows]
+    widths, hidden = fit_columns(columns, cells, console.width)
+    table = Table(
+        title=title, title_justify="left", box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0)
+    )
+    for i, width in widths.items():
+        table.add_column(columns[i], overflow="fold", min_width=width, max_width=width)
+    for row in cells:
+        table.add_row(*(Text(row[i]) for i in widths))  # as Text, since a name such as cat[hr].png would be markup
     console.print(table)
+    if hidden:
+        names = ", ".join(columns[i] for i in hidden)
+        console.print(Text(f"not shown at {console.width} columns: {names} (--json, or a wider terminal)"))
+
+
+_GAP = 2  # between columns
+_PROSE = 24  # prose gets no narrower
+
+
+def fit_columns(columns: Sequence[str], cells: Sequence[Sequence[str]], width: int) -> tuple[dict[int, int], list[int]]:
+    """Which columns a terminal has room for.
+
+    Args:
+        columns: their heads.
+        cells: rows of as many cells.
+        width: of the terminal.
+
+    Returns:
+        index → width of the columns shown; indices of those left out.
+    """
+    contents = [[columns[i], *(row[i] for row in cells)] for i in range(len(columns))]
+    natural = [max(map(len, column)) for column in contents]
+    words = [max((len(word) for cell in column for word in cell.split()), default=0) for column in contents]
+    prose = [
+        i for i, column in enumerate(contents) if any(cell.count(" ") > 1 for cell in column) or natural[i] > width // 2
+    ]
+    shown = list(range(len(columns)))
+    while True:
+        spare = width - sum(natural[i] for i in shown) - _GAP * (len(shown) - 1)
+        room = {i: natural[i] for i in shown}
+        for i in sorted((i for i in prose if i in shown), key=lambda i: -natural[i]):
+            least = min(natural[i], max(_PROSE, words[i] if words[i] <= width // 2 else 0))
+            given = min(max(-spare, 0), natural[i] - least)
+            room[i], spare = natural[i] - given, spare + given
+        if spare >= 0 or len(shown) == 1:
+            return room, [i for i in range(len(columns)) if i not in shown]
+        shown.pop()
