@@ -111,8 +111,8 @@ def make_table(dataset: str) -> str:
     found = {name: way.scores(images) for name, way in WAYS.items()}
     (base, similar), rows = next(iter(found.values())), []
     for name, (decibels, similarity) in found.items():
-        change = "–" if name.startswith("`") else f"{decibels - base:+.2f}"
-        other = "–" if name.startswith("`") else f"{similarity - similar:+.4f}"
+        change = "–" if name.startswith("`") else f"{decibels - base:+.2f}".replace("-", "−")
+        other = "–" if name.startswith("`") else f"{similarity - similar:+.4f}".replace("-", "−")
         rows.append([name, f"{decibels:.2f}", change, f"{similarity:.4f}", other])
     return table(["measured with", "PSNR (dB)", "change", "SSIM", "change"], rows, "lrrrr")
 
