@@ -137,6 +137,7 @@ class Trainer:
 
         sets = find_training_sets(recipe.data, options.data_root)
         self.digests = {images.name: images.digest for images in sets}
+        self._remarks = [text for images in sets for text in images.remarks()]
         val_from = find_training_sets(recipe.val_data, options.data_root) if recipe.val_data else sets
         self.train_paths, self.val_paths = split(sets, recipe.val, val_from)
         self.validation = Validation(self.val_paths, recipe.scale)
@@ -204,6 +205,8 @@ class Trainer:
         watch.say(
             f"{self.name}: reading {len(self.train_paths)} images of {recipe.data}, {len(self.val_paths)} for validation"
         )
+        for text in self._remarks:
+            watch.say(text)
         with self.processes.main_first():
             images = load_images(
                 self.train_paths,

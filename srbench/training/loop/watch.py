@@ -135,7 +135,7 @@ class Watch:
 
     def say(self, text: str) -> None:
         """A line of its own."""
-        self._console.print(text, highlight=False)
+        self._console.print(text, highlight=False, markup=False)  # a name may hold brackets
 
 
 def _open_board(folder: Path, step: int) -> Any:
