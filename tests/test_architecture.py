@@ -58,8 +58,8 @@ MAY_IMPORT = {
     "subjects": "errors inference keywords models protocol upscaler zoo",
     "upscale_files": "errors images upscaler",
     "measure": "errors images metrics protocol results",
-    "training": "errors files markdown names provenance records datasets models metrics protocol images resize inference "
-    "upscaler subjects measure weights zoo",
+    "training": "degradations errors files markdown names provenance records datasets models metrics protocol images resize "
+    "inference upscaler subjects measure weights zoo",
     "evaluation": "degradations errors files provenance datasets models metrics protocol images resize inference upscaler "
     "graphs keywords subjects measure zoo results speed_results process",
     "serve": "errors imagefile images upscaler",

@@ -26,7 +26,8 @@ def halve(card: Card, zoo: Path | None = None, data_root: str | None = None) -> 
     val_from = find_training_sets(recipe["val_data"], data_root) if recipe.get("val_data") else sets
     val = recipe["val"] if isinstance(recipe["val"], int) else tuple(recipe["val"])
     _, paths = split(sets, val, val_from)
+    validation = Validation(paths, card.scales[0], str(recipe.get("degradation", "bicubic")))
     with torch.inference_mode():
-        stored, card = halved(weights, upscaler, card, Validation(paths, card.scales[0]))
+        stored, card = halved(weights, upscaler, card, validation)
     save_checkpoint(stored, card, zoo)
     return card

@@ -1,8 +1,9 @@
 """Decoded images on disk, memory-mapped: training sets that are larger than memory.
 
 ``SRBENCH_CACHE/training/<key>.bin`` holds the pixels of all images and copies one after another, ``<key>.json`` where each
-lies and the sha256 of the whole. The key is a hash over the files' own hashes, the scale and the rescaled sizes, so that
-changed images get a new cache. Both files appear whole or not at all, and a cache that differs from its sha256 is built anew.
+lies and the sha256 of the whole. The key is a hash over the files' own hashes, the scale, the rescaled sizes and the
+degradation, so that changed images get a new cache. Both files appear whole or not at all, and a cache that differs from its
+sha256 is built anew.
 """
 
 from __future__ import annotations
@@ -77,6 +78,8 @@ def key(paths: Sequence[Path], wanted: Wanted) -> str:
     """The name of a cache: everything that decides its bytes."""
     hashes = sha256_of(paths)
     facts = [_VERSION, wanted.scale, wanted.rescale, wanted.margin, [[path.name, hashes[path]] for path in paths]]
+    if wanted.degradation != "bicubic":  # a cache from before there was a choice is still one of bicubic
+        facts.append(wanted.degradation)
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:32]
 
 

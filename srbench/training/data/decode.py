@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from srbench.degradations import How, get_degradation
 from srbench.errors import InputError
 from srbench.images import as_rgb, crop_to_multiple, imresize, read_image
 
@@ -50,11 +51,13 @@ class Wanted:
         scale: the upscaling factor.
         rescale: factors of additional copies.
         margin: LR pixels to mirror around each LR image.
+        degradation: how LR is made; a random one is left to the sampler, and LR is bicubic here.
     """
 
     scale: int
     rescale: tuple[float, ...] = ()
     margin: int = 0
+    degradation: str = "bicubic"
 
 
 def decode_all(
@@ -85,13 +88,15 @@ def decode(path: Path, wanted: Wanted, crop: int) -> Decoded:
     except InputError as error:
         return Decoded(path.name, error=str(error))
     side = min(image.shape[:2])
+    chosen = get_degradation(wanted.degradation)
+    degrade = get_degradation("bicubic") if chosen.degradation.random else chosen
     copies = []
     for factor in (1.0, *wanted.rescale):
         if side * factor < crop:
             continue
         copy = image if factor == 1.0 else imresize(image, factor)
         hr = np.ascontiguousarray(crop_to_multiple(copy, wanted.scale))
-        lr, around = imresize(hr, 1 / wanted.scale), wanted.margin
+        lr, around = degrade(hr, How(wanted.scale)), wanted.margin
         if around:
             lr = np.pad(lr, ((around, around), (around, around), (0, 0)), mode="symmetric")
         copies.append(Copy(side, factor, hr, lr))

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from srbench.degradations import get_degradation
 from srbench.errors import InputError
 from srbench.training.data.cache import cached, estimate
 from srbench.training.data.decode import U8, Decoded, Wanted, decode_all
@@ -25,6 +26,7 @@ class TrainingImages:
         margin: LR pixels around each LR image.
         too_small: files that are smaller than a crop and were left out.
         bad: files that cannot be read and were left out.
+        degradation: that a sampler applies to HR crops, since it is random; else empty, and ``lr`` is what it says.
     """
 
     hr: Sequence[U8]
@@ -33,9 +35,10 @@ class TrainingImages:
     margin: int
     too_small: tuple[str, ...] = ()
     bad: tuple[str, ...] = ()
+    degradation: str = ""
 
 
-def load_images(
+def load_images(  # noqa: PLR0913  (a keyword a choice)
     paths: Sequence[Path],
     scale: int,
     patch: int,
@@ -44,6 +47,7 @@ def load_images(
     skip_bad: bool = False,
     advance: Callable[[], None] = lambda: None,
     memory: float = math.inf,
+    degradation: str = "bicubic",
 ) -> TrainingImages:
     """Read images, add bicubic copies at the ``rescale`` sizes and make every LR; gray images become RGB.
 
@@ -59,17 +63,21 @@ def load_images(
         skip_bad: leave out files that cannot be read instead of raising.
         advance: called after each file.
         memory: the bound in bytes.
+        degradation: how LR is made.
 
     Raises:
         InputError: a file that cannot be read; no image as large as a crop; no room for the cache.
     """
     crop = patch * scale
+    drawn = get_degradation(degradation).degradation.random
     size = estimate(paths, scale, rescale) if memory < math.inf else 0
     if size > memory:
         margin = MARGIN  # one cache for networks with and without an upscaled input before them
-        found: Iterable[Decoded] = cached(paths, Wanted(scale, tuple(rescale), margin), size, skip_bad, advance)
+    wanted = Wanted(scale, tuple(rescale), margin, "bicubic" if drawn else degradation)
+    if size > memory:
+        found: Iterable[Decoded] = cached(paths, wanted, size, skip_bad, advance)
     else:
-        found = decode_all(paths, Wanted(scale, tuple(rescale), margin), crop, advance)
+        found = decode_all(paths, wanted, crop, advance)
     hrs: list[U8] = []
     lrs: list[U8] = []
     small: list[str] = []
@@ -89,7 +97,7 @@ def load_images(
             f"none of the {len(paths)} training images holds a crop of {crop}×{crop} pixels "
             f"(patch {patch} at x{scale}); expected a smaller patch or larger images"
         )
-    return TrainingImages(hrs, lrs, scale, margin, tuple(small), tuple(bad))
+    return TrainingImages(hrs, lrs, scale, margin, tuple(small), tuple(bad), degradation if drawn else "")
 
 
 def upscaling_margin(pre_upsampled: bool) -> int:

@@ -16,6 +16,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from srbench.degradations import How, get_degradation
 from srbench.errors import InputError
 from srbench.images import imresize, luma
 from srbench.training.data.decode import U8
@@ -104,6 +105,7 @@ class Sampler:
             raise InputError(f"an upscaled crop needs a margin of {MARGIN} LR pixels, not {images.margin}")
         self.images, self.patch, self.batch, self.seed = images, patch, batch, seed
         self.augment, self.channels, self.pre_upsampled = augment, channels, pre_upsampled
+        self._degrade = get_degradation(images.degradation) if images.degradation else None
         self._room = np.array([hr.shape[:2] for hr in images.hr]) // images.scale - patch + 1
         if self._room.min() < 1:
             raise InputError(f"a patch of {patch} LR pixels is larger than an image that was loaded for smaller ones")
@@ -130,6 +132,10 @@ class Sampler:
             orientation = int(crops.orientation[index])
             _copy(lr[row], self.images.lr[image], top + inset, left + inset, orientation)
             _copy(hr[row], self.images.hr[image], top * scale, left * scale, orientation)
+            if self._degrade is not None:
+                how = How(scale, seed=self.seed + 1, image=f"{step}/{index}")  # seed 0 is one published draw for all
+                small = self._degrade(hr[row], how)
+                lr[row] = np.pad(small, ((around, around), (around, around), (0, 0)), mode="symmetric")
         return lr, hr
 
     def tensors(self, lr: U8, hr: U8, device: torch.device) -> tuple[Tensor, Tensor]:

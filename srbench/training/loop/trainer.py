@@ -140,7 +140,7 @@ class Trainer:
         self._remarks = [text for images in sets for text in images.remarks()]
         val_from = find_training_sets(recipe.val_data, options.data_root) if recipe.val_data else sets
         self.train_paths, self.val_paths = split(sets, recipe.val, val_from)
-        self.validation = Validation(self.val_paths, recipe.scale)
+        self.validation = Validation(self.val_paths, recipe.scale, recipe.degradation)
         self.upscaler = for_model(
             self.model, self.average.network, recipe.scale, self.build.channels, Inference(self.device)
         )
@@ -217,6 +217,7 @@ class Trainer:
                 options.skip_bad,
                 watch.counting("reading", len(self.train_paths)),
                 options.memory,
+                recipe.degradation,
             )
         self._left_out = left_out(self.val_paths, images.too_small, images.bad)
         return Stages(

@@ -16,7 +16,7 @@ from srbench.datasets.pairs import degrade, prepare_hr
 from srbench.errors import InputError, nearest
 from srbench.images import as_rgb, imresize, planar, read_image
 from srbench.measure import Measure
-from srbench.protocol import get_protocol
+from srbench.protocol import Protocol, get_protocol
 from srbench.upscaler import Upscaler, upscale_array
 
 U8 = npt.NDArray[np.uint8]
@@ -65,13 +65,16 @@ class Validation:
     Args:
         paths: the images.
         scale: the upscaling factor.
+        degradation: how LR is made, in the place of the protocol's.
 
     Raises:
         InputError: an image that cannot be read or is too small.
     """
 
-    def __init__(self, paths: Sequence[Path], scale: int) -> None:
+    def __init__(self, paths: Sequence[Path], scale: int, degradation: str = "bicubic") -> None:
         self._protocol = get_protocol("standard")
+        if degradation != "bicubic":
+            self._protocol = Protocol(name="validation", degradation=degradation)
         self._scale = scale
         self._pairs: list[tuple[U8, U8]] = []
         for path in paths:
@@ -79,7 +82,7 @@ class Validation:
                 hr = prepare_hr(read_image(path), scale, self._protocol)
             except InputError as error:
                 raise error if str(path) in str(error) else InputError(f"{path}: {error}") from None
-            self._pairs.append((hr, degrade(hr, scale, self._protocol)))
+            self._pairs.append((hr, degrade(hr, scale, self._protocol, path.stem)))
 
     def scores(self, upscaler: Upscaler, perceptual: bool = False) -> dict[str, float]:
         """Means of a network: ``val_psnr`` (dB, Y, shave = scale).

@@ -10,6 +10,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from srbench.degradations import get_degradation
+from srbench.errors import SrbenchError
 from srbench.training.recipe.tables import Adversarial, Perceptual
 
 Size = Literal["full", "cpu"]
@@ -39,6 +41,8 @@ class Recipe(BaseModel):
         grow: sides of the crops of later stages; all stages have the same number of steps.
         batch: crops a step, over all processes.
         steps: optimiser steps.
+        degradation: how LR is made, in training and validation, such as ``"bd"`` or ``"jpeg:quality=30"``; see
+            ``srbench ls degradations``. A random one is drawn anew for every crop.
         rescale: sizes of additional bicubic copies of every image.
         augment: each crop is flipped and rotated into one of its 8 orientations.
         loss: weight of each loss term.
@@ -86,6 +90,7 @@ class Recipe(BaseModel):
     grow: tuple[int, ...] = ()
     batch: int = Field(16, ge=1)
     steps: int = Field(10_000, ge=1)
+    degradation: str = "bicubic"
     rescale: tuple[float, ...] = ()
     augment: bool = True
     loss: dict[str, float] = {"l1": 1.0}
@@ -123,6 +128,17 @@ class Recipe(BaseModel):
         if not value:
             raise ValueError("needs at least one term, such as loss = { l1 = 1.0 }")
         return value
+
+    @field_validator("degradation")
+    @classmethod
+    def _computed(cls, value: str) -> str:
+        try:
+            chosen = get_degradation(value)
+        except SrbenchError as error:
+            raise ValueError(str(error)) from None
+        if chosen.degradation.files:
+            raise ValueError(f"{value} has LR files alone; training makes its LR")
+        return chosen.text
 
     @field_validator("rescale")
     @classmethod
