@@ -10,8 +10,11 @@ from pathlib import Path
 import click
 
 import tests.campaign
+from srbench.files import write_text
 from srbench.markdown import table
 from tests.campaign import Fuzzer, Tally, Verdict, campaign
+
+START, END = "<!-- campaign:start -->", "<!-- campaign:end -->"
 
 
 def fuzzers() -> dict[str, Fuzzer]:
@@ -34,12 +37,24 @@ def show(tallies: list[Tally]) -> str:
     return table(heads, rows, "l" + "r" * (len(heads) - 1))
 
 
+def put(page: Path, tallies: list[Tally], seed: int) -> None:
+    """Replace the marked part of a page; how fast a machine was does not stand there."""
+    before, _, rest = page.read_text(encoding="utf-8").partition(START)
+    _, end, after = rest.partition(END)
+    if not end:
+        raise click.UsageError(f"{page} has no {START} with {END} behind it")
+    quiet = [line.split("|")[1:-2] for line in show(tallies).splitlines()]
+    text = "".join(f"|{'|'.join(cells)}|\n" for cells in quiet)
+    write_text(page, f"{before}{START}\nSeed {seed}:\n\n{text}\n{END}{after}")
+
+
 @click.command()
 @click.argument("names", nargs=-1)
 @click.option("--n", "count", default=1000, show_default=True, help="Tries of each fuzzer.")
 @click.option("--seed", default=0, show_default=True, help="Another seed damages otherwise.")
 @click.option("--only", type=int, help="One try by its number.")
-def main(names: tuple[str, ...], count: int, seed: int, only: int | None) -> None:
+@click.option("--write", type=click.Path(path_type=Path), help="A page whose marked table is replaced by this one.")
+def main(names: tuple[str, ...], count: int, seed: int, only: int | None, write: Path | None) -> None:
     """Damage files by the thousand and see what srbench makes of them."""
     known = fuzzers()
     if unknown := [name for name in names if name not in known]:
@@ -50,6 +65,8 @@ def main(names: tuple[str, ...], count: int, seed: int, only: int | None) -> Non
             first, many = (0, count) if only is None else (only, 1)
             tallies.append(campaign(known[name], Path(folder) / name, many, seed, first))
     click.echo(show(tallies), nl=False)
+    if write:
+        put(write, tallies, seed)
     wrong = [line for tally in tallies for line in tally.wrong]
     for line in wrong[:50]:
         click.echo(line, err=True)
