@@ -130,8 +130,8 @@ def get_degradation(text: str) -> Chosen:
         UnknownNameError: no such degradation or parameter; the message has the nearest name.
         InputError: a value that is no number or out of bounds.
 
-    >>> get_degradation("jpeg:quality=40").text
-    'jpeg:quality=40'
+    >>> get_degradation("jpeg:quality=30").text
+    'jpeg:quality=30'
     """
     name, _, listed = text.partition(":")
     name, _, version = (part.strip() for part in name.partition("@"))
