@@ -391,3 +391,13 @@ def test_published_data() -> None:
         "vdsr",
     ]
     assert {"btsrn", "carn_m"} <= set(published_models("set14", 4, "standard.v1"))  # RGB networks of one table
+
+
+def test_doubtful_numbers_have_a_footnote() -> None:
+    from srbench.reports.markdown import render_leaderboard
+
+    said = "below bicubic: 26.81 dB, where bicubic has 28.43 dB from the same LR images"
+    text = render_leaderboard(build_tables([cell("a_x4.c", notes=[said]), cell("b_x4.c", -1.0)]))
+    (row,) = (line for line in text.splitlines() if line.startswith("| 1 "))
+    assert "<sup>1</sup>" in row
+    assert f"<sup>1</sup> {said}" in text

@@ -68,6 +68,15 @@ def test_bad_files_are_left_out_where_that_is_asked_for(tmp_path: Path) -> None:
     assert "none of its 3 images can be read" in done.output
 
 
+def test_what_is_left_out_of_a_folder_is_said(tmp_path: Path) -> None:
+    write_image(tmp_path / "in" / "a.png", smooth(24, 30))
+    write_image(tmp_path / "in" / "deeper" / "b.png", smooth(24, 30))
+    (tmp_path / "in" / "notes.txt").write_text("x")
+    assert "left out: 1 file that is no image (1 .txt), 1 subfolder (deeper)" in upscale(
+        tmp_path / "in", tmp_path / "out"
+    )
+
+
 def test_values_do_not_change_by_a_profile(tmp_path: Path) -> None:
     image = smooth(24, 30)
     write_image(tmp_path / "a.png", image, profile())

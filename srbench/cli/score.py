@@ -62,9 +62,20 @@ def command(
         _print(results[0])
     else:
         _print_several(results)
+    _say_what_is_left_out(sr, hr, data_root)
     _say(results)
     if any(_listed(result, "hr_only") for result in results):
         click.get_current_context().exit(1)
+
+
+def _say_what_is_left_out(sr: str, hr: str, data_root: str | None) -> None:
+    from pathlib import Path
+
+    from srbench.datasets.local import find_dataset
+
+    if Path(sr).is_dir():
+        for text in find_dataset(Path(hr) if Path(hr).is_dir() else hr, data_root).remarks():
+            click.echo(f"Note: {text}", err=True)
 
 
 def _say(results: list[Result]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -36,6 +37,7 @@ def command(
     """
     from rich.progress import track
 
+    from srbench.datasets.folders import left_out
     from srbench.subjects import load
     from srbench.upscale_files import plan_files, upscale_files
 
@@ -45,6 +47,8 @@ def command(
     written = upscale_files(
         upscaler, jobs, lambda jobs: track(jobs, description="upscaling", disable=len(jobs) == 1)
     )  # fmt: skip
+    if Path(source).is_dir() and (other := left_out(Path(source))):
+        click.echo(f"left out: {other}", err=True)
     for text in skipped:
         click.echo(f"left out: {text}", err=True)
     click.echo(f"wrote {written[0] if len(written) == 1 else f'{len(written)} images to {target}'}")

@@ -81,6 +81,18 @@ def _inner(folder: Path) -> Path:
     return (plain or inner or [folder])[0]
 
 
+def left_out(folder: Path) -> str:
+    """What is in a folder besides the images directly in it, as one line; empty where there is nothing else.
+
+    Raises:
+        InputError: the folder cannot be read.
+    """
+    try:
+        return _files(folder)[1].describe()
+    except OSError as error:
+        raise InputError(f"{folder}: the folder cannot be read ({error.strerror})") from None
+
+
 def _files(folder: Path) -> tuple[list[Path], LeftOut]:
     """The image files of a folder, and what else is in it."""
     dangling, subfolders, other = [], [], Counter[str]()

@@ -97,6 +97,11 @@ class Columns:
         cells += [theirs(row) if theirs else Shown(NONE) for row in self.table.published]
         self.columns.append((head, cells))
 
+    def name(self, row: Row) -> Shown:
+        """Who was measured, with a footnote where its numbers are doubtful."""
+        note = self.notes.setdefault("; ".join(row.notes), len(self.notes) + 1) if row.notes else None
+        return Shown(row.who.label, row.who.label, note=note)
+
     def figure(self, figure: Figure | None, info: MetricInfo) -> Shown:
         """A published figure with its footnote."""
         if figure is None:
@@ -109,7 +114,7 @@ def view(table: Table) -> View:
     """Round and word a table."""
     columns = Columns(table)
     columns.add("rank", lambda row: _rank(row, table))
-    columns.add("model", lambda row: Shown(row.who.label, row.who.label), _paper_name)
+    columns.add("model", columns.name, _paper_name)
     columns.add("parameters", lambda row: _amount(row.who.parameters), lambda row: _amount(row.who.parameters))
     if table.separable:
         columns.add("P(best)", lambda row: _shown(row.rank.first if row.rank else None, share))

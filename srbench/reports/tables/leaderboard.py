@@ -138,6 +138,7 @@ def _rows(
             seeds=None,
             speeds=times.get((cell.result.checkpoint, cell.result.scale, cell.result.variant), {}),
             provenance=_provenance(cell.result),
+            notes=tuple(cell.result.notes),
         )
         for cell in cells
     ]

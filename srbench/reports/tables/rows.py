@@ -275,6 +275,7 @@ class Row:
         seeds: of its family; None where fewer than two trainings have a number here.
         speeds: by device, of this very checkpoint, scale and variant.
         provenance: of its record.
+        notes: what makes its numbers doubtful, of its record.
     """
 
     who: Entrant
@@ -283,6 +284,7 @@ class Row:
     seeds: Seeds | None
     speeds: Mapping[str, Speed]
     provenance: Provenance
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
