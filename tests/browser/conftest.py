@@ -53,7 +53,10 @@ def records() -> list[Result]:
             common: dict[str, Any] = {"dataset": dataset, "n": n, "preset": preset}
             found.append(cell("bicubic", parameters=0, metrics=metrics(0, n), **common))
             for i, (name, gain) in enumerate(NETWORKS.items()):
-                found.append(cell(name, parameters=10_000 * 12**i, metrics=metrics(gain, n), **common))
+                recipe = {"recipe": name.partition(".")[2], "parameters": 10_000 * 12**i}
+                found.append(cell(name, metrics=metrics(gain, n), **recipe, **common))
+            recipe = {"model": "fsrcnn", "recipe": "paper", "parameters": 10_000}
+            found.append(cell("fsrcnn_x4.paper", metrics=metrics(1.1, n), **recipe, **common))
             found.append(cell(EVIL, model="x", own=True, metrics=metrics(0.4, n), **common))
             found.append(bare("drrn", dataset=dataset))
     return found

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from srbench.reports.page.build import render_page
 from srbench.stats import mean_interval, paired_test
 from tests.browser.conftest import EVIL, Opened
 
@@ -309,5 +310,27 @@ def test_a_touch_screen_pinches(browser: Any, page_file: Path) -> None:
         points = [] if apart is None else [{"x": x - apart, "y": y, "id": 0}, {"x": x + apart, "y": y, "id": 1}]
         session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
     assert zoom_text(opened) > 1.5 * before
+    opened.clean()
+    opened.context.close()
+
+
+def test_checkpoints_of_one_architecture_have_names_of_their_own(page: Opened) -> None:
+    page.tab.locator("#which button[value=all]").click()
+    page.tab.wait_for_timeout(300)
+    labels = page.tab.evaluate("[...document.querySelectorAll('#chart-plane .label')].map((l) => l.textContent)")
+    assert "FSRCNN paper" in labels
+    assert len(labels) == len(set(labels))
+    assert {"FSRCNN common", "FSRCNN paper"} <= set(
+        page.tab.evaluate("[...document.querySelectorAll('#pick-pa option')].map((o) => o.textContent)")
+    )
+
+
+def test_a_page_without_results_says_how_to_get_some(browser: Any, tmp_path: Path) -> None:
+    path = tmp_path / "empty.html"
+    path.write_text(render_page([]), encoding="utf-8")
+    opened = Opened(browser, path)
+    opened.tab.goto(path.as_uri())
+    opened.tab.wait_for_selector("html[data-ready=yes]")
+    assert "srbench eval --all --datasets sample" in opened.tab.locator("main").inner_text()
     opened.clean()
     opened.context.close()

@@ -5,7 +5,8 @@ srb.charts = (() => {
   const drawn = [];
   const M = { top: 14, right: 18, bottom: 40, left: 52 };
 
-  const text = (row) => row.title;
+  /* The name, and what tells it from others of that name. */
+  const text = (row) => srb.label(row, srb.leaderboard.rows());
 
   /* Interval of a point's value: the paired difference to the best row, or the mean over images. */
   const bar = (row, set, metric, best) => {
@@ -198,7 +199,7 @@ srb.charts = (() => {
     const cell = p.row.cells[c.set];
     const scores = cell.table.metrics.filter((m) => srb.isNumber(cell.m[m]?.mean)).slice(0, 3).map((m) => `${srb.data.metrics[m].title} ${fmt(m, cell.m[m].mean)}`);
     const costs = [p.row.parameters !== null ? `${srb.human(p.row.parameters)} parameters` : "", p.row.speed ? `${srb.three(p.row.speed.ms)} ms` : ""].filter(Boolean);
-    tip.replaceChildren(srb.el("b", {}, p.row.title), srb.el("div.marks", {}, p.row.marks.join(" · ")), srb.el("div", {}, scores.join(", ")), srb.el("div", {}, costs.join(", ")));
+    tip.replaceChildren(srb.el("b", {}, text(p.row)), srb.el("div.marks", {}, p.row.marks.join(" · ")), srb.el("div", {}, scores.join(", ")), srb.el("div", {}, costs.join(", ")));
     tip.hidden = false;
     const left = x(p.x) > width / 2;
     tip.style.left = left ? "" : `${x(p.x) + 14}px`;

@@ -134,6 +134,14 @@ srb.marks = (row, seeds) => {
   return marks;
 };
 
+/* A row's name among others: with its recipe, or else its checkpoint, where another row has the same. */
+srb.label = (row, rows) => {
+  const alike = rows.filter((other) => other.title === row.title);
+  if (alike.length < 2) return row.title;
+  const recipe = row.who.recipe || row.who.name;
+  return alike.filter((other) => (other.who.recipe || other.who.name) === recipe).length < 2 ? `${row.title} ${recipe}` : row.who.name;
+};
+
 /* Means over the seeds' scores of each image; what charts and per-image views show of a row. */
 srb.rowScores = (row, dataset, metric) => {
   const cell = row.cells[dataset];

@@ -114,6 +114,12 @@ srb.controls = (() => {
 srb.start = async () => {
   const data = await srb.load();
   srb.startState(data.opening);
+  if (!data.tables.length) {
+    srb.controls.theme();
+    document.querySelector("main").replaceChildren(srb.el("section", {}, srb.el("p", {}, "There are no results yet: ", srb.el("code", {}, "srbench eval --all --datasets sample"), " makes the first.")));
+    document.documentElement.dataset.ready = "yes";
+    return;
+  }
   srb.controls.setup();
   srb.viewer.setup();
   srb.perImage.setup();

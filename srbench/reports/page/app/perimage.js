@@ -55,7 +55,7 @@ srb.perImage = (() => {
       });
     }
     svg.selectAll(".special").raise();
-    const key = srb.el("div.key", {}, ...special.map((row, i) => srb.el(`span.c${i}`, {}, row.title)), srb.el("span.other", {}, "all others shown"));
+    const key = srb.el("div.key", {}, ...special.map((row, i) => srb.el(`span.c${i}`, {}, srb.label(row, rows))), srb.el("span.other", {}, "all others shown"));
     const cut = table.images.length > MOST ? srb.el("p.soft", {}, `The first ${MOST} of ${table.images.length} images.`) : null;
     box.replaceChildren(key, svg.node(), ...(cut ? [cut] : []));
   };
@@ -72,31 +72,31 @@ srb.perImage = (() => {
   const pair = (box, table, rows, m) => {
     const info = srb.data.metrics[m];
     const [a, b] = chosen(rows);
-    const choices = rows.map((r) => [r.key, `${r.title}${rows.filter((o) => o.title === r.title).length > 1 ? ` (${r.who.name})` : ""}`]);
+    const choices = rows.map((r) => [r.key, srb.label(r, rows)]);
     srb.options(byId("pick-pa"), choices, a?.key);
     srb.options(byId("pick-pb"), choices, b?.key);
     if (!b) { box.replaceChildren(srb.el("p.soft", {}, "One model alone: nothing to compare with.")); return; }
     const one = srb.rowScores(a, set(), m), two = srb.rowScores(b, set(), m);
     const found = srb.stats.compare(one, two, info.higher);
-    box.replaceChildren(verdict(a, b, found, info), lollipops(box, table, a, b, found, info));
+    box.replaceChildren(verdict(a, b, found, info, rows), lollipops(box, table, a, b, found, info, rows));
   };
 
-  const verdict = (a, b, f, info) => {
+  const verdict = (a, b, f, info, rows) => {
     const unit = info.unit ? ` ${info.unit}` : "";
     const show = (v) => srb.number(v, info.digits + 1, true);
     const range = f.interval ? ` [${show(f.interval[0])}, ${show(f.interval[1])}]` : "";
     const better = f.difference > 0 === info.higher ? a : b;
-    const sure = f.p <= 0.05 ? `${better.title} is better.`
+    const sure = f.p <= 0.05 ? `${srb.label(better, rows)} is better.`
       : f.least > 0.05 ? `${f.n} images cannot tell them apart: the least p they can give is ${srb.p(f.least)}.` : "The images do not tell them apart.";
     return srb.el("div.verdict", {},
       srb.el("div.big", {}, srb.el("span.value", {}, `${show(f.difference)}${unit}`), srb.el("span.soft", {}, range)),
       srb.el("dl", {},
         srb.el("div", {}, srb.el("dt", {}, "p (Wilcoxon, paired)"), srb.el("dd", {}, srb.p(f.p))),
-        srb.el("div", {}, srb.el("dt", {}, `${a.title} wins`), srb.el("dd", {}, `${f.wins} of ${f.n} (${Math.round((100 * f.wins) / f.n)} %)`)),
+        srb.el("div", {}, srb.el("dt", {}, `${srb.label(a, rows)} wins`), srb.el("dd", {}, `${f.wins} of ${f.n} (${Math.round((100 * f.wins) / f.n)} %)`)),
         srb.el("div", {}, srb.el("dt", {}, "verdict"), srb.el("dd", {}, sure))));
   };
 
-  const lollipops = (box, table, a, b, f, info) => {
+  const lollipops = (box, table, a, b, f, info, rows) => {
     const order = [...f.each.keys()].filter((i) => Number.isFinite(f.each[i])).sort((i, j) => f.each[j] - f.each[i]).slice(0, MOST);
     const width = Math.max(280, box.clientWidth), line = order.length > 40 ? 12 : 22;
     const names = order.map((i) => table.images[i]);
@@ -116,7 +116,7 @@ srb.perImage = (() => {
       g.append("line").attr("x1", x(0)).attr("x2", x(f.each[i])).attr("y1", cy).attr("y2", cy);
       g.append("circle").attr("cx", x(f.each[i])).attr("cy", cy).attr("r", 4).append("title").text(`${names[row]}: ${srb.number(f.each[i], info.digits + 1, true)}`);
     });
-    svg.append("text").attr("class", "title").attr("x", width - M.right).attr("y", height - 4).attr("text-anchor", "end").text(`${a.title} − ${b.title}${info.unit ? ` (${info.unit})` : ""}`);
+    svg.append("text").attr("class", "title").attr("x", width - M.right).attr("y", height - 4).attr("text-anchor", "end").text(`${srb.label(a, rows)} − ${srb.label(b, rows)}${info.unit ? ` (${info.unit})` : ""}`);
     return svg.node();
   };
 
