@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from srbench.errors import SrbenchError
-from srbench.reports.aims import Aim, read_aims, render_aims, render_games
-from srbench.reports.files import AIMS, GAMES, stale_files, write_reports
+from srbench.reports.aims import Aim, read_aims, render_adversarial, render_aims
+from srbench.reports.files import ADVERSARIAL, AIMS, stale_files, write_reports
 from srbench.results import Result, read_results
 from srbench.zoo import Card, list_checkpoints
 from tests.builders import make_card
@@ -98,7 +98,7 @@ def test_an_adversarial_checkpoint_stands_beside_the_parent_it_really_had() -> N
         result("srgan_x4.replaced", "set5", lpips=0.15, lr_psnr=40.0),
     ]
     none = ["– → –", "–"]
-    assert cells(render_games(cards, found)) == [
+    assert cells(render_adversarial(cards, found)) == [
         ["srgan_x4.srgan", "srresnet_x4.common", "2", "0.189 → 0.136", "47.9", *none],
         ["srgan_x4.of-old", "srresnet_x4.common", "2", "0.189 → –", "–", *none],
         ["srgan_x4.earlier", "srresnet_x4.common (replaced since)", "2", *none, *none],
@@ -106,7 +106,7 @@ def test_an_adversarial_checkpoint_stands_beside_the_parent_it_really_had() -> N
         ["srgan_x4.alone", "srresnet_x4.gone (replaced since)", "2", *none, *none],
         ["srgan_x4.scratch", "–", "2", *none, *none],
     ]
-    assert "srbench train srgan_s" in render_games(cards[:2], found)
+    assert "srbench train srgan_s" in render_adversarial(cards[:2], found)
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ def test_what_is_no_aim_is_one_line(tmp_path: Path, text: str, message: str) -> 
 def test_both_are_generated_in_the_zoos_readme(tmp_path: Path) -> None:
     readme = tmp_path / "zoo" / "README.md"
     readme.parent.mkdir()
-    readme.write_text("".join(f"{start}\nold\n{end}\n" for start, end in (AIMS, GAMES)))
+    readme.write_text("".join(f"{start}\nold\n{end}\n" for start, end in (AIMS, ADVERSARIAL)))
     (tmp_path / "zoo" / "aims.toml").write_text('[[aim]]\ncheckpoint = "vdsr_x4.common"\npsnr = 31.15\n')
     assert readme in write_reports([], tmp_path)
     assert "| vdsr_x4.common |" in readme.read_text()

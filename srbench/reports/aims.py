@@ -78,7 +78,7 @@ def render_aims(aims: Sequence[Aim], cards: Sequence[Card], results: Sequence[Re
     return table(heads, rows, "lrrrrrl")
 
 
-def render_games(cards: Sequence[Card], results: Sequence[Result]) -> str:
+def render_adversarial(cards: Sequence[Card], results: Sequence[Result]) -> str:
     """A row an adversarial checkpoint: LPIPS of its parent and of itself, and how well its images keep to LR (LR-PSNR)."""
     rows = []
     by_name = {card.name: card for card in cards}

@@ -13,7 +13,7 @@ from pathlib import Path
 from srbench.errors import InputError, SrbenchError
 from srbench.files import write_text
 from srbench.home import home
-from srbench.reports.aims import read_aims, render_aims, render_games
+from srbench.reports.aims import read_aims, render_adversarial, render_aims
 from srbench.reports.markdown import render_excerpt, render_leaderboard, render_own
 from srbench.reports.order import render_order
 from srbench.reports.page.build import render_page
@@ -99,13 +99,13 @@ START, END = "<!-- leaderboard:start -->", "<!-- leaderboard:end -->"
 CURVES = "<!-- curves:start -->", "<!-- curves:end -->"
 ORDER = "<!-- order:start -->", "<!-- order:end -->"
 AIMS = "<!-- aims:start -->", "<!-- aims:end -->"
-GAMES = "<!-- games:start -->", "<!-- games:end -->"
+ADVERSARIAL = "<!-- adversarial:start -->", "<!-- adversarial:end -->"
 _README: dict[tuple[str, str], Part] = {(START, END): lambda source: render_excerpt(source.tables)}
 _ZOO: dict[tuple[str, str], Part] = {
     CURVES: lambda source: render_curves(source.cards),
     ORDER: lambda source: render_order(order_of(source.cards, source.results)),
     AIMS: lambda source: render_aims(read_aims(source.root / "zoo" / "aims.toml"), source.cards, source.results),
-    GAMES: lambda source: render_games(source.cards, source.results),
+    ADVERSARIAL: lambda source: render_adversarial(source.cards, source.results),
 }
 
 
