@@ -130,7 +130,7 @@ def images(home: Path) -> Path:
 
 
 @pytest.mark.slow
-def test_two_processes_play_the_game_of_one(srbench_home: Path) -> None:
+def test_two_processes_train_adversarially_as_one(srbench_home: Path) -> None:
     recipe = srbench_home / "recipe.toml"
     recipe.write_text(
         f'data = "{images(srbench_home)}"\nval = 2\npatch = 8\nbatch = 4\nsteps = 8\nval_every = 8\nlog_every = 4\n'

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -19,9 +20,10 @@ from torch import Tensor
 from srbench.cli import main
 from srbench.errors import InputError
 from srbench.images import write_image
+from srbench.training.after.runs import find_run
 from srbench.training.loop import state as saving
 from srbench.training.loop.folder import claim
-from srbench.training.loop.options import RunOptions
+from srbench.training.loop.options import InterruptedRunError, RunOptions
 from srbench.training.loop.state import load_state
 from srbench.training.loop.trainer import train
 from srbench.training.recipe.schema import Recipe
@@ -124,6 +126,23 @@ def test_a_state_that_was_cut_off_is_told_and_can_be_replaced(
         assert "--overwrite starts again" in result.stderr
     train("fsrcnn_s", recipe(folder, 6), RunOptions(progress=False, threads=1, overwrite=True))
     assert load_state(path.parent) is not None
+
+
+def test_a_damaged_log_does_not_keep_a_sound_state_from_going_on(folder: Path, srbench_home: Path) -> None:
+    whole = train("fsrcnn_s", recipe(folder), RunOptions(name="whole", progress=False, threads=1))
+    run = srbench_home / "runs" / "fsrcnn_s_x4.parts"
+    with pytest.MonkeyPatch.context() as stopping:
+        stopping.setattr(
+            "srbench.training.loop.folder.Stop.asked", property(lambda _: True, lambda *_: None), raising=False
+        )
+        with pytest.raises(InterruptedRunError):
+            train("fsrcnn_s", recipe(folder), RunOptions(name="parts", progress=False, threads=1))
+    log = run / "log.jsonl"
+    log.write_bytes(b"\xff\xfe[1]\n[2]\n3\n" + b"[" * 100_000 + b"\n" + log.read_bytes() + b'{"step": ')
+    assert find_run("fsrcnn_s_x4.parts").step == 0  # of the last whole line
+    parts = train("fsrcnn_s", recipe(folder), RunOptions(name="parts", progress=False, threads=1, resume=True))
+    assert [point["val_psnr"] for point in parts.curve] == [point["val_psnr"] for point in whole.curve]
+    assert {type(json.loads(line)) for line in log.read_text().splitlines()} == {dict}
 
 
 def test_a_corrupt_training_image_is_named_or_skipped_and_counted(folder: Path, srbench_home: Path) -> None:
