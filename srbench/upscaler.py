@@ -398,7 +398,14 @@ def _factor(upscaler: Upscaler) -> int:
 
 def _on_copy(upscaler: Upscaler, x: Tensor) -> Tensor:
     """One pass over a copy of ``x``: what a network writes into its input, no other pass and no caller sees."""
-    return _padded(upscaler, x.clone(), upscaler.engine)
+    return _padded(upscaler, _copied(x), upscaler.engine)
+
+
+def _copied(x: Tensor) -> Tensor:
+    """A copy that lies in memory as ``x`` does: kernels, and with them the last bits, are chosen by that."""
+    if any(stride == 0 and size > 1 for stride, size in zip(x.stride(), x.shape, strict=True)):
+        return x.clone()  # a gray image shown as RGB: its channels are one
+    return torch.empty_strided(x.shape, x.stride(), dtype=x.dtype, device=x.device).copy_(x)
 
 
 def _padded(upscaler: Upscaler, x: Tensor, module: nn.Module) -> Tensor:

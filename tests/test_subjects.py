@@ -286,6 +286,18 @@ def test_a_network_that_writes_into_its_input_changes_nothing_else(inference: In
         network_pass(Upscaler(Writes(), 2), x.clone())
 
 
+def test_a_network_sees_its_image_as_it_lay_in_memory() -> None:
+    """Kernels are chosen by that: an image that was copied into another layout would move the last bits."""
+    seen: list[tuple[int, ...]] = []
+    network = nn.Upsample(scale_factor=2)
+    network.register_forward_pre_hook(lambda module, given: seen.append(given[0].stride()))
+    interleaved = noise().contiguous(memory_format=torch.channels_last)
+    for x in (noise(), interleaved, interleaved[..., 2:7, 1:6]):
+        upscale(Upscaler(network, 2), x)
+        assert seen[-1] == x.stride()
+    assert upscale(Upscaler(Writes(), 2), noise()[:, :1]).shape == (1, 1, 18, 22), "gray is shown as RGB"
+
+
 class Makes(nn.Module):
     def __init__(self, what: object) -> None:
         super().__init__()
