@@ -37,7 +37,7 @@ def upscale(
         image: a uint8 array, a PIL image, a float tensor in [0, 1] or a path; with ``out`` also the path of a folder.
         network: whatever :func:`srbench.load` takes, or what it gave.
         scale: the upscaling factor, where ``network`` leaves it open.
-        out: file or folder to write to; ``image`` is a path then.
+        out: file or folder to write to; ``image`` is a path then, of a file of any kind that ``srbench upscale`` takes.
         given: as :func:`srbench.load` takes it.
 
     Returns:
@@ -62,7 +62,7 @@ def upscale(
         return upscaler(image)
     if not isinstance(image, str | Path):
         raise InputError(f"upscale(): out= is for files; a {type(image).__name__} comes back as it was given")
-    return upscale_files(upscaler, plan_files(image, out))
+    return upscale_files(upscaler, plan_files(image, out).jobs)
 
 
 class TrainOptions(TypedDict, total=False):

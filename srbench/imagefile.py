@@ -11,8 +11,9 @@ import os
 import re
 import stat
 import zlib
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -24,11 +25,12 @@ if TYPE_CHECKING:
     from PIL import Image
 
 U8 = npt.NDArray[np.uint8]
+T = TypeVar("T")
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 MAX_PIXELS = "SRBENCH_MAX_PIXELS"
 
-_FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP")  # Pillow knows fifty more, one of which starts another program
+FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP")  # Pillow knows fifty more, one of which starts another program
 _MOST_PIXELS = 50_000_000  # one and a half times 8K
 _PNG = b"\x89PNG\r\n\x1a\n"
 _PIECE = 2**20
@@ -87,12 +89,25 @@ def read_image(path: Path | str) -> U8:
     Raises:
         InputError: the message names the file and what was expected.
     """
+    return from_file(path, _decode)
+
+
+def from_file(path: Path | str, decode: Callable[[Path, BinaryIO, int], T]) -> T:
+    """What a decoder makes of an image file; whatever goes wrong is one line with the file's name.
+
+    Args:
+        path: the file.
+        decode: takes the name, the open file and the most pixels that it may have.
+
+    Raises:
+        InputError: no such file, one that cannot be read, or what ``from_bytes`` raises.
+    """
     path = Path(path)
     try:
         if not stat.S_ISREG(path.stat().st_mode):
             raise InputError(f"{path}: not a regular file")
         with path.open("rb") as file:
-            return _readable(path, file, None)
+            return _guarded(path, file, None, decode)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
     except PermissionError:
@@ -101,14 +116,33 @@ def read_image(path: Path | str) -> U8:
         raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
 
 
-def _readable(path: Path, file: BinaryIO, most: int | None) -> U8:
-    """What a decoder makes of a file; whatever it stumbles over is one line."""
-    from PIL import UnidentifiedImageError
+def from_bytes(data: bytes, name: str, most: int | None, decode: Callable[[Path, BinaryIO, int], T]) -> T:
+    """What a decoder makes of the content of an image file, as ``from_file``.
 
+    Args:
+        data: the file's bytes.
+        name: what messages call it.
+        most: the most pixels that it may have; ``max_pixels()`` for None.
+        decode: as ``from_file`` takes it.
+
+    Raises:
+        InputError: no image, a damaged one, or one that the decoder refuses.
+    """
+    return _guarded(Path(name), io.BytesIO(data), most, decode)
+
+
+def _guarded(path: Path, file: BinaryIO, most: int | None, decode: Callable[[Path, BinaryIO, int], T]) -> T:
+    from PIL import Image, UnidentifiedImageError
+
+    most = max_pixels() if most is None else most
+    if Image.MAX_IMAGE_PIXELS is not None and most > Image.MAX_IMAGE_PIXELS:
+        Image.MAX_IMAGE_PIXELS = most  # Pillow's own limit, above which the caller has asked for more
     try:
-        return _decode(path, file, max_pixels() if most is None else most)
+        return decode(path, file, most)
     except UnidentifiedImageError:
         raise InputError(f"{path}: not an image (expected one of {', '.join(s[1:] for s in SUFFIXES)})") from None
+    except Image.DecompressionBombError:
+        raise InputError(f"{path}: has more than {most:,} pixels; --max-pixels or {MAX_PIXELS} allow more") from None
     except (InputError, MemoryError):
         raise
     except Exception as error:  # Pillow's decoders raise some fifteen kinds
@@ -119,22 +153,17 @@ def _readable(path: Path, file: BinaryIO, most: int | None) -> U8:
 def _decode(path: Path, file: BinaryIO, most: int) -> U8:
     from PIL import Image, ImageOps
 
-    if Image.MAX_IMAGE_PIXELS is not None and most > Image.MAX_IMAGE_PIXELS:
-        Image.MAX_IMAGE_PIXELS = most  # Pillow's own limit, above which the caller has asked for more
-    depth = _check_png(path, file) if file.read(len(_PNG)) == _PNG else 8
-    file.seek(0)
-    try:
-        with Image.open(file, formats=_FORMATS) as opened:
-            _check_size(path, *opened.size, most)
-            _refuse(path, opened, depth)
-            image = ImageOps.exif_transpose(opened)
-            image.load()
-    except Image.DecompressionBombError:
-        raise InputError(f"{path}: has more than {most:,} pixels; --max-pixels or {MAX_PIXELS} allow more") from None
+    depth = check_png(path, file)
+    with Image.open(file, formats=FORMATS) as opened:
+        check_size(path, *opened.size, most)
+        _refuse(path, opened, depth)
+        image = ImageOps.exif_transpose(opened)
+        image.load()
     return _as_array(path, image)
 
 
-def _check_size(path: Path, width: int, height: int, most: int) -> None:
+def check_size(path: Path, width: int, height: int, most: int) -> None:
+    """Raise InputError for an image of more pixels than ``most``, or none."""
     if width * height > most:
         raise InputError(
             f"{path}: has {width}×{height} pixels; expected at most {most:,} (--max-pixels or {MAX_PIXELS} allow more)"
@@ -143,8 +172,14 @@ def _check_size(path: Path, width: int, height: int, most: int) -> None:
         raise InputError(f"{path}: has {width}×{height} pixels; expected at least one")
 
 
-def _check_png(path: Path, file: BinaryIO) -> int:
-    """Compare every chunk's checksum, from behind the signature to the end; the bits of a channel."""
+def check_png(path: Path, file: BinaryIO) -> int:
+    """Compare the checksum of every chunk of a PNG; the bits of a channel, 8 for other files. The file is at its start again."""
+    depth = _check_chunks(path, file) if file.read(len(_PNG)) == _PNG else 8
+    file.seek(0)
+    return depth
+
+
+def _check_chunks(path: Path, file: BinaryIO) -> int:
     depth = 8
     while True:
         head = file.read(8)
@@ -181,11 +216,16 @@ def _refuse(path: Path, file: Image.Image, png_depth: int) -> None:
         raise InputError(f"{path}: is {found}; expected 8 bits a channel (convert it first)")
     if file.mode == "CMYK":
         raise InputError(f"{path}: is CMYK; expected RGB or gray (convert it with a colour profile first)")
-    bands = getattr(file, "tag_v2", {}).get(277, 1)
-    if bands > len(file.getbands()):  # Pillow would drop what its mode has no place for
-        raise InputError(f"{path}: has {bands} bands; expected 1 or 3 (pick the bands that make the image first)")
+    check_bands(path, file)
     if (frames := getattr(file, "n_frames", 1)) > 1 and file.format != "MPO":
         raise InputError(f"{path}: has {frames} frames; expected one image")
+
+
+def check_bands(path: Path, file: Image.Image) -> None:
+    """Raise InputError for a TIFF of more bands than its mode has: Pillow would drop them."""
+    bands = getattr(file, "tag_v2", {}).get(277, 1)
+    if bands > len(file.getbands()):
+        raise InputError(f"{path}: has {bands} bands; expected 1 or 3 (pick the bands that make the image first)")
 
 
 def _as_array(path: Path, image: Image.Image) -> U8:
@@ -214,34 +254,15 @@ def decode_image(data: bytes, name: str, most: int | None = None) -> U8:
     Raises:
         InputError: as ``read_image``.
     """
-    return _readable(Path(name), io.BytesIO(data), most)
+    return from_bytes(data, name, most, _decode)
 
 
-def read_profile(path: Path | str) -> bytes | None:
-    """The ICC colour profile that an image file carries, for the file that is made of it; None where it has none.
-
-    A profile that does not go with the channels that ``read_image`` gives is left out.
-    """
-    from PIL import Image
-
-    try:
-        with Image.open(path, formats=_FORMATS) as opened:
-            profile, mode = opened.info.get("icc_profile"), opened.mode
-    except (OSError, ValueError, SyntaxError):
-        return None
-    if not isinstance(profile, bytes) or len(profile) < 20:
-        return None
-    wanted = b"GRAY" if mode in ("1", "L", "LA") else b"RGB "
-    return profile if profile[16:20] == wanted else None
-
-
-def encode_image(image: U8, suffix: str, profile: bytes | None = None) -> bytes:
+def encode_image(image: U8, suffix: str) -> bytes:
     """uint8 ``(H, W, 3)`` or ``(H, W)`` as the bytes of an image file: WebP lossless, JPEG at quality 95.
 
     Args:
         image: the pixels.
         suffix: such as ``.png``, which gives the format.
-        profile: ICC profile that says which colours they are; BMP has no place for one.
 
     Raises:
         InputError: a suffix of no format that is written.
@@ -251,32 +272,27 @@ def encode_image(image: U8, suffix: str, profile: bytes | None = None) -> bytes:
     suffix = suffix.lower()
     if suffix not in SUFFIXES:
         raise InputError(f"cannot write {suffix or 'a file without suffix'}; expected {', '.join(SUFFIXES)}")
-    options: dict[str, Any] = {}
-    if suffix in (".jpg", ".jpeg"):
-        options = {"quality": 95, "subsampling": 0}
-    elif suffix == ".webp":
-        options = {"lossless": True}
-    if profile is not None and suffix != ".bmp":
-        options["icc_profile"] = profile
     encoded = io.BytesIO()
     format_ = Image.registered_extensions()[suffix]
-    Image.fromarray(np.ascontiguousarray(image)).save(encoded, format=format_, **options)
+    Image.fromarray(np.ascontiguousarray(image)).save(encoded, format=format_, **save_options(suffix))
     return encoded.getvalue()
 
 
-def write_image(path: Path | str, image: U8, profile: bytes | None = None) -> None:
+def save_options(suffix: str) -> dict[str, Any]:
+    """What Pillow is told about a format: WebP lossless, JPEG at quality 95 with whole chroma."""
+    if suffix in (".jpg", ".jpeg"):
+        return {"quality": 95, "subsampling": 0}
+    return {"lossless": True} if suffix == ".webp" else {}
+
+
+def write_image(path: Path | str, image: U8) -> None:
     """Write uint8 ``(H, W, 3)`` or ``(H, W)``; the suffix gives the format, as ``encode_image`` says.
 
     The file appears whole or not at all; an OSError such as of a full disk names it.
-
-    Args:
-        path: the file.
-        image: the pixels.
-        profile: ICC profile that says which colours they are.
     """
     path = Path(path)
     if path.suffix.lower() not in SUFFIXES:
         raise InputError(
             f"{path}: cannot write {path.suffix or 'a file without suffix'}; expected {', '.join(SUFFIXES)}"
         )
-    write_bytes(path, encode_image(image, path.suffix, profile))
+    write_bytes(path, encode_image(image, path.suffix))

@@ -56,13 +56,15 @@ MAY_IMPORT = {
     "graphs": "",
     "upscaler": "errors images resize inference graphs models threads",
     "subjects": "errors inference keywords models protocol upscaler zoo",
-    "upscale_files": "errors images upscaler",
+    "photos": "errors files imagefile images",
+    "tiles": "errors upscaler",
+    "upscale_files": "errors images photos upscaler",
     "measure": "errors images metrics protocol results",
     "training": "degradations errors files markdown names provenance records datasets models metrics protocol images resize "
     "inference upscaler subjects measure weights zoo",
     "evaluation": "degradations errors files provenance datasets models metrics protocol images resize inference upscaler "
     "graphs keywords subjects measure zoo results speed_results process",
-    "serve": "errors imagefile images upscaler",
+    "serve": "errors images photos upscaler",
     "reports": "errors facts files markdown records results speed_results stats zoo images",
 }
 EVERYTHING = ("cli", "__main__", "__init__", "door")

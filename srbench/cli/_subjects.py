@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from srbench.subjects import OptionValue
 
 Command = Callable[..., Any]
+AUTO = "auto"
 
 _NAMING = (
     click.option(
@@ -75,6 +76,29 @@ def inference_options(command: Command) -> Command:
         run = click.option(f"--{name}", name, default=default, help=option.help, **kind)(run)
         if option.formerly:
             run = click.option(option.formerly, f"former_{name}", default=None, hidden=True, **kind)(run)
+    return run
+
+
+class _TileEdge(click.IntRange):
+    """A whole number from 0, or ``auto``."""
+
+    name = "integer or auto"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        return value if value == AUTO else super().convert(value, param, ctx)
+
+
+def automatic_tiles(command: Command) -> Command:
+    """``--tile auto`` for a command with ``inference_options``, above which it stands; the command takes ``automatic``."""
+
+    @functools.wraps(command)
+    def run(**given: Any) -> Any:
+        automatic = given["tile"] == AUTO
+        return command(**{**given, "tile": 0 if automatic else given["tile"]}, automatic=automatic)
+
+    made: Any = run
+    option = next(one for one in made.__click_params__ if one.name == "tile")
+    option.type, option.help = _TileEdge(0), f"{option.help.rstrip('.')}; auto: as large as memory allows."
     return run
 
 

@@ -1,54 +1,112 @@
-"""``srbench upscale``: super-resolve an image or a folder."""
+"""``srbench upscale``: super-resolve an image, a folder, or a tree of folders."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from srbench.cli._subjects import inference_options, subject_options
+from srbench.cli._subjects import automatic_tiles, inference_options, subject_options
+from srbench.errors import InputError
 from srbench.inference import Inference
 
 if TYPE_CHECKING:
+    from srbench.photos import Wanted
     from srbench.subjects import SubjectOptions
+    from srbench.upscale_files import Plan
+    from srbench.upscaler import Upscaler
+
+_FORMATS = click.Choice(["png", "jpg", "webp", "tif", "bmp"])
 
 
 @click.command()
 @click.argument("source", metavar="IN", type=click.Path(exists=True))
 @click.argument("target", metavar="OUT", type=click.Path())
 @click.option("--checkpoint", required=True, help="A checkpoint, interpolator, file of weights or class of your own.")
-@click.option("--scale", type=click.IntRange(2, 8), help="For interpolators and others that work at several scales.")
-@click.option("--skip-bad", is_flag=True, help="Leave out images of a folder that cannot be read; they are listed.")
+@click.option(
+    "--scale", type=click.FloatRange(1, 8, min_open=True), help="Such as 4 or 3.5; by the next larger network."
+)
+@click.option("--size", metavar="WxH", help="Exact size, such as 1920x1080, 1920x or x1080.")
+@click.option("--format", "format_", type=_FORMATS, help="Format of a folder's images; png by default.")
+@click.option("--recursive", is_flag=True, help="Go into folders within IN, and mirror them in OUT.")
+@click.option("--skip-existing", is_flag=True, help="Leave out images whose output is there.")
+@click.option("--skip-bad", is_flag=True, help="Leave out images of a folder that cannot be used; they are listed.")
 @subject_options
+@automatic_tiles
 @inference_options
 def command(
     source: str,
     target: str,
     checkpoint: str,
-    scale: int | None,
+    scale: float | None,
+    size: str | None,
+    format_: str | None,
+    recursive: bool,
+    skip_existing: bool,
     skip_bad: bool,
+    automatic: bool,
     named: SubjectOptions,
     inference: Inference,
 ) -> None:
     """Upscale the image IN to the file OUT, or every image of the folder IN into the folder OUT (as PNG).
 
-    Every input is read and checked in full before the first image is written; none is overwritten by its own output.
+    Transparency, 16 bits a channel, colour profile, DPI and EXIF are kept; the camera's orientation is applied. Every input is
+    read and checked in full before the first image is written; none is overwritten by its own output.
     """
+    from srbench.subjects.larger import NextLarger
+    from srbench.upscale_files import Selection, plan_files
+
+    wanted = _wanted(scale, size)
+    networks = NextLarger(checkpoint, inference, named)
+    network = _network(checkpoint, networks, wanted, named, inference)
+    plan = plan_files(source, target, Selection(format_ or "", recursive, skip_existing, skip_bad))
+    _upscale(plan, network, networks, wanted, automatic)
+    for text in plan.bad:
+        click.echo(f"left out: {text}", err=True)
+    if plan.existing:
+        click.echo(f"{plan.existing} are there already", err=True)
+    outs = [out for _, out in plan.jobs]
+    click.echo(f"wrote {outs[0] if len(outs) == 1 else f'{len(outs)} images to {target}'}")
+
+
+def _wanted(scale: float | None, size: str | None) -> Wanted:
+    from srbench.photos import Wanted
+
+    if scale is not None and size is not None:
+        raise InputError("--scale and --size both say how large: give one")
+    return Wanted.of_size(size) if size is not None else Wanted(factor=scale or 0.0)
+
+
+def _network(
+    checkpoint: str, networks: Callable[[float], Upscaler], wanted: Wanted, named: SubjectOptions, inference: Inference
+) -> Upscaler | None:
+    """The network, where no image decides which it is."""
+    from srbench.subjects import load
+
+    if wanted.open:
+        return load(checkpoint, None, inference=inference, **named)
+    if not wanted.factor:
+        return None
+    found = networks(wanted.factor)
+    if found.scale != wanted.factor:
+        click.echo(f"{found.name} makes x{found.scale}, which is resized to x{wanted.factor:g}", err=True)
+    return found
+
+
+def _upscale(
+    plan: Plan, network: Upscaler | None, networks: Callable[[float], Upscaler], wanted: Wanted, automatic: bool
+) -> None:
     from rich.progress import track
 
-    from srbench.datasets.folders import left_out
-    from srbench.subjects import load
-    from srbench.upscale_files import plan_files, upscale_files
+    from srbench.tiles import FittingTiles
+    from srbench.upscale_files import Way, upscale_files
 
-    upscaler = load(checkpoint, scale, inference=inference, **named)
-    skipped: list[str] = []
-    jobs = plan_files(source, target, skipped if skip_bad else None)
-    written = upscale_files(
-        upscaler, jobs, lambda jobs: track(jobs, description="upscaling", disable=len(jobs) == 1)
+    def say(text: str) -> None:
+        click.echo(text, err=True)
+
+    run: dict[str, Any] = {"run": FittingTiles(say)} if automatic else {}
+    way = Way(wanted, networks, say=say, **run)
+    upscale_files(
+        network, plan.jobs, lambda jobs: track(jobs, description="upscaling", disable=len(jobs) < 2), way
     )  # fmt: skip
-    if Path(source).is_dir() and (other := left_out(Path(source))):
-        click.echo(f"left out: {other}", err=True)
-    for text in skipped:
-        click.echo(f"left out: {text}", err=True)
-    click.echo(f"wrote {written[0] if len(written) == 1 else f'{len(written)} images to {target}'}")

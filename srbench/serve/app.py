@@ -20,7 +20,7 @@ from starlette.exceptions import HTTPException
 
 import srbench
 from srbench.errors import InputError, UnavailableError, unknown
-from srbench.imagefile import decode_image, encode_image
+from srbench.photos import Wanted, decode_photo, encode_photo, finished, for_format, network_inputs
 from srbench.serve.bodies import read_body
 from srbench.serve.limits import Limits, RefusedError
 from srbench.serve.metrics import Metrics
@@ -83,12 +83,21 @@ class Service:
             raise RefusedError(404, unknown("model", name[:80], list(self.upscalers)[:_ENOUGH]))
         return self.upscalers[name]
 
-    async def image(self, upscaler: Upscaler, body: bytes, suffix: str) -> bytes:
-        """An image file's bytes → those of its SR image."""
-        pixels = await asyncio.to_thread(decode_image, body, "the image", self.limits.pixels)
-        made = await self.worker.submit(upscaler, pixels)
-        self.metrics.pixels.labels(upscaler.name).inc(made.shape[0] * made.shape[1])
-        return await asyncio.to_thread(encode_image, made, suffix)
+    async def image(
+        self, upscaler: Upscaler, body: bytes, suffix: str, wanted: Wanted
+    ) -> tuple[bytes, tuple[str, ...]]:
+        """An image file's bytes → those of its SR image, and what a client should know of it."""
+        photo = await asyncio.to_thread(decode_photo, body, "the image", self.limits.pixels)
+        size = _exact_size(photo.pixels.shape, upscaler.scale, wanted)
+        parts = await asyncio.to_thread(network_inputs, photo, size is not None)
+        made = [await self.worker.submit(upscaler, part) for part in parts]
+
+        def end() -> tuple[bytes, tuple[str, ...]]:
+            sr = for_format(finished(photo, made, size), suffix)
+            self.metrics.pixels.labels(upscaler.name).inc(sr.pixels.shape[0] * sr.pixels.shape[1])
+            return encode_photo(sr, suffix), sr.notes
+
+        return await asyncio.to_thread(end)
 
     async def tensor(self, upscaler: Upscaler, batch: Array) -> Array:
         """``(N, h, w, C)`` uint8 or float32 in [0, 1] → SR of the same kind."""
@@ -101,6 +110,17 @@ class Service:
             sr = (await self.worker.submit(upscaler, x)).permute(0, 2, 3, 1).contiguous().numpy()
         self.metrics.pixels.labels(upscaler.name).inc(sr.shape[0] * sr.shape[1] * sr.shape[2])
         return sr
+
+
+def _exact_size(shape: tuple[int, ...], scale: int, wanted: Wanted) -> tuple[int, int] | None:
+    """The size to resize SR to; None for the network's own. RefusedError 400 where the network does not enlarge so far."""
+    height, width = shape[:2]
+    if wanted.open:
+        return None
+    if (factor := wanted.network_factor(height, width)) > scale + 1e-6:
+        raise RefusedError(400, f"that enlarges by {factor:.3g}; the network enlarges by {scale}")
+    size = wanted.size(height, width)
+    return None if size == (height * scale, width * scale) else size
 
 
 def create_app(upscalers: Mapping[str, Upscaler], limits: Limits | None = None) -> FastAPI:
@@ -197,12 +217,21 @@ def _add_errors(app: FastAPI) -> None:
 
 def _add_images(app: FastAPI, service: Service) -> None:
     @app.post("/v1/upscale", summary="An image in, its SR image out", openapi_extra=_BYTES)
-    async def upscale_image(request: Request, model: str = "", format: str = "png") -> Response:  # noqa: A002
+    async def upscale_image(
+        request: Request,
+        model: str = "",
+        format: str = "png",  # noqa: A002
+        scale: str = "",
+        size: str = "",
+    ) -> Response:
         if format not in FORMATS:
             raise RefusedError(400, unknown("format", format[:40], FORMATS))
-        upscaler = service.model(model)
-        made = await service.image(upscaler, await read_body(request, service.limits), f".{format}")
-        return Response(made, media_type=FORMATS[format], headers={"x-srbench-model": upscaler.name})
+        upscaler, wanted = service.model(model), _wanted(scale, size)
+        made, notes = await service.image(upscaler, await read_body(request, service.limits), f".{format}", wanted)
+        headers = {"x-srbench-model": upscaler.name}
+        if notes:
+            headers["x-srbench-note"] = "; ".join(notes).encode("ascii", "replace").decode()
+        return Response(made, media_type=FORMATS[format], headers=headers)
 
     @app.get("/v1/models", summary="What is served")
     async def models() -> list[dict[str, Any]]:
@@ -210,6 +239,21 @@ def _add_images(app: FastAPI, service: Service) -> None:
             {"name": name, "scale": one.scale, "channels": one.channels, "parameters": one.parameters}
             for name, one in service.upscalers.items()
         ]
+
+
+def _wanted(scale: str, size: str) -> Wanted:
+    """How large SR shall be; RefusedError 400 for what is no factor or size, InputError for a text of no size."""
+    if size and scale:
+        raise RefusedError(400, "scale and size both say how large: give one")
+    if size:
+        return Wanted.of_size(size[:20])
+    try:
+        factor = float(scale[:20] or 0)
+    except ValueError:
+        factor = -1.0
+    if scale and not 0.01 <= factor <= 64:
+        raise RefusedError(400, f"scale {scale[:20]!r}: expected a factor such as 2 or 3.5")
+    return Wanted(factor=factor)
 
 
 def _add_kserve(app: FastAPI, service: Service) -> None:
