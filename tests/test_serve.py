@@ -116,6 +116,24 @@ def test_an_answer_is_what_upscale_writes(server: Running, upscaler: Any, suffix
 
 
 @pytest.mark.slow
+def test_images_as_people_have_them_come_back_as_from_upscale(server: Running, upscaler: Any) -> None:
+    from srbench.photos import Photo, decode_photo, encode_photo
+    from srbench.upscale_files import upscale_photo
+
+    deep = noise(20, 24).astype(np.uint16) * 200
+    for photo in (Photo(noise(20, 24), noise(20, 24)[..., 0], dpi=(300, 300)), Photo(deep), Photo(deep[..., 0])):
+        sent = encode_photo(photo, ".png")
+        status, body, _ = server.request("/v1/upscale", sent)
+        assert (status, body) == (200, encode_photo(upscale_photo(upscaler, decode_photo(sent, "sent")), ".png"))
+    status, body, headers = server.request("/v1/upscale?format=webp&size=70x50", encode_photo(Photo(deep), ".png"))
+    assert status == 200
+    assert decode_image(body, "made").shape == (50, 70, 3)
+    assert "8 bits" in headers["x-srbench-note"]
+    for query in ("size=700x50", "scale=x", "scale=5", "size=4", "scale=2&size=4x4"):
+        assert server.request(f"/v1/upscale?{query}", encode_photo(Photo(deep), ".png"))[0] == 400
+
+
+@pytest.mark.slow
 def test_kserve_takes_json_and_bytes(server: Running, upscaler: Any) -> None:
     batch = np.stack([noise(9, 8, seed=seed) for seed in (1, 2)])
     expected = np.stack([upscaler(one) for one in batch])
