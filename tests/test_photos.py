@@ -374,6 +374,15 @@ def test_bad_files_are_left_out_where_that_is_asked_for(tmp_path: Path) -> None:
     assert "none of its 3 images can be read" in done.output
 
 
+def test_what_is_left_out_of_a_folder_is_said(tmp_path: Path) -> None:
+    write_image(tmp_path / "in" / "a.png", smooth(24, 30))
+    write_image(tmp_path / "in" / "deeper" / "b.png", smooth(24, 30))
+    (tmp_path / "in" / "notes.txt").write_text("x")
+    assert "left out: 1 file that is no image (1 .txt), 1 subfolder (deeper)" in upscale(
+        tmp_path / "in", tmp_path / "out"
+    )
+
+
 def test_an_output_may_not_be_another_input(tmp_path: Path) -> None:
     write_image(tmp_path / "a.png", smooth(16, 16))
     write_image(tmp_path / "b.jpg", smooth(16, 16))

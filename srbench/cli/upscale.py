@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -54,6 +55,7 @@ def command(
     Transparency, 16 bits a channel, colour profile, DPI and EXIF are kept; the camera's orientation is applied. Every input is
     read and checked in full before the first image is written; none is overwritten by its own output.
     """
+    from srbench.datasets.folders import left_out
     from srbench.subjects.larger import NextLarger
     from srbench.upscale_files import Selection, plan_files
 
@@ -62,6 +64,8 @@ def command(
     network = _network(checkpoint, networks, wanted, named, inference)
     plan = plan_files(source, target, Selection(format_ or "", recursive, skip_existing, skip_bad))
     _upscale(plan, network, networks, wanted, automatic)
+    if Path(source).is_dir() and not recursive and (other := left_out(Path(source))):
+        click.echo(f"left out: {other}", err=True)
     for text in plan.bad:
         click.echo(f"left out: {text}", err=True)
     if plan.existing:
