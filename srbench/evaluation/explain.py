@@ -132,7 +132,7 @@ def explain_images(pairs: Iterable[tuple[U8, U8]], scale: int, figure: Figure) -
 
     Args:
         pairs: SR and HR, uint8 ``(H, W, 3)`` or ``(H, W)``; HR may be larger than SR, as before a crop.
-        scale: the enlargement.
+        scale: the upscaling factor.
         figure: what is to be reproduced.
 
     Raises:

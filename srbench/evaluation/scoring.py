@@ -94,7 +94,7 @@ def score(  # noqa: PLR0913  (a keyword a choice)
         sr: a uint8 array ``(H, W, 3)`` or ``(H, W)``, a file, or a folder.
         hr: of the same kind; in the place of a folder also a catalog name. What does not match by name is in the
             Result's provenance as ``sr_only`` and ``hr_only``.
-        scale: the enlargement that was asked of the program; HR is cropped to a multiple of it, as is the LR for lr-psnr.
+        scale: the upscaling factor that was asked of the program; HR is cropped to a multiple of it, as is the LR for lr-psnr.
         protocol: a preset, a TOML file or a Protocol.
         metrics: names; ``srbench ls metrics``.
         data_root: folder of the datasets; ``SRBENCH_DATA`` by default.
@@ -143,7 +143,7 @@ def score_methods(
     Args:
         sr: the folder.
         hr: a folder of HR images, or a catalog name.
-        scale: the enlargement that was asked of the programs.
+        scale: the upscaling factor that was asked of the programs.
         protocol: a preset, a TOML file or a Protocol.
         metrics: names; ``srbench ls metrics``.
         data_root: folder of the datasets; ``SRBENCH_DATA`` by default.
