@@ -101,7 +101,10 @@ def _print(found: Explanation, figure: str) -> None:
     ssim = found.figure.ssim is not None
     columns = ["PSNR", *(["SSIM"] if ssim else []), "protocol", "what differs from it"]
     if found.hits:
-        rows = [[*_cells(hit, ssim), f"{chance:.1%}"] for hit, chance in found.hits[:_SHOWN]]
+        rows = [
+            [*_cells(hit, ssim), f"{chance:.1%}" if chance >= 0.001 else "< 0.1%"]
+            for hit, chance in found.hits[:_SHOWN]
+        ]
         print_table(f"what gives {figure}", [*columns, "by chance"], rows)
         if len(found.hits) > _SHOWN:
             click.echo(f"and {len(found.hits) - _SHOWN} more, less simple; --json lists all")

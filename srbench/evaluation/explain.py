@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -100,31 +100,38 @@ class Shown:
     hr: Tensor
 
 
+_CLASSIC: dict[str, Any] = {"luma": "rounded", "lr": "float", "gray": "keep"}
+
+Way = tuple[str, dict[str, Any]]
+
 # What changes LR or the pass, in the order in which it is tried. Each is tried with every border, channel, crop and average.
-WAYS: tuple[tuple[str, dict[str, Any]], ...] = (
-    ("MATLAB bicubic, 8-bit LR", {}),
-    ("unrounded luma as LR", {"luma": "rounded", "lr": "float", "gray": "keep"}),
-    ("8-bit LR rounded once", {"lr_rounding": "once"}),
-    ("edges clamped", {"edges": "clamp"}),
-    ("unrounded RGB as LR", {"lr": "float-rgb"}),
-    ("unrounded luma as LR, edges clamped", {"luma": "rounded", "lr": "float", "gray": "keep", "edges": "clamp"}),
+# A search ends after a group in which the figure was found: its members are too alike to be told apart by a set of five.
+GROUPS: tuple[tuple[Way, ...], ...] = (
+    (("MATLAB bicubic, 8-bit LR", {}),),
+    (("unrounded luma as LR", _CLASSIC),),
+    (("8-bit LR rounded once", {"lr_rounding": "once"}), ("edges clamped", {"edges": "clamp"})),
     (
-        "unrounded luma as LR, enlarged luma clipped",
-        {"luma": "rounded", "lr": "float", "gray": "keep", "clip_enlarged": True},
+        ("unrounded luma as LR, edges clamped", {**_CLASSIC, "edges": "clamp"}),
+        ("unrounded luma as LR, enlarged luma clipped", {**_CLASSIC, "clip_enlarged": True}),
+        (
+            "unrounded luma as LR, edges clamped, enlarged luma clipped",
+            {**_CLASSIC, "edges": "clamp", "clip_enlarged": True},
+        ),
     ),
+    (("unrounded RGB as LR", {"lr": "float-rgb"}),),
     (
-        "unrounded luma as LR, edges clamped, enlarged luma clipped",
-        {"luma": "rounded", "lr": "float", "gray": "keep", "edges": "clamp", "clip_enlarged": True},
+        ("HR in multiples of 12", {"modulus": 12}),
+        ("HR in multiples of 12, LR rounded once", {"modulus": 12, "lr_rounding": "once"}),
     ),
-    ("HR in multiples of 12", {"modulus": 12}),
-    ("HR in multiples of 12, LR rounded once", {"modulus": 12, "lr_rounding": "once"}),
-    ("images in quarters", {"inference": "quarters"}),
-    ("gray files kept, 8-bit LR", {"luma": "rounded", "gray": "keep"}),
-    ("OpenCV's bicubic", {"degradation": "opencv-bicubic"}),
-    ("Pillow's bicubic", {"degradation": "pillow-bicubic"}),
-    ("blur and decimation", {"degradation": "bd", "luma": "rounded", "gray": "keep", "sr": "each_axis"}),
-    ("bicubic and noise", {"degradation": "dn", "luma": "rounded", "gray": "keep", "sr": "each_axis"}),
+    (("images in quarters", {"inference": "quarters"}),),
+    (("gray files kept, 8-bit LR", {"luma": "rounded", "gray": "keep"}),),
+    (("OpenCV's bicubic", {"degradation": "opencv-bicubic"}), ("Pillow's bicubic", {"degradation": "pillow-bicubic"})),
+    (
+        ("blur and decimation", {"degradation": "bd", "luma": "rounded", "gray": "keep", "sr": "each_axis"}),
+        ("bicubic and noise", {"degradation": "dn", "luma": "rounded", "gray": "keep", "sr": "each_axis"}),
+    ),
 )
+WAYS: tuple[Way, ...] = tuple(way for group in GROUPS for way in group)
 
 
 def explain_images(pairs: Iterable[tuple[U8, U8]], scale: int, figure: Figure) -> Explanation:
@@ -165,40 +172,56 @@ def explain_subject(
         images: the dataset that the figure is of.
         figure: what is to be reproduced.
         inference: how the network is applied; plainly on the CPU by default.
-        thorough: go on after a way that gives the figure.
+        thorough: go on after a group of ways that gives the figure.
         on_way: called with each way that is tried, in words.
 
     Raises:
         InputError: an image that cannot be read.
         UnavailableError: no way suits the network.
     """
-    scale = subject.scale
-    tried: list[Tried] = []
-    ways: list[str] = []
-    skipped: list[str] = []
-    for text, fields in WAYS:
+    search = _Search(subject, images, figure, inference or Inference(), on_way)
+    for group in GROUPS:
+        for way in group:
+            search.try_way(*way)
+        if not thorough and any(_hits(one, figure) for one in search.tried):
+            break
+    if not search.tried:
+        reason = "; ".join(search.skipped) or f"nothing can be tried with {subject.name}"
+        raise UnavailableError("unsupported_protocol", reason)
+    return _found(figure, search.tried, tuple(search.ways), tuple(search.skipped))
+
+
+@dataclass
+class _Search:
+    """What was tried with a network so far."""
+
+    subject: Subject
+    images: ImageSet
+    figure: Figure
+    inference: Inference
+    on_way: Callable[[str], None]
+    tried: list[Tried] = field(default_factory=list)
+    ways: list[str] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
+
+    def try_way(self, text: str, fields: dict[str, Any]) -> None:
+        """One way, where it can give other numbers and the network can go it."""
+        subject, scale = self.subject, self.subject.scale
         protocol = Protocol(name="explained", **fields)
-        if not _worth_trying(fields, subject, images, scale):
-            continue
+        if not _worth_trying(fields, subject, self.images, scale):
+            return
         if obstacle := subject.obstacle(scale, protocol):
-            skipped.append(f"{text}: {obstacle.reason}")
-            continue
-        on_way(text)
-        upscaler = subject.upscaler(scale, inference or Inference())
+            self.skipped.append(f"{text}: {obstacle.reason}")
+            return
+        self.on_way(text)
+        upscaler = subject.upscaler(scale, self.inference)
         upscaler = upscaler.with_(edges=protocol.edges, clip_enlarged=protocol.clip_enlarged)
         try:
-            tried += _by_way(upscaler, images, protocol, fields, figure)
+            self.tried += _by_way(upscaler, self.images, protocol, fields, self.figure)
         except UnavailableError as error:
-            skipped.append(f"{text}: {error.reason}")
-            continue
-        ways.append(text)
-        if not thorough and any(_hits(one, figure) for one in tried):
-            break
-    if not tried:
-        raise UnavailableError(
-            "unsupported_protocol", "; ".join(skipped) or f"nothing can be tried with {subject.name}"
-        )
-    return _found(figure, tried, tuple(ways), tuple(skipped))
+            self.skipped.append(f"{text}: {error.reason}")
+            return
+        self.ways.append(text)
 
 
 def _worth_trying(fields: dict[str, Any], subject: Subject, images: ImageSet, scale: int) -> bool:
