@@ -67,7 +67,7 @@ class Inference:
     """How a network is applied; the defaults are the plain way, whose results can be compared with papers.
 
     Attributes:
-        device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or a torch device; kept as a torch device.
+        device: ``auto``, ``cpu``, ``cuda``, ``cuda:N``, ``mps`` or a torch device; kept as a torch device.
         tile: edge of tiles in LR pixels; 0 for whole images.
         overlap: LR pixels that a tile sees around itself; None for the receptive field, which is exact.
         ensemble: the mean over the eight flips and rotations (EDSR's self-ensemble, arXiv:1707.02921).
@@ -85,7 +85,7 @@ class Inference:
     'tile64-8+bf16'
     """
 
-    device: str | torch.device = _option("cpu", "auto, cpu, cuda or cuda:N.", timed=False)
+    device: str | torch.device = _option("cpu", "auto, cpu, cuda, cuda:N or mps.", timed=False)
     tile: int = _option(0, "Edge of tiles in LR pixels; 0: whole images.", timed=False)
     overlap: int | None = _option(
         None, "LR pixels that tiles overlap; default: the receptive field, which is exact.", {}, False, "--tile-overlap"
@@ -207,7 +207,10 @@ DEFAULTS = {one.name: one.default for one in fields(Inference)}
 
 
 def pick_device(name: str | torch.device = "auto") -> torch.device:
-    """A device by name; ``auto`` is CUDA where there is one, else the CPU. A torch device is taken as it is.
+    """A device by name. A torch device is taken as it is.
+
+    ``auto`` is CUDA where there is one, else Apple's GPU (``mps``), else the CPU. ``mps`` has no float64, so whatever needs that,
+    the metrics above all, is done on the CPU.
 
     Raises:
         InputError: no such device on this machine, with those that there are.
@@ -217,13 +220,14 @@ def pick_device(name: str | torch.device = "auto") -> torch.device:
     if isinstance(name, torch.device):
         return name
     if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
+        apple = "mps" if torch.backends.mps.is_available() else "cpu"
+        name = "cuda" if torch.cuda.is_available() else apple
     try:
         device = torch.device(name)
     except (RuntimeError, TypeError):
-        raise InputError(f"unknown device {name!r}; known: auto, cpu, cuda, cuda:N") from None
-    count = torch.cuda.device_count() if device.type == "cuda" else 1
-    if device.type not in ("cpu", "cuda") or (device.index or 0) >= count:
-        found = ", ".join(["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))])
+        raise InputError(f"unknown device {name!r}; known: auto, cpu, cuda, cuda:N, mps") from None
+    there = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}
+    if (device.index or 0) >= there.get(device.type, 0):
+        found = ", ".join(["cpu", *(f"cuda:{i}" for i in range(there["cuda"])), *["mps"] * there["mps"]])
         raise InputError(f"no device {name!r} on this machine; it has {found}")
     return device

@@ -59,6 +59,7 @@ MAY_IMPORT = {
     "photos": "errors files imagefile images",
     "tiles": "errors upscaler",
     "upscale_files": "errors images photos upscaler",
+    "video": "errors files photos upscale_files upscaler",
     "measure": "errors images metrics protocol results",
     "training": "degradations errors files markdown names provenance records datasets models metrics protocol images resize "
     "inference upscaler subjects measure weights zoo",

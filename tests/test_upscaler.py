@@ -138,3 +138,17 @@ def test_luma_path_keeps_the_range() -> None:
     lr = image()
     y = luma((lr * 255).double()) / 255
     assert torch.allclose(ycbcr(lr)[:, :1].double(), y, atol=1e-6)
+
+
+def test_apple_gpus_are_taken_where_there_is_no_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    assert pick_device("auto").type == "mps"
+    assert pick_device("mps").type == "mps"
+    with pytest.raises(InputError, match="cpu, mps"):
+        pick_device("cuda")
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    assert pick_device("auto").type == "cpu"
+    with pytest.raises(InputError, match="it has cpu"):
+        pick_device("mps")

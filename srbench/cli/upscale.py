@@ -15,9 +15,10 @@ from srbench.inference import Inference
 if TYPE_CHECKING:
     from srbench.photos import Wanted
     from srbench.subjects import SubjectOptions
-    from srbench.upscale_files import Plan
+    from srbench.upscale_files import Plan, Way
     from srbench.upscaler import Upscaler
 
+_CLIPS = (".mp4", ".mkv", ".mov", ".webm")
 _FORMATS = click.Choice(["png", "jpg", "webp", "tif", "bmp"])
 
 
@@ -33,6 +34,15 @@ _FORMATS = click.Choice(["png", "jpg", "webp", "tif", "bmp"])
 @click.option("--recursive", is_flag=True, help="Go into folders within IN, and mirror them in OUT.")
 @click.option("--skip-existing", is_flag=True, help="Leave out images whose output is there.")
 @click.option("--skip-bad", is_flag=True, help="Leave out images of a folder that cannot be used; they are listed.")
+@click.option("--codec", default="libx264", show_default=True, help="Encoder of a clip.")
+@click.option(
+    "--crf", type=click.IntRange(0, 63), default=18, show_default=True, help="Quality of a clip; smaller is better."
+)
+@click.option("--pixel-format", default="", help="Of a clip, such as yuv420p; the input's by default.")
+@click.option(
+    "--segment", type=click.IntRange(1), default=100, show_default=True, help="Frames a stopped run may lose."
+)
+@click.option("--resume", is_flag=True, help="Go on with a clip whose run was stopped.")
 @subject_options
 @automatic_tiles
 @inference_options
@@ -46,6 +56,11 @@ def command(
     recursive: bool,
     skip_existing: bool,
     skip_bad: bool,
+    codec: str,
+    crf: int,
+    pixel_format: str,
+    segment: int,
+    resume: bool,
     automatic: bool,
     named: SubjectOptions,
     inference: Inference,
@@ -54,6 +69,8 @@ def command(
 
     Transparency, 16 bits a channel, colour profile, DPI and EXIF are kept; the camera's orientation is applied. Every input is
     read and checked in full before the first image is written; none is overwritten by its own output.
+
+    IN may be a clip and OUT an .mp4, .mkv, .mov or .webm: frames keep their times, sound and subtitles are copied (extra video).
     """
     from srbench.datasets.folders import left_out
     from srbench.subjects.larger import NextLarger
@@ -62,8 +79,13 @@ def command(
     wanted = _wanted(scale, size)
     networks = NextLarger(checkpoint, inference, named)
     network = _network(checkpoint, networks, wanted, named, inference)
+    if Path(target).suffix.lower() in _CLIPS:
+        _upscale_clip(
+            source, target, network, _way(networks, wanted, automatic), (codec, crf, pixel_format, segment, resume)
+        )
+        return
     plan = plan_files(source, target, Selection(format_ or "", recursive, skip_existing, skip_bad))
-    _upscale(plan, network, networks, wanted, automatic)
+    _upscale(plan, network, _way(networks, wanted, automatic))
     if Path(source).is_dir() and not recursive and (other := left_out(Path(source))):
         click.echo(f"left out: {other}", err=True)
     for text in plan.bad:
@@ -98,19 +120,49 @@ def _network(
     return found
 
 
-def _upscale(
-    plan: Plan, network: Upscaler | None, networks: Callable[[float], Upscaler], wanted: Wanted, automatic: bool
-) -> None:
-    from rich.progress import track
-
+def _way(networks: Callable[[float], Upscaler], wanted: Wanted, automatic: bool) -> Way:
     from srbench.tiles import FittingTiles
-    from srbench.upscale_files import Way, upscale_files
+    from srbench.upscale_files import Way
+
+    said: set[str] = set()
 
     def say(text: str) -> None:
-        click.echo(text, err=True)
+        if text not in said:
+            click.echo(text, err=True)
+        said.add(text)
 
     run: dict[str, Any] = {"run": FittingTiles(say)} if automatic else {}
-    way = Way(wanted, networks, say=say, **run)
+    return Way(wanted, networks, say=say, **run)
+
+
+def _upscale(plan: Plan, network: Upscaler | None, way: Way) -> None:
+    from rich.progress import track
+
+    from srbench.upscale_files import upscale_files
+
     upscale_files(
         network, plan.jobs, lambda jobs: track(jobs, description="upscaling", disable=len(jobs) < 2), way
     )  # fmt: skip
+
+
+def _upscale_clip(
+    source: str, target: str, network: Upscaler | None, way: Way, given: tuple[str, int, str, int, bool]
+) -> None:
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    try:
+        import av  # noqa: F401
+
+        from srbench.video import VideoOptions, upscale_video
+    except ImportError:
+        raise InputError("clips need PyAV: pip install 'srbench[video]'") from None
+    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[fps]}"), TimeRemainingColumn())
+    with Progress(TextColumn("upscaling"), *columns) as shown:
+        task = shown.add_task("upscaling", total=None, fps="")
+        upscale_video(
+            network, source, target, VideoOptions(*given[:4]), way, resume=given[4],
+            progress=lambda done, total: shown.update(
+                task, completed=done, total=total, fps=f"{shown.tasks[0].speed or 0:.2f} fps"
+            ),
+        )  # fmt: skip
+    click.echo(f"wrote {target}")

@@ -1,0 +1,226 @@
+"""Clips keep their frames' times, their sound and their colours; a killed run goes on to the same file."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+import srbench
+from srbench.cli import main
+from srbench.errors import InputError, UnknownNameError
+from srbench.images import imresize
+from tests.builders import smooth
+
+av = pytest.importorskip("av", reason="needs the extra video")
+
+from srbench.video import VideoOptions, upscale_video  # noqa: E402
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def pan(count: int, height: int, width: int) -> list[np.ndarray]:
+    """A pan by half a pixel a frame over one image."""
+    whole = imresize(smooth(height + 16, width + count + 16), 2.0)
+    return [imresize(whole[: height * 2, i : i + width * 2], 0.5) for i in range(count)]
+
+
+def make_clip(
+    path: Path, count: int = 24, size: tuple[int, int] = (36, 48), *, times: list[int] | None = None, sound: bool = True,
+    video: bool = True, pixel_format: str = "yuv420p", colours: dict[str, int] | None = None,
+) -> Path:  # fmt: skip
+    """A clip of a pan with a tone; ``times`` in milliseconds."""
+    with av.open(str(path), "w") as out:
+        if video:
+            stream = out.add_stream("libx264", rate=24)
+            stream.height, stream.width, stream.pix_fmt = *size, pixel_format
+            for name, value in (colours or {}).items():
+                setattr(stream.codec_context, name, value)
+            stream.codec_context.time_base = Fraction(1, 1000) if times else Fraction(1, 24)
+        if sound:
+            audio = out.add_stream("aac", rate=16000, layout="mono")
+        if video:
+            for index, image in enumerate(pan(count, *size)):
+                frame = av.VideoFrame.from_ndarray(image, "rgb24").reformat(format=pixel_format)
+                frame.pts = times[index] if times else index
+                frame.time_base = stream.codec_context.time_base
+                out.mux(stream.encode(frame))
+            out.mux(stream.encode(None))
+        if sound:
+            wave = (np.sin(np.arange(count * 16000 // 24) * 0.17) * 8000).astype(np.int16)
+            for start in range(0, len(wave), 1024):
+                piece = av.AudioFrame.from_ndarray(wave[None, start : start + 1024], "s16", "mono")
+                piece.sample_rate, piece.pts = 16000, start
+                out.mux(audio.encode(piece))
+            out.mux(audio.encode(None))
+    return path
+
+
+def seen(path: Path) -> dict[str, Any]:
+    """What a player finds in a clip."""
+    with av.open(str(path)) as opened:
+        frames = [(frame.time, frame.width, frame.height) for frame in opened.decode(video=0)]
+    with av.open(str(path)) as opened:
+        video = opened.streams.video[0].codec_context
+        tags = (int(video.colorspace), int(video.color_range), int(video.color_trc), int(video.color_primaries))
+        sound = [
+            (float(packet.pts * packet.time_base), bytes(packet))
+            for packet in (opened.demux(audio=0) if opened.streams.audio else ())
+            if packet.dts is not None
+        ]
+        return {"frames": frames, "sound": sound, "duration": opened.duration, "tags": tags}
+
+
+@pytest.fixture(scope="module")
+def bicubic() -> srbench.Upscaler:
+    return srbench.load("bicubic", scale=2)
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_times_and_sound_are_the_inputs(tmp_path: Path, bicubic: Any, suffix: str) -> None:
+    source = make_clip(tmp_path / f"in{suffix}")
+    upscale_video(bicubic, source, tmp_path / f"out{suffix}", VideoOptions(segment=10))
+    before, after = seen(source), seen(tmp_path / f"out{suffix}")
+    assert [one[0] for one in after["frames"]] == pytest.approx([one[0] for one in before["frames"]], abs=1e-6)
+    assert {one[1:] for one in after["frames"]} == {(96, 72)}
+    assert [data for _, data in after["sound"]] == [data for _, data in before["sound"]]
+    assert [at for at, _ in after["sound"]] == pytest.approx([at for at, _ in before["sound"]], abs=1e-3)
+    assert after["duration"] == pytest.approx(before["duration"], abs=50_000)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [f"in{suffix}", f"out{suffix}"]
+
+
+def test_variable_frame_rate(tmp_path: Path, bicubic: Any) -> None:
+    times = [0, 20, 120, 130, 400, 410, 420, 1000, 1001, 1700, 1750, 2500]
+    source = make_clip(tmp_path / "in.mkv", 12, times=times)
+    upscale_video(bicubic, source, tmp_path / "out.mkv", VideoOptions(segment=5))
+    assert [one[0] for one in seen(tmp_path / "out.mkv")["frames"]] == pytest.approx([one / 1000 for one in times])
+
+
+def test_odd_sizes(tmp_path: Path) -> None:
+    source = make_clip(tmp_path / "in.mp4", 3, (35, 47), pixel_format="yuv444p")
+    upscale_video(srbench.load("bicubic", scale=3), source, tmp_path / "out.mp4", VideoOptions(pixel_format="yuv420p"))
+    assert {one[1:] for one in seen(tmp_path / "out.mp4")["frames"]} == {(142, 106)}
+
+
+@pytest.mark.parametrize("full", [False, True])
+@pytest.mark.parametrize("matrix", [1, 5])
+def test_colours_stay_what_they_are(tmp_path: Path, bicubic: Any, full: bool, matrix: int) -> None:
+    colours = {"colorspace": matrix, "color_range": 2 if full else 1, "color_trc": 1, "color_primaries": 1}
+    source = make_clip(tmp_path / "in.mp4", 2, colours=colours, sound=False)
+    upscale_video(bicubic, source, tmp_path / "out.mp4", VideoOptions(crf=4))
+    assert seen(tmp_path / "out.mp4")["tags"] == seen(source)["tags"] == (matrix, 2 if full else 1, 1, 1)
+    planes = []
+    for path in (source, tmp_path / "out.mp4"):
+        with av.open(str(path)) as opened:
+            frame = next(opened.decode(video=0))
+            planes.append(
+                [
+                    np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[: plane.height, : plane.width]
+                    for plane in frame.planes
+                ]
+            )
+    for small, large in zip(*planes, strict=True):
+        assert abs(small.mean() - large.mean()) < 1.5
+
+
+def test_ten_bits_stay_ten(tmp_path: Path, bicubic: Any) -> None:
+    source = make_clip(tmp_path / "in.mp4", 2, pixel_format="yuv420p10le", sound=False)
+    upscale_video(bicubic, source, tmp_path / "out.mp4")
+    with av.open(str(tmp_path / "out.mp4")) as opened:
+        assert next(opened.decode(video=0)).format.name == "yuv420p10le"
+
+
+def test_bad_input(tmp_path: Path, bicubic: Any) -> None:
+    clip = make_clip(tmp_path / "in.mp4", 2)
+    make_clip(tmp_path / "sound.mp4", video=False)
+    (tmp_path / "text.mp4").write_text("no video")
+    for source, target, options, words in (
+        ("sound.mp4", "o.mp4", VideoOptions(), "no video stream; it has audio"),
+        ("text.mp4", "o.mp4", VideoOptions(), "text.mp4"),
+        ("in.mp4", "o.avi", VideoOptions(), ".mkv"),
+        ("in.mp4", "o.webm", VideoOptions(), "cannot hold video of h264"),
+        ("in.mp4", "in.mp4", VideoOptions(), "overwrite"),
+    ):
+        with pytest.raises(InputError, match=words.replace(".", r"\.")):
+            upscale_video(bicubic, tmp_path / source, tmp_path / target, options)
+    with pytest.raises(UnknownNameError, match="libx264"):
+        upscale_video(bicubic, clip, tmp_path / "o.mp4", VideoOptions(codec="libx265x"))
+    with pytest.raises(UnknownNameError, match="yuv420p"):
+        upscale_video(bicubic, clip, tmp_path / "o.mp4", VideoOptions(pixel_format="yuv421p"))
+    assert not (tmp_path / "o.mp4").exists()
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_a_stopped_run_goes_on_to_the_same_file(tmp_path: Path, bicubic: Any) -> None:
+    source, options = make_clip(tmp_path / "in.mp4"), VideoOptions(segment=7)
+    upscale_video(bicubic, source, tmp_path / "whole.mp4", options)
+
+    def stop(done: int, total: int | None) -> None:
+        assert total == 24
+        if done == 12:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        upscale_video(bicubic, source, tmp_path / "out.mp4", options, progress=stop)
+    assert not (tmp_path / "out.mp4").exists()
+    with pytest.raises(InputError, match="another run"):
+        upscale_video(bicubic, source, tmp_path / "out.mp4", VideoOptions(segment=8), resume=True)
+    told = []
+    upscale_video(
+        bicubic, source, tmp_path / "out.mp4", options, resume=True, progress=lambda done, _: told.append(done)
+    )
+    assert told[0] == 8, "the first segment was there"
+    assert (tmp_path / "out.mp4").read_bytes() == (tmp_path / "whole.mp4").read_bytes()
+
+
+@pytest.mark.slow
+def test_sigkill_and_resume(tmp_path: Path) -> None:
+    source = make_clip(tmp_path / "in.mp4", 60)
+    command = [
+        sys.executable,
+        "-m",
+        "srbench",
+        "upscale",
+        str(source),
+        "--checkpoint",
+        "bicubic",
+        "--scale",
+        "2",
+        "--segment",
+        "5",
+    ]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    subprocess.run([*command, str(tmp_path / "whole.mp4")], env=environment, check=True)
+    killed = subprocess.Popen([*command, str(tmp_path / "out.mp4")], env=environment)
+    while not (tmp_path / ".out.mp4.parts" / "000002.mkv").exists() and killed.poll() is None:
+        time.sleep(0.005)
+    killed.send_signal(signal.SIGKILL)
+    killed.wait()
+    assert not (tmp_path / "out.mp4").exists()
+    subprocess.run([*command, str(tmp_path / "out.mp4"), "--resume"], env=environment, check=True)
+    assert (tmp_path / "out.mp4").read_bytes() == (tmp_path / "whole.mp4").read_bytes()
+
+
+def test_on_the_command_line(tmp_path: Path) -> None:
+    make_clip(tmp_path / "in.mp4", 3)
+    command = [
+        "upscale",
+        str(tmp_path / "in.mp4"),
+        str(tmp_path / "out.mkv"),
+        "--checkpoint",
+        "fsrcnn_x4.common",
+        "--size",
+        "100x",
+    ]
+    done = CliRunner().invoke(main, [*command, "--codec", "ffv1"])
+    assert done.exit_code == 0, done.output
+    assert {one[1:] for one in seen(tmp_path / "out.mkv")["frames"]} == {(100, 76)}, "yuv420p wants even sizes"
