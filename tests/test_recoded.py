@@ -93,6 +93,15 @@ def test_images_that_are_not_of_the_set_are_counted(tmp_path: Path, data_root: P
     assert (len(found), found.left_out.foreign) == (5, ("mine.png",))
 
 
+def test_what_is_never_trained_on_is_left_out_under_any_name(tmp_path: Path) -> None:
+    from srbench.datasets.image_set import ImageSet
+    from srbench.training.data.sets import without_leaks
+
+    paths = (tmp_path / "img_001.png", tmp_path / "img_002.png", tmp_path / "302003.bmp.png")
+    images = ImageSet("bsds200", paths, get_dataset("bsds200"), titles={paths[1]: "302003"})
+    assert without_leaks(images).paths == paths[:1]
+
+
 def test_pairs_of_a_set_whose_names_are_not_known(tmp_path: Path) -> None:
     """Urban100 as SelfExSR has it: HR and LR in one folder, 200 files."""
     for number in range(100):

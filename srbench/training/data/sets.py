@@ -24,4 +24,6 @@ def find_training_sets(spec: str, data_root: Path | str | None = None) -> list[I
 def without_leaks(images: ImageSet) -> ImageSet:
     """A set of the catalog without its ``leaks``; a folder of the user's own as it is."""
     known = images.entry.leaks if images.entry else {}
-    return replace(images, paths=tuple(path for path in images.paths if path.stem not in known)) if known else images
+    # By title: a copy whose files have other names is known by its pixels.
+    kept = tuple(path for path in images.paths if images.title(path) not in known)
+    return replace(images, paths=kept) if known else images
