@@ -249,7 +249,7 @@ def below_bicubic(psnr: float, bicubic: float) -> str:
     """
     if not psnr < bicubic - _SAME_DB:
         return ""
-    much = "; so much is usually a wrong scale, range or order of channels" if bicubic - psnr > 3 else ""
+    much = "; so much is usually a wrong scale, range or order of channels" if bicubic - psnr > 2 else ""
     return f"below bicubic: {psnr:.2f} dB, where bicubic has {bicubic:.2f} dB from the same LR images{much}"
 
 

@@ -64,8 +64,10 @@ class Samples:
         there = self._middles.get(sample.name)
         if there is None:
             there = middle(sample.hr, sample.lr, self.scale)
-            if self._kept:
+            size = there.hr.nbytes + there.hr_luma.nbytes
+            if self._bytes + size <= CACHE_BYTES:
                 self._middles[sample.name] = there
+                self._bytes += size
         return there
 
     @cached_property
