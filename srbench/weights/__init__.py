@@ -57,7 +57,7 @@ def open_weights(path: Path | str, key: str = "") -> WeightsFile:
         InputError: no such file, damaged or hostile, without weights, or several networks and no ``key``.
     """
     from srbench.weights.read import read
-    from srbench.weights.unwrap import choose, top_level
+    from srbench.weights.unwrap import Candidate, choose, top_level
 
     path = Path(path)
     content = read(path)
@@ -67,7 +67,11 @@ def open_weights(path: Path | str, key: str = "") -> WeightsFile:
         if key:
             raise InputError(f"{path} is an ONNX file: it holds one network, and --key {key} chooses nothing")
         return WeightsFile(path, digest, "onnx", "", {})
-    chosen, found = choose(path, content.tree, key)
+    if content.kind == "mat":  # MATLAB's names mean something by themselves; nobody wraps them
+        chosen = Candidate("", dict(content.tree), "", 2)
+        found = [chosen]
+    else:
+        chosen, found = choose(path, content.tree, key)
     others = [str(candidate) for candidate in found if candidate is not chosen]
     notes = list(content.notes)
     if others:
