@@ -105,6 +105,7 @@ class Traits:
         return cls(
             kept,
             multiple_of=model.multiple_at(scale),
+            minimum=model.minimum,
             pre_upsampled=model.pre_upsampled,
             receptive_radius=getattr(network, "receptive_radius", model.receptive_radius),
         )
@@ -413,8 +414,9 @@ def _padded(upscaler: Upscaler, x: Tensor, module: nn.Module) -> Tensor:
     height, width = x.shape[-2:]
     down, right = _missing(upscaler.traits, height, width)
     if down or right:
-        mode = "reflect" if height > down and width > right else "replicate"
-        x = F.pad(x, (0, right, 0, down), mode=mode)
+        mirrored = (min(right, width - 1), min(down, height - 1))  # there is no more to mirror; the rest repeats the edge
+        x = F.pad(x, (0, mirrored[0], 0, mirrored[1]), mode="reflect")
+        x = F.pad(x, (0, right - mirrored[0], 0, down - mirrored[1]), mode="replicate")
     if upscaler.inference.layout == "channels_last":
         x = x.contiguous(memory_format=torch.channels_last)
     try:

@@ -148,7 +148,7 @@ def list_checkpoints(
     folder = Path(root) if root is not None else zoo_root()
     cards = []
     for path in sorted(folder.glob("*/x*.toml")):
-        if path.parent.name == "recipes":
+        if path.parent.name in ("recipes", "published"):
             continue
         try:
             cards.append(read_card(path))

@@ -39,7 +39,8 @@ MAY_IMPORT = {
     "imagefile": "errors files",
     "images": "errors imagefile resize threads",
     "stats": "errors",
-    "weights": "errors models",
+    "published": "errors records files download datasets",
+    "weights": "errors files images models published",
     "results": "errors files records",
     "speed_results": "errors files records results",
     "degradations": "errors registry resize",
@@ -55,7 +56,7 @@ MAY_IMPORT = {
     "keywords": "errors",
     "graphs": "",
     "upscaler": "errors images resize inference graphs models threads",
-    "subjects": "errors inference keywords models protocol upscaler zoo",
+    "subjects": "errors inference keywords models protocol published upscaler weights zoo",
     "photos": "errors files imagefile images",
     "tiles": "errors upscaler",
     "upscale_files": "errors images photos upscaler",
@@ -64,9 +65,9 @@ MAY_IMPORT = {
     "training": "degradations errors files markdown names provenance records datasets models metrics protocol images resize "
     "inference upscaler subjects measure weights zoo",
     "evaluation": "degradations errors files provenance datasets models metrics protocol images resize inference upscaler "
-    "graphs keywords subjects measure zoo results speed_results process",
+    "graphs keywords published subjects measure zoo results speed_results process",
     "serve": "errors images photos upscaler",
-    "reports": "errors facts files markdown records results speed_results stats zoo images",
+    "reports": "errors facts files markdown published records results speed_results stats zoo images",
 }
 EVERYTHING = ("cli", "__main__", "__init__", "door")
 
@@ -76,6 +77,7 @@ LIGHT = {
     "inference",
     "facts",
     "names",
+    "published",
     "files",
     "markdown",
     "records",

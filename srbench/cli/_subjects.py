@@ -27,6 +27,7 @@ _NAMING = (
     click.option(
         "--option", "constructor", multiple=True, metavar="KEY=VALUE", help="For a class's or model's constructor."
     ),
+    click.option("--key", metavar="NAME", help="Which state dict of a file of weights, where it holds several."),
     click.option(
         "--trait",
         "traits",
@@ -38,11 +39,11 @@ _NAMING = (
 
 
 def subject_options(command: Command) -> Command:
-    """``--weights``, ``--model``, ``--channels``, ``--option`` and ``--trait``; the command takes them as ``named``."""
+    """``--weights``, ``--model``, ``--channels``, ``--key``, ``--option`` and ``--trait``; the command takes them as ``named``."""
 
     @functools.wraps(command)
-    def run(weights: str | None, architecture: str | None, channels: str | None, **given: Any) -> Any:
-        named: dict[str, object] = {"weights": weights, "model": architecture, "channels": channels}
+    def run(weights: str | None, architecture: str | None, channels: str | None, key: str | None, **given: Any) -> Any:
+        named: dict[str, object] = {"weights": weights, "model": architecture, "channels": channels, "key": key}
         named["options"] = read_pairs(given.pop("constructor"), "--option")
         named["traits"] = read_pairs(given.pop("traits"), "--trait")
         return command(**given, named={name: value for name, value in named.items() if value})

@@ -80,7 +80,7 @@ def command(
     \b
     srbench eval --all --datasets set5,set14
     srbench eval fsrcnn_x4.common bicubic --datasets path/to/images --protocol standard,classic
-    srbench eval EDSR_x4.pth --model edsr --scale 4 --datasets set5
+    srbench eval EDSR_x4.pth --datasets set5
     srbench eval mynet.py:MyNet --weights mynet.pth --name mynet-1 --scale 4 --option width=64 --datasets set5
 
     A cell that is stored in results/ with the same weights, data, protocol and metric versions is not measured again.

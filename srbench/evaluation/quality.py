@@ -216,7 +216,7 @@ def measure_cell(
 
 def _notes(subject: Subject, samples: Samples, watch: Watch | None, measure: Measure) -> list[str]:
     """What a reader of the numbers must know. An interpolator is what it is: only its data can be wrong."""
-    found = list(samples.lr_notes)
+    found = [*subject.doubts, *samples.lr_notes]
     scores = measure.scores().get("psnr")
     psnr = [value for value in scores.values if value is not None] if scores else []
     if watch is not None:

@@ -121,6 +121,7 @@ def run(plan: EvalPlan, quiet: bool = False, root: Path | None = None) -> EvalOu
     if lacking and not cells:
         raise next(iter(lacking.values()))
     outcome.notes += lacking
+    outcome.notes += [note for subject in named for note in subject.notes]
     outcome.cells = {(subject.name, images.name, scale, protocol.id) for subject, images, scale, protocol in cells}
     mine = cells[rank::world]
     with Progress(sum(len(images) for _, images, _, _ in mine), quiet or rank > 0) as progress:

@@ -5,6 +5,7 @@ checkpoints     ``fsrcnn_x4.common`` of the zoo, or a pattern of them: ``*_x4.co
 interpolators   ``bicubic``, ``nearest`` …
 networks        ``fsrcnn``: all its checkpoints; the network without weights where there are none
 files           ``EDSR.pth`` and other files of weights
+published       ``imdn_x3.authors``: authors' weights with a card in zoo/published
 classes         ``package.module:Class`` and ``path/file.py:Class``, networks of your own
 modules         a ``torch.nn.Module`` in memory (Python alone)
 =============== ====================================================================================
@@ -24,7 +25,7 @@ from srbench.errors import InputError
 from srbench.inference import DEFAULTS, Inference
 from srbench.keywords import typed_keywords
 from srbench.models import MODELS
-from srbench.subjects import checkpoints, classes, files, interpolators, networks
+from srbench.subjects import checkpoints, classes, files, interpolators, networks, published
 from srbench.subjects.modules import of_module
 from srbench.subjects.subject import (
     Kind,
@@ -44,7 +45,7 @@ __all__ = [
     "of_module", "resolve", "resolve_one", "resolve_timed", "split_options", "unique",
 ]  # fmt: skip
 
-_KINDS = (files, classes, checkpoints, interpolators, networks)
+_KINDS = (files, classes, published, checkpoints, interpolators, networks)
 """In the order in which they are asked; the last one recognises any name."""
 
 
@@ -57,7 +58,7 @@ def resolve(
         text: one of the forms above.
         scale: chooses among a model's checkpoints; files and classes that do not say their own need it.
         untrained: a model's name stands for the network with random weights, as times and counts need no others.
-        given: ``channels``, ``weights``, ``model``, ``options``, ``traits`` and ``zoo``, as :class:`Request` has them.
+        given: ``channels``, ``weights``, ``model``, ``options``, ``traits``, ``zoo`` and ``key``, as :class:`Request` has them.
 
     Returns:
         at least one Subject. That one lacks a scale, or weights, is said by :meth:`Subject.obstacle`.
@@ -165,8 +166,8 @@ def load(
         scale: the upscaling factor, where ``what`` leaves it open.
         inference: how it is applied; or its fields by name, as follows.
         given: ``device``, ``tile``, ``overlap``, ``ensemble``, ``fused``, ``precision``, ``layout``, ``compile`` and ``graph``,
-            as :class:`srbench.inference.Inference` has them; ``channels``, ``weights``, ``model``, ``options``, ``traits`` and
-            ``zoo``, as :class:`Request` has them.
+            as :class:`srbench.inference.Inference` has them; ``channels``, ``weights``, ``model``, ``options``, ``traits``,
+            ``zoo`` and ``key``, as :class:`Request` has them.
 
     Returns:
         an Upscaler, which is called with an image and gives the same kind back.

@@ -1,94 +1,117 @@
-"""Files of weights from anywhere: ``EDSR.pth`` with ``model="edsr"``."""
+"""Files of weights from anywhere: ``EDSR.pth``. What they are, their content says; see :mod:`srbench.weights`."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import os
+from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 
-from torch import nn
-
 from srbench.errors import InputError
-from srbench.models import Model, create_model, get_model
-from srbench.subjects.modules import digest_of
-from srbench.subjects.subject import Options, Request, Subject, word
+from srbench.models import get_model
+from srbench.published import PublishedCard
+from srbench.subjects.subject import Request, Subject, word
 from srbench.upscaler import Traits, Upscaler
-from srbench.zoo import load_weights
+from srbench.weights import open_weights
+from srbench.weights.recognise import Recognised, recognise
 
 SUFFIXES = (".pth", ".pt", ".ckpt", ".bin", ".tar", ".safetensors", ".npz", ".mat", ".onnx")
 
 
-@dataclass(frozen=True)
-class Recognised:
-    """What a file of weights turned out to be.
-
-    Attributes:
-        network: with the weights in it, in eval mode.
-        scale: its upscaling factor.
-        traits: what a caller must know of it.
-        model: name of its architecture.
-        architecture: what the registry knows of it; None for others.
-        options: of the architecture, where they are not the paper's.
-    """
-
-    network: nn.Module
-    scale: int
-    traits: Traits
-    model: str
-    architecture: Model | None = None
-    options: Options | None = None
-
-
 def recognises(text: str) -> bool:
-    """Whether a text is the path of a file of weights."""
-    return Path(text).suffix.lower() in SUFFIXES and ":" not in Path(text).name
+    """Whether a text is the path of a file of weights: by its suffix, or as a file in a folder that is named."""
+    path = Path(text)
+    if ":" in path.name:
+        return False
+    return path.suffix.lower() in SUFFIXES or ((os.sep in text or "/" in text) and path.is_file())
 
 
 def find(request: Request) -> list[Subject]:
-    """The network that the file holds the weights of."""
-    path = Path(request.text)
-    found = recognise(path, request)
-    digest = digest_of(found.network)
-    upscaler = Upscaler(
-        found.network, found.scale, found.traits, name=f"{found.model}_x{found.scale}.{word(path.stem)}"
-    )
-    return [
-        Subject(
-            name=upscaler.name,
-            model=found.model,
-            kind="file",
-            scales=(found.scale,),
-            channels=upscaler.channels,
-            make=lambda _: upscaler,
-            identity=f"{digest} {found.traits}",
-            parameters=upscaler.parameters,
-            recipe=path.name,
-            options=found.options or {},
-            weights_sha256=digest,
-            weights_file=path,
-            architecture=found.architecture,
-            request=request,
-        )
-    ]
-
-
-def recognise(path: Path, request: Request) -> Recognised:
-    """The network of a file, by the architecture that the request names.
+    """The network that the file holds the weights of.
 
     Raises:
-        InputError: no architecture or no scale is given, or the weights do not fit it.
+        InputError: no such file, damaged, or of a network that is not known; what the request says is not true of it.
     """
-    if request.model is None:
-        raise InputError(f"{path}: say whose weights they are with --model NAME; `srbench ls models` lists the names")
-    model = get_model(request.model)
-    if model.interpolator:
-        raise InputError(f"{model.name} has no weights: {path} cannot be of it")
-    if request.scale is None:
-        raise InputError(f"{path}: say with --scale what it was trained for")
-    options = dict(request.options) | ({"channels": request.channels} if request.channels else {})
-    network = create_model(model.name, request.scale, **options)
-    load_weights(network, path)
-    traits = Traits.of_model(model, request.scale, network, request.channels or "")
-    return Recognised(network.eval(), request.scale, traits.with_(request.traits), model.name, model, request.options)
+    path = Path(request.text)
+    if request.model is not None and get_model(request.model).interpolator:
+        raise InputError(f"{request.model} has no weights: {path} cannot be of it")
+    file = open_weights(path, request.key)
+    found = recognise(
+        file, request.scale, request.model, request.options, channels=request.channels, range=_white(request)
+    )
+    return [subject_of(found, request)]
+
+
+def _white(request: Request) -> float | None:
+    """The range that the user gave as a trait; None where it is to be found."""
+    if isinstance(request.traits, Traits):
+        return request.traits.range
+    given = (request.traits or {}).get("range")
+    return float(given) if isinstance(given, int | float) else None
+
+
+def subject_of(found: Recognised, request: Request, card: PublishedCard | None = None) -> Subject:
+    """A recognised file as a subject.
+
+    Args:
+        found: what was recognised.
+        request: how another process finds it.
+        card: of authors' weights, whose name the subject then has.
+    """
+    path = found.file.path
+    model = found.model or word(found.display.partition(" (")[0])
+    name = card.name if card else f"{model}_{''.join(f'x{s}' for s in found.scales)}.{word(path.stem)}"
+    first = found.build(found.scales[0])
+
+    @lru_cache(maxsize=4)
+    def make(scale: int) -> Upscaler:
+        network = first if scale == found.scales[0] else found.build(scale)
+        return Upscaler(network, scale, traits, name=name)
+
+    traits = traits_of(found).with_(request.traits)
+    options = {key: value for key, value in found.options.items() if isinstance(value, str | int | float | bool)}
+    return Subject(
+        name=name,
+        model=model,
+        kind="file",
+        scales=found.scales,
+        channels=traits.channels,
+        make=make,
+        identity=f"{found.file.sha256} {found.file.key} {found.origin} {model} {found.scales} {sorted(options.items())} {traits}",
+        parameters=sum(p.numel() for p in first.parameters()),
+        recipe=path.name,
+        trained_on=found.card.training if found.card else "",
+        options=options,
+        weights_sha256=found.file.sha256,
+        weights_file=path,
+        architecture=get_model(found.model) if found.model else None,
+        request=request,
+        notes=notes_of(found),
+        doubts=found.doubts,
+    )
+
+
+def traits_of(found: Recognised) -> Traits:
+    """What a caller must know of a recognised network."""
+    return Traits(
+        found.channels,
+        multiple_of=found.multiple_of,
+        minimum=found.minimum,
+        square=found.square,
+        pre_upsampled=found.pre_upsampled,
+        receptive_radius=found.receptive_radius,
+        range=found.range,
+    )
+
+
+def notes_of(found: Recognised) -> tuple[str, ...]:
+    """One line that says what the file was taken for, and those that say why."""
+    scales = ", ".join(f"×{scale}" for scale in found.scales)
+    options = ", ".join(f"{key} {value}" for key, value in found.options.items())
+    names = f" in the names of {found.layout}" if found.layout else ""
+    what = f"{found.file.path.name} is {found.display} {scales}{f' ({options})' if options else ''}{names}"
+    own = f"; its sha256 is that of {found.card.name}, the authors' weights" if found.card else ""
+    return (what + own, *found.notes)
 
 
 def with_model(request: Request, weights: Path) -> Request:

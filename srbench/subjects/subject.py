@@ -29,6 +29,7 @@ class SubjectOptions(TypedDict, total=False):
     options: Options | None
     traits: Traits | Mapping[str, object] | None
     zoo: str | Path | None
+    key: str
 
 
 class LoadOptions(SubjectOptions, InferenceOptions, total=False):
@@ -49,6 +50,7 @@ class Request:
         traits: what a caller must know: all of it, or by name what goes before what a class declares.
         zoo: folder of the checkpoints; zoo/ by default.
         untrained: a model's name stands for the network with random weights, and not for its checkpoints.
+        key: which state dict of a file of weights, where it holds several.
     """
 
     text: str
@@ -60,6 +62,7 @@ class Request:
     traits: Traits | Mapping[str, object] | None = None
     zoo: Path | None = None
     untrained: bool = False
+    key: str = ""
 
     @classmethod
     def of(cls, text: str, scale: int | None, given: SubjectOptions, untrained: bool = False) -> Request:
@@ -75,6 +78,7 @@ class Request:
             given.get("traits"),
             Path(zoo) if zoo is not None else None,
             untrained,
+            given.get("key") or "",
         )
 
 
@@ -106,6 +110,8 @@ class Subject:
         architecture: what the registry knows of it; None for a network of the user.
         structure: equal for subjects whose networks differ in their weights alone; empty where that is unknown.
         request: what it was found by; None for a module in memory, which no other process can find.
+        notes: how what is not in a file of weights was found, such as its scale.
+        doubts: what stands with its numbers: signs that it is used as something that it is not.
     """
 
     name: str
@@ -125,6 +131,8 @@ class Subject:
     architecture: Model | None = None
     structure: str = ""
     request: Request | None = None
+    notes: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
     _ready: dict[tuple[int, Inference], Upscaler] = field(default_factory=dict, init=False, repr=False)
 
     @property

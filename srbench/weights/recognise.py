@@ -73,6 +73,7 @@ class Recognised:
         state: the weights in our keys; empty for other origins.
         card: of authors' weights, where the file is one.
         notes: how what is not in the file was decided.
+        doubts: signs that the user takes it for something else, which must stand with every number of it.
     """
 
     file: WeightsFile
@@ -95,6 +96,7 @@ class Recognised:
     state: Mapping[str, Tensor] = field(default_factory=dict)
     card: PublishedCard | None = None
     notes: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -249,6 +251,7 @@ def _ours(file: WeightsFile, match: _Match, wanted: Wanted, card: PublishedCard 
         state=match.state,
         card=card,
         notes=(*file.notes, *match.notes, *reader.notes),
+        doubts=tuple(reader.doubts),
     )
 
 
@@ -276,6 +279,7 @@ class _Reader:
     def __init__(self, file: WeightsFile, match: _Match, wanted: Wanted) -> None:
         self.file, self.match, self.wanted = file, match, wanted
         self.notes: list[str] = []
+        self.doubts: list[str] = []
         self.planes = 1 if match.found.channels == "y" else 3
 
     def scales(self, card: PublishedCard | None) -> tuple[int, ...]:
@@ -308,7 +312,7 @@ class _Reader:
         seen = self._at_scales()
         probed = best(seen)
         if probed is not None and probed != scale:
-            self.notes.append(f"these look like weights for x{probed}, not for x{scale}: {_gains(seen)}")
+            self.doubts.append(f"these look like weights for x{probed}, not for x{scale}: {_gains(seen)}")
 
     def _at_scales(self) -> dict[int, Seen]:
         """Each possible scale, with a bicubic skip where that is better."""
@@ -361,7 +365,7 @@ class _Reader:
         seen = {white: self._look(scale, options, white=white) for white in (1, WHITE)}
         if best(seen) == WHITE and seen[1].gain < 0 < seen[WHITE].gain:
             gains = f"{seen[WHITE].gain:+.1f} dB against bicubic, {seen[1].gain:+.1f} with 0–1"
-            self.notes.append(f"range 0–255, as a probe finds: {gains}; --range 1 takes the other")
+            self.notes.append(f"range 0–255, as a probe finds: {gains}; --trait range=1 takes the other")
             return float(WHITE)
         return 1.0
 
