@@ -414,7 +414,10 @@ def _padded(upscaler: Upscaler, x: Tensor, module: nn.Module) -> Tensor:
     height, width = x.shape[-2:]
     down, right = _missing(upscaler.traits, height, width)
     if down or right:
-        mirrored = (min(right, width - 1), min(down, height - 1))  # there is no more to mirror; the rest repeats the edge
+        mirrored = (
+            min(right, width - 1),
+            min(down, height - 1),
+        )  # there is no more to mirror; the rest repeats the edge
         x = F.pad(x, (0, mirrored[0], 0, mirrored[1]), mode="reflect")
         x = F.pad(x, (0, right - mirrored[0], 0, down - mirrored[1]), mode="replicate")
     if upscaler.inference.layout == "channels_last":

@@ -41,6 +41,12 @@ def weights_root() -> Path:
 
 
 @pytest.fixture
+def checkpoints_root() -> Path:
+    """The folder with authors' weights."""
+    return _folder("SRBENCH_CHECKPOINTS")
+
+
+@pytest.fixture
 def srbench_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder in the place of zoo/, results/ and reports/."""
     monkeypatch.setenv("SRBENCH_HOME", str(tmp_path))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from pathlib import Path
 
 from srbench.errors import UnavailableError
-from srbench.published import find_published, list_published, local_file
+from srbench.published import PublishedCard, find_published, list_published, local_file
 from srbench.subjects.files import subject_of
 from srbench.subjects.subject import Request, Subject
 from srbench.weights import open_weights
@@ -25,7 +25,20 @@ def find(request: Request) -> list[Subject]:
         raise UnavailableError(
             "no_weights", f"the weights of {card.name} are not here: `srbench zoo get {card.name}` fetches them"
         )
-    found = recognise(
-        open_weights(path, request.key), request.scale, options=request.options, range=request.range
-    )
-    return [subject_of(found, replace(request), card)]
+    return [subject_of_card(card, path, request)]
+
+
+def subject_of_card(card: PublishedCard, path: Path, request: Request | None = None) -> Subject:
+    """The network in a file that is the card's.
+
+    Args:
+        card: of authors' weights.
+        path: the file, verified.
+        request: what was asked for; the card's name alone by default.
+
+    Raises:
+        InputError: srbench knows no such network.
+    """
+    asked = request or Request(text=card.name)
+    found = recognise(open_weights(path, asked.key), asked.scale, options=asked.options, range=asked.range)
+    return subject_of(found, asked, card)

@@ -68,7 +68,8 @@ def open_weights(path: Path | str, key: str = "") -> WeightsFile:
             raise InputError(f"{path} is an ONNX file: it holds one network, and --key {key} chooses nothing")
         return WeightsFile(path, digest, "onnx", "", {})
     if content.kind == "mat":  # MATLAB's names mean something by themselves; nobody wraps them
-        chosen = Candidate("", dict(content.tree), "", 2)
+        assert isinstance(content.tree, dict)
+        chosen = Candidate("", content.tree, "", 2)
         found = [chosen]
     else:
         chosen, found = choose(path, content.tree, key)

@@ -15,7 +15,12 @@ from srbench.weights.probe import Seen, best, look, sample
 from srbench.weights.recognise import WHITE, Recognised, Wanted, scale_in_name
 
 _INSTALL = "pip install 'srbench[onnx]'"
-_TYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(double)": np.float64, "tensor(uint8)": np.uint8}
+_TYPES = {
+    "tensor(float)": np.float32,
+    "tensor(float16)": np.float16,
+    "tensor(double)": np.float64,
+    "tensor(uint8)": np.uint8,
+}
 _SIDE = 96
 
 
@@ -75,7 +80,9 @@ def _session(content: bytes) -> Any:
     try:
         import onnxruntime
     except ImportError:
-        raise UnavailableError("unavailable", f"an ONNX file needs onnxruntime, which is not installed: {_INSTALL}") from None
+        raise UnavailableError(
+            "unavailable", f"an ONNX file needs onnxruntime, which is not installed: {_INSTALL}"
+        ) from None
     onnxruntime.set_default_logger_severity(4)
     settings = onnxruntime.SessionOptions()
     settings.intra_op_num_threads = torch.get_num_threads()
@@ -107,10 +114,14 @@ def open_onnx(file: WeightsFile, wanted: Wanted) -> Recognised:
     scale, white, notes = _probe(file, network, wanted)
     fixed = (signature.height, signature.width)
     if any(fixed):
-        notes.append(f"its input has the fixed size {fixed[1] or 'any'}×{fixed[0] or 'any'}: other images go through in tiles")
+        notes.append(
+            f"its input has the fixed size {fixed[1] or 'any'}×{fixed[0] or 'any'}: other images go through in tiles"
+        )
     channels: Literal["y", "rgb"] = "y" if signature.planes == 1 else "rgb"
     if wanted.channels is not None and wanted.channels != channels:
-        raise InputError(f"{file.path} takes {signature.planes} channels, which is {channels!r} and not {wanted.channels!r}")
+        raise InputError(
+            f"{file.path} takes {signature.planes} channels, which is {channels!r} and not {wanted.channels!r}"
+        )
     return Recognised(
         file=file,
         model="",
@@ -154,9 +165,17 @@ def _probe(file: WeightsFile, network: Session, wanted: Wanted) -> tuple[int, fl
     try:
         y = network(x * white)
     except Exception as error:
-        raise InputError(f"{file.path} fails on an image of {width}×{height}: {' '.join(str(error).split())[:160]}") from None
+        raise InputError(
+            f"{file.path} fails on an image of {width}×{height}: {' '.join(str(error).split())[:160]}"
+        ) from None
     ratio = y.shape[-1] / width
-    if y.dim() != 4 or y.shape[1] != signature.planes or y.shape[-2] != ratio * height or ratio != int(ratio) or ratio < 1:
+    if (
+        y.dim() != 4
+        or y.shape[1] != signature.planes
+        or y.shape[-2] != ratio * height
+        or ratio != int(ratio)
+        or ratio < 1
+    ):
         raise InputError(f"{file.path} makes {tuple(y.shape)} of {tuple(x.shape)}: no enlargement by a whole number")
     scale, pre = int(ratio), False
     if wanted.scale is not None and wanted.scale != scale:
@@ -183,7 +202,9 @@ def _white(network: Session, scale: int, wanted: Wanted, notes: list[str]) -> fl
         return 1.0  # the probe's image has another size; the alarms of an evaluation will tell
     seen: dict[int, Seen] = {white: look(network, scale, signature.planes, white=white) for white in (1, WHITE)}
     if best(seen) == WHITE and seen[1].gain < 0 < seen[WHITE].gain:
-        notes.append(f"range 0–255, as a probe finds: {seen[WHITE].gain:+.1f} dB against bicubic; --range 1 takes the other")
+        notes.append(
+            f"range 0–255, as a probe finds: {seen[WHITE].gain:+.1f} dB against bicubic; --range 1 takes the other"
+        )
         return float(WHITE)
     return 1.0
 
@@ -209,7 +230,10 @@ class Fixed(nn.Module):
         for top, above, below in _windows(padded.shape[-2], window[0]):
             for left, before, behind in _windows(padded.shape[-1], window[1]):
                 made = self.network(padded[..., top : top + window[0], left : left + window[1]].contiguous())
-                rows, columns = slice(above * self.scale, below * self.scale), slice(before * self.scale, behind * self.scale)
+                rows, columns = (
+                    slice(above * self.scale, below * self.scale),
+                    slice(before * self.scale, behind * self.scale),
+                )
                 target = out[..., (top + above) * self.scale : (top + below) * self.scale, :]
                 target[..., (left + before) * self.scale : (left + behind) * self.scale] = made[..., rows, columns]
         return out[..., : height * self.scale, : width * self.scale]
@@ -219,8 +243,8 @@ def _windows(length: int, window: int) -> list[tuple[int, int, int]]:
     """Starts of overlapping windows along an axis, and which part of each is kept (from, to)."""
     if length <= window:
         return [(0, 0, window)]
-    margin = window // 8
-    starts = list(range(0, length - window, window - 2 * margin)) + [length - window]
+    margin = window // 4
+    starts = [*range(0, length - window, window - 2 * margin), length - window]
     found = []
     for number, start in enumerate(starts):
         first = 0 if number == 0 else margin

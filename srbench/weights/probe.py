@@ -31,7 +31,11 @@ def sample(side: int = SIDE) -> Tensor:
     y, x = torch.meshgrid(*[torch.linspace(0, 1, side * finer, dtype=torch.float64)] * 2, indexing="ij")
     shade = 0.45 + 0.25 * torch.sin(2.2 * x + 0.7) * torch.cos(1.7 * y)
     image = torch.stack([shade, 0.9 * shade + 0.05 * x, 0.8 * shade + 0.1 * y])
-    discs = ((0.3, 0.35, 0.2, (0.85, 0.7, 0.55)), (0.72, 0.6, 0.16, (0.2, 0.3, 0.45)), (0.6, 0.2, 0.09, (0.9, 0.9, 0.85)))
+    discs = (
+        (0.3, 0.35, 0.2, (0.85, 0.7, 0.55)),
+        (0.72, 0.6, 0.16, (0.2, 0.3, 0.45)),
+        (0.6, 0.2, 0.09, (0.9, 0.9, 0.85)),
+    )
     for top, left, radius, colour in discs:
         inside = ((y - top) ** 2 + (x - left) ** 2) < radius**2
         image = torch.where(inside, torch.tensor(colour, dtype=torch.float64)[:, None, None], image)
@@ -87,7 +91,9 @@ def look(
         with torch.no_grad():
             made = network((enlarged if pre_upsampled else lr).clone() * white) / white
     except Exception as error:  # whatever a stranger's network does with an image
-        return Seen(-torch.inf, f"fails on an image of {lr.shape[-1]}×{lr.shape[-2]}: {type(error).__name__}: {_line(error)}")
+        return Seen(
+            -torch.inf, f"fails on an image of {lr.shape[-1]}×{lr.shape[-2]}: {type(error).__name__}: {_line(error)}"
+        )
     if not isinstance(made, Tensor) or made.shape != hr.shape:
         what = tuple(made.shape) if isinstance(made, Tensor) else type(made).__name__
         return Seen(-torch.inf, f"makes {what} of {tuple(lr.shape)}; at x{scale} it should be {tuple(hr.shape)}")

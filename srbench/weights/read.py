@@ -11,6 +11,7 @@ import pickle
 import re
 import warnings
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -127,7 +128,9 @@ def _refuse_others(path: Path, head: bytes) -> None:
 def _read_zip(path: Path, size: int) -> Content:
     try:
         names = _verified(path, size)
-    except (zipfile.BadZipFile, EOFError, OSError, NotImplementedError, RuntimeError, ValueError) as error:
+    except (
+        zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError, ValueError,
+    ) as error:  # fmt: skip
         raise InputError(f"{path} is cut off or damaged: {_line(error)}; its checksums do not hold") from None
     if any(name.endswith(("/constants.pkl", "/data.ts")) or "/code/" in name for name in names):
         raise InputError(

@@ -27,6 +27,10 @@ from srbench.weights.probe import Seen, best, look
 from srbench.weights.unwrap import without_skip
 
 WHITE = 255
+_ALIKE = 0.6
+"""Share of keys from which a file is said to resemble a network."""
+_BELIEVED = 0.3
+"""dB over bicubic from which a skip without its prefix is believed."""
 
 
 @dataclass(frozen=True)
@@ -302,7 +306,9 @@ class _Reader:
             self.notes.append(f"x{named}, as the file's name says; the weights themselves do not")
             return (named,)
         possible = ", ".join(f"x{s}" for s in found.scales)
-        raise InputError(f"{self.file.path} is a {model.display} and does not say for which of {possible}: give --scale")
+        raise InputError(
+            f"{self.file.path} is a {model.display} and does not say for which of {possible}: give --scale"
+        )
 
     def _doubt(self, scale: int) -> None:
         """Shapes that fit several scales let a wrong one pass; a probe does not."""
@@ -318,13 +324,18 @@ class _Reader:
         """Each possible scale, with a bicubic skip where that is better."""
         found, model = self.match.found, self.match.model
         words = ("",) if model.has_skip else ("", "bicubic")
-        return {
-            scale: max(
-                (self._look(scale, found.options_at(scale) | ({"skip": word} if word else {})) for word in words),
-                key=lambda one: one.gain,
-            )
+        seen = {
+            scale: [self._look(scale, found.options_at(scale) | ({"skip": word} if word else {})) for word in words]
             for scale in found.scales
         }
+        if self._may_be_moved:
+            for scale, looks in seen.items():
+                looks += [self._look(scale, {**found.options_at(scale), "kernel": 11}, moved(self.match.state, 1, 1))]
+        return {scale: max(looks, key=lambda one: one.gain) for scale, looks in seen.items()}
+
+    @property
+    def _may_be_moved(self) -> bool:
+        return "FSRCNN's authors" in self.match.layout and self.match.found.options.get("kernel") == 9
 
     def skip(self, scale: int, options: Mapping[str, Any]) -> str:
         """``bicubic`` where the network gives what the enlarged image lacks; empty where it gives the image."""
@@ -332,9 +343,11 @@ class _Reader:
         if model.has_skip or "skip" in options:
             return ""
         seen = {word: self._look(scale, {**options, **({"skip": word} if word else {})}) for word in ("", "bicubic")}
-        word = best(seen)
-        if word is None:  # untrained weights: the key says what it can
-            return "bicubic" if without_skip(self.file.state) is not None and not self.match.layout else ""
+        word, prefixed = best(seen), without_skip(self.file.state) is not None and not self.match.layout
+        if word is None:  # untrained weights: the prefix says what it can
+            return "bicubic" if prefixed else ""
+        if word and not prefixed and seen[word].gain < _BELIEVED:
+            return ""  # of weights that make next to nothing, the enlarged image alone is the better image
         if word:
             self.notes.append(f"with a bicubic skip, as a probe finds: {seen[word].gain - seen[''].gain:+.1f} dB")
         return word
@@ -342,7 +355,7 @@ class _Reader:
     def moved(self, scale: int, options: Mapping[str, Any]) -> _Match:
         """FSRCNN's authors' ×3 lies one pixel off: see the layout."""
         match = self.match
-        if "FSRCNN's authors" not in match.layout or options.get("kernel", 9) != 9:
+        if not self._may_be_moved:
             return match
         shifts = [(0, 0), *((y, x) for y in (-1, 0, 1) for x in (-1, 0, 1) if (y, x) != (0, 0))]
         seen = {at: self._look(scale, {**options, "kernel": 11}, moved(match.state, *at)) for at in shifts}
@@ -369,9 +382,7 @@ class _Reader:
             return float(WHITE)
         return 1.0
 
-    def _look(
-        self, scale: int, options: Mapping[str, Any], state: State | None = None, white: float = 1.0
-    ) -> Seen:
+    def _look(self, scale: int, options: Mapping[str, Any], state: State | None = None, white: float = 1.0) -> Seen:
         model = self.match.model
         network = create_model(model.name, scale, channels=self.match.found.channels, **options)
         weights = dict(state or self.match.state)
@@ -420,29 +431,33 @@ def _unknown(file: WeightsFile, wanted: Wanted, card: PublishedCard | None) -> s
 
 def _nearest(state: State) -> str:
     """The network of ours that most of the keys belong to, and what it lacks: half of a state dict is told as such."""
-    found: tuple[float, str] = (0.6, "")
+    found: tuple[float, str] = (_ALIKE, "")
     for layout in layouts():
-        translated = layout.translate(state)
-        shapes = Shapes({key: tuple(value.shape) for key, value in (translated or {}).items()})
-        for infer, model in {m.infer: m for m in MODELS if m.infer is not None}.items():
-            guess = infer(shapes) if shapes else None
-            if guess is None:
-                continue
-            try:
-                with torch.device("meta"):
-                    own = create_model(model.name, guess.scales[0], channels=guess.channels, **guess.options_at(guess.scales[0]))
-            except (InputError, UnavailableError, RuntimeError, ValueError, ZeroDivisionError):
-                continue
-            wanted = {key: tuple(value.shape) for key, value in own.state_dict().items()}
-            shared = sum(wanted.get(key) == shape for key, shape in shapes.items())
-            share = shared / max(len(shapes), 1)
+        shapes = Shapes({key: tuple(value.shape) for key, value in (layout.translate(state) or {}).items()})
+        for model in {m.infer: m for m in MODELS if m.infer is not None and shapes}.values():
+            wanted = _expected(model, shapes)
+            shared = [key for key, shape in shapes.items() if wanted.get(key) == shape]
+            share = len(shared) / len(shapes)
             if share > found[0]:
                 missing = [key for key in wanted if key not in shapes]
                 other = [key for key in shapes if wanted.get(key) != shapes[key]]
-                lacks = f"lacks {len(missing)} keys ({_some(missing)})" if missing else ""
-                has = f"has {len(other)} others ({_some(other)})" if other else ""
-                found = (share, f"it resembles {model.display} but {' and '.join(p for p in (lacks, has) if p)}")
+                lacks = [f"lacks {len(missing)} keys ({_some(missing)})"] if missing else []
+                has = [f"has {len(other)} others ({_some(other)})"] if other else []
+                found = (share, f"it resembles {model.display} but {' and '.join([*lacks, *has])}")
     return found[1]
+
+
+def _expected(model: Model, shapes: Shapes) -> Shapes:
+    """Keys and shapes of a model, with the options that the shapes speak of where they do; empty where none can be built."""
+    assert model.infer is not None
+    guess = model.infer(shapes) or Found(model.scales[-1:], model.channels)
+    try:
+        with torch.device("meta"):
+            scale = guess.scales[0]
+            built = create_model(model.name, scale, channels=guess.channels, **guess.options_at(scale)).state_dict()
+    except (InputError, UnavailableError, RuntimeError, ValueError, ZeroDivisionError):
+        return Shapes()
+    return Shapes({key: tuple(value.shape) for key, value in built.items()})
 
 
 def _kind(state: State) -> str:
@@ -451,8 +466,12 @@ def _kind(state: State) -> str:
     last = [value for value in state.values() if value.dim() >= 2]
     if re.search(r"quant_conv|(^| )(encoder|decoder)\.(down|up|mid)|encoder\.\S+ .*decoder\.", names):
         return "it looks like an autoencoder (VAE), which makes no larger image"
-    if (last and last[-1].shape[0] == 1 and last[-1].dim() == 2) or re.search(r"classifier|linear1|discriminator", names):
-        return "it looks like a discriminator, which judges images and makes none; the generator is another file or --key"
+    if (last and last[-1].shape[0] == 1 and last[-1].dim() == 2) or re.search(
+        r"classifier|linear1|discriminator", names
+    ):
+        return (
+            "it looks like a discriminator, which judges images and makes none; the generator is another file or --key"
+        )
     if last and last[-1].dim() == 2:
         return "it looks like a classifier, which makes no image"
     return ""

@@ -7,6 +7,7 @@ network is tried on an image before it is believed.
 
 from __future__ import annotations
 
+import warnings
 from typing import Any, Literal
 
 import torch
@@ -63,7 +64,9 @@ def open_spandrel(file: WeightsFile, wanted: Wanted) -> Recognised | None:
     tiles = descriptor.tiling.name == "SUPPORTED"
     notes = [*file.notes, f"{name}: {', '.join([descriptor.purpose, *descriptor.tags])}"]
     if not tiles:
-        notes.append(f"tiles are {descriptor.tiling.name.lower()} for {descriptor.architecture.name}: it sees the whole image")
+        notes.append(
+            f"tiles are {descriptor.tiling.name.lower()} for {descriptor.architecture.name}: it sees the whole image"
+        )
     return Recognised(
         file=file,
         model="",
@@ -85,7 +88,7 @@ def open_spandrel(file: WeightsFile, wanted: Wanted) -> Recognised | None:
 
 
 def _descriptor(file: WeightsFile) -> Any:
-    """spandrel's descriptor; None where it knows no such keys."""
+    """What spandrel makes of the keys; None where it knows none like them."""
     try:
         import spandrel
     except ImportError:
@@ -93,10 +96,10 @@ def _descriptor(file: WeightsFile) -> Any:
             "unavailable",
             f"{file.path} is no network of srbench's own; spandrel, which knows some forty others, is not installed: {_INSTALL}",
         ) from None
-    if len({key for key in file.state}) == 0:
-        return None
     try:
-        return spandrel.ModelLoader(device="cpu").load_from_state_dict(dict(file.state)).eval()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of torch, about how some architecture is written
+            return spandrel.ModelLoader(device="cpu").load_from_state_dict(dict(file.state)).eval()
     except spandrel.UnsupportedModelError:
         return None
     except Exception:  # it read hyperparameters off keys that are another network's, and failed at building it
@@ -122,9 +125,11 @@ def _confirm(file: WeightsFile, descriptor: Any, name: str, scale: int) -> None:
             y = descriptor(x.clone())
     except Exception as error:
         raise InputError(
-            f"{file.path}: spandrel takes it for {descriptor.architecture.name}, which fails on an image: {type(error).__name__}: "
-            f"{' '.join(str(error).split())[:120]}"
+            f"{file.path}: spandrel takes it for {descriptor.architecture.name}, which fails on an image: "
+            f"{type(error).__name__}: {' '.join(str(error).split())[:120]}"
         ) from None
     expected = (1, descriptor.output_channels, side * scale, side * scale)
     if tuple(y.shape) != expected:
-        raise InputError(f"{file.path}: {name} makes {tuple(y.shape)} of {tuple(x.shape)}; at x{scale} it should be {expected}")
+        raise InputError(
+            f"{file.path}: {name} makes {tuple(y.shape)} of {tuple(x.shape)}; at x{scale} it should be {expected}"
+        )

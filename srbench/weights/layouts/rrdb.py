@@ -36,4 +36,7 @@ def _sequence(state: State) -> dict[str, Tensor] | None:
     return _TWICE.translate(state) or _ONCE.translate(state)
 
 
-LAYOUTS = (Layout("ESRGAN's first files and KAIR", _sequence), Layout("ESRGAN's authors, BSRGAN and RealSR", _TRUNK.translate))
+LAYOUTS = (
+    Layout("ESRGAN's first files and KAIR", _sequence),
+    Layout("ESRGAN's authors, BSRGAN and RealSR", _TRUNK.translate),
+)
