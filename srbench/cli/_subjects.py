@@ -39,7 +39,7 @@ _NAMING = (
 
 
 def subject_options(command: Command) -> Command:
-    """``--weights``, ``--model``, ``--channels``, ``--key``, ``--option`` and ``--trait``; the command takes them as ``named``."""
+    """Options that say what a text names; the command takes them as ``named``, a mapping of ``SubjectOptions``."""
 
     @functools.wraps(command)
     def run(weights: str | None, architecture: str | None, channels: str | None, key: str | None, **given: Any) -> Any:

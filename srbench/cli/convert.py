@@ -6,8 +6,6 @@ from pathlib import Path
 
 import click
 
-from srbench.cli._common import key_option
-
 
 @click.command()
 @click.argument("checkpoint")
@@ -16,7 +14,7 @@ from srbench.cli._common import key_option
 )
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), required=True, help="File to write.")
 @click.option("--scale", type=click.IntRange(2, 8), help="Of a file that does not say its own.")
-@key_option
+@click.option("--key", default="", help="Which state dict of a file of weights, where it holds several.")
 def command(checkpoint: str, target: str, output: Path, scale: int | None, key: str) -> None:
     """Write the weights of CHECKPOINT (of the zoo, or any file) for BasicSR, spandrel or KAIR.
 

@@ -37,12 +37,12 @@ def find(request: Request) -> list[Subject]:
         raise InputError(f"{request.model} has no weights: {path} cannot be of it")
     file = open_weights(path, request.key)
     found = recognise(
-        file, request.scale, request.model, request.options, channels=request.channels, range=_white(request)
+        file, request.scale, request.model, request.options, channels=request.channels, range=white_of(request)
     )
     return [subject_of(found, request)]
 
 
-def _white(request: Request) -> float | None:
+def white_of(request: Request) -> float | None:
     """The range that the user gave as a trait; None where it is to be found."""
     if isinstance(request.traits, Traits):
         return request.traits.range

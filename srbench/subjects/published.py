@@ -6,7 +6,7 @@ from pathlib import Path
 
 from srbench.errors import UnavailableError
 from srbench.published import PublishedCard, find_published, list_published, local_file
-from srbench.subjects.files import subject_of
+from srbench.subjects.files import subject_of, white_of
 from srbench.subjects.subject import Request, Subject
 from srbench.weights import open_weights
 from srbench.weights.recognise import recognise
@@ -40,5 +40,5 @@ def subject_of_card(card: PublishedCard, path: Path, request: Request | None = N
         InputError: srbench knows no such network.
     """
     asked = request or Request(text=card.name)
-    found = recognise(open_weights(path, asked.key), asked.scale, options=asked.options, range=asked.range)
+    found = recognise(open_weights(path, asked.key), asked.scale, options=asked.options, range=white_of(asked))
     return subject_of(found, asked, card)

@@ -111,14 +111,10 @@ class _Reader:
         if not depth:
             raise _DamagedError("cells are nested too deeply")
         parts = self.elements(content)
-        flags = self._numbers(parts, "flags")
-        shape = [int(side) for side in self._numbers(parts, "dimensions")]
-        own = self._text(parts)
-        if min(shape, default=-1) < 0 or len(shape) > 32 or not len(flags):
-            raise _DamagedError(f"{own or name} has the dimensions {shape[:4]}")
-        name, kind, count = name or own, int(flags[0]) & 0xFF, int(np.prod(shape, dtype=object))
+        flags, shape, own = self._head(parts)
+        name, kind, count = name or own, flags & 0xFF, int(np.prod(shape, dtype=object))
         if kind in _CLASSES:
-            if int(flags[0]) & _COMPLEX:
+            if flags & _COMPLEX:
                 raise InputError(f"{self.path}: {name} is complex, which cannot be weights")
             self._array(parts, name, shape, _CLASSES[kind])
         elif kind == _CELL:
@@ -130,6 +126,15 @@ class _Reader:
             self._each(parts, [f"{stem}.{field}" for stem in stems for field in fields], depth)
         elif kind != 4:
             raise InputError(f"{self.path}: {name} is {_OTHERS.get(kind, f'of class {kind}')}, which cannot be weights")
+
+    def _head(self, parts: Iterator[tuple[int, memoryview]]) -> tuple[int, list[int], str]:
+        """Flags, dimensions and name of an array."""
+        flags = self._numbers(parts, "flags")
+        shape = [int(side) for side in self._numbers(parts, "dimensions")]
+        name = self._text(parts)
+        if min(shape, default=-1) < 0 or len(shape) > 32 or not len(flags):
+            raise _DamagedError(f"{name} has the dimensions {shape[:4]}")
+        return int(flags[0]), shape, name
 
     def _plausible(self, count: int, content: memoryview) -> int:
         if count * 8 > len(content):
