@@ -18,7 +18,7 @@ PSNR_TOLERANCE = 0.01
 SSIM_TOLERANCE = 0.0002
 _ROUNDING = 5e-7  # a figure is compared as printed; this is for the last bits of the measured one
 SETS = ("set5", "set14")
-_OTHERS = {"y": ("classic", "standard"), "rgb": ("standard", "rgb")}
+_OTHERS = {"y": ("classic", "vdsr", "idn", "standard"), "rgb": ("standard", "carn", "bsrn", "lapsrn", "rgb")}
 
 
 @dataclass(frozen=True)

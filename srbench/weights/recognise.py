@@ -375,7 +375,10 @@ class _Reader:
             if card.range != 1:
                 self.notes.append(f"range 0–{card.range}, as the card of {card.name} says")
             return float(card.range)
-        seen = {white: self._look(scale, options, white=white) for white in (1, WHITE)}
+        seen = {1: self._look(scale, options)}
+        if seen[1].gain >= 0:
+            return 1.0
+        seen[WHITE] = self._look(scale, options, white=WHITE)
         if best(seen) == WHITE and seen[1].gain < 0 < seen[WHITE].gain:
             gains = f"{seen[WHITE].gain:+.1f} dB against bicubic, {seen[1].gain:+.1f} with 0–1"
             self.notes.append(f"range 0–255, as a probe finds: {gains}; --trait range=1 takes the other")
