@@ -10,12 +10,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from srbench.process import sleep_soon
 
 # How long an example takes is no property of the code on a busy machine.
-settings.register_profile("srbench", deadline=None)
+# A busy machine draws examples slowly; that says nothing of the code.
+settings.register_profile("srbench", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("srbench")
 
 sleep_soon()  # before torch is imported: threads that spin make tests on a busy machine take several times as long
