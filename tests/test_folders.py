@@ -87,6 +87,11 @@ def test_a_folder_of_lr_alone_is_said(tmp_path: Path) -> None:
     assert "every name says LR" in find_dataset(write(tmp_path, "a_LR.png", "b_LR4.png")).remarks()[0]
 
 
+def test_a_folder_of_lr_named_by_scale_is_said(tmp_path: Path) -> None:
+    """DIV2K_valid_LR_bicubic/X4, given in the place of DIV2K_valid_HR."""
+    assert "every name says x4" in find_dataset(write(tmp_path, "0801x4.png", "0802x4.png")).remarks()[0]
+
+
 def test_two_lr_files_of_one_hr_at_one_scale_are_named(tmp_path: Path) -> None:
     write(tmp_path, "a_HR.png")
     write(tmp_path, "a_LR.png", "a_LQ.png", side=12)

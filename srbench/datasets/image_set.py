@@ -136,6 +136,11 @@ class ImageSet:
             found.append(
                 f"{self.name}: every name says LR, such as {self.paths[0].name}; they are measured as HR images"
             )
+        scales = {named.scale if not named.role else None for named in map(names.parse, self.paths)}
+        if self.entry is None and len(scales) == 1 and (scale := scales.pop()) is not None:
+            found.append(
+                f"{self.name}: every name says x{scale}, as those of LR images do; they are measured as HR images"
+            )
         return found
 
     def hashes(self) -> dict[str, str]:
