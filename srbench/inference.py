@@ -175,6 +175,14 @@ class Inference:
         return pick_device(self.device)
 
     @property
+    def metric_device(self) -> torch.device:
+        """Where metrics run, which need float64: the same device, or the CPU where that has none (``mps``)."""
+        import torch
+
+        device = self.torch_device
+        return torch.device("cpu") if device.type == "mps" else device
+
+    @property
     def unsupported(self) -> str:
         """Why its device cannot do it; empty where it can."""
         import torch

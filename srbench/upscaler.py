@@ -260,6 +260,8 @@ def upscale(upscaler: Upscaler, lr: Tensor) -> Tensor:
         InputError: the network fails, or returns anything but one tensor of that size.
         UnavailableError: ``oom``, or ``failed`` if the output contains NaN or infinity.
     """
+    if upscaler.device.type == "mps" and lr.dtype == torch.float64:
+        lr = lr.float()  # Apple's GPUs have no float64
     lr = lr.to(upscaler.device)
     try:
         with torch.no_grad(), _evaluating(upscaler.module):

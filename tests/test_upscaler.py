@@ -152,3 +152,9 @@ def test_apple_gpus_are_taken_where_there_is_no_cuda(monkeypatch: pytest.MonkeyP
     assert pick_device("auto").type == "cpu"
     with pytest.raises(InputError, match="it has cpu"):
         pick_device("mps")
+
+
+def test_metrics_run_where_there_is_float64() -> None:
+    assert Inference(device=torch.device("mps")).metric_device == torch.device("cpu")
+    assert Inference(device=torch.device("cuda", 1)).metric_device == torch.device("cuda", 1)
+    assert Inference().metric_device == torch.device("cpu")

@@ -188,12 +188,13 @@ def measure_cell(
     try:
         upscaler = subject.upscaler(scale, inference)
         upscaler = upscaler.with_(edges=protocol.edges, clip_enlarged=protocol.clip_enlarged)
-        measure = Measure(metrics, protocol, scale, upscaler.device)
+        scored_on = inference.metric_device
+        measure = Measure(metrics, protocol, scale, scored_on)
         watch = Watch() if subject.kind != "interpolator" else None
         for sample in samples:
-            lr = planar(sample.lr, upscaler.device)
-            sr = super_resolve(upscaler, lr, protocol)
-            measure.add(sample.name, sr, planar(sample.hr, upscaler.device), lr)
+            lr = planar(sample.lr, scored_on)
+            sr = super_resolve(upscaler, lr, protocol).to(scored_on)
+            measure.add(sample.name, sr, planar(sample.hr, scored_on), lr)
             if watch is not None:
                 watch.look(sr, samples.middle(sample))
             if save_images is not None:
