@@ -155,7 +155,7 @@ class Opened:
         for _ in range(50):
             if self.tab.locator("#grid .tabulator-row").count() == count:
                 return
-            self.tab.wait_for_timeout(100)
+            self.tab.wait_for_timeout(300)
         raise AssertionError(f"{self.tab.locator('#grid .tabulator-row').count()} rows, expected {count}")
 
     @property

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.browser
 
 def pixels(page: Opened, panel: int = 0) -> list[int]:
     """RGBA samples on the diagonal of a panel's canvas."""
-    page.tab.wait_for_timeout(200)
+    page.tab.wait_for_timeout(600)
     found: list[int] = page.tab.evaluate(
         """(i) => { const c = document.querySelectorAll("#stage canvas")[i];
         const d = c.getContext("2d").getImageData(0, 0, c.width, c.height).data, out = [];
@@ -36,7 +36,7 @@ def centre(page: Opened, panel: int = 0) -> tuple[float, float]:
 
 
 def zoom_text(page: Opened) -> int:
-    page.tab.wait_for_timeout(250)
+    page.tab.wait_for_timeout(700)
     return int(page.tab.locator("#zoom-text").inner_text().split()[0])
 
 
@@ -68,20 +68,20 @@ def test_dataset_filter_and_sort_survive_a_reload(page: Opened) -> None:
     page.wait_for_rows(3)
     page.tab.keyboard.press("Escape")
     page.tab.locator("#grid .tabulator-col", has_text="LPIPS").last.click()
-    page.tab.wait_for_timeout(200)
+    page.tab.wait_for_timeout(600)
     assert page.names == ["FSRCNN", "ESPCN", "Bicubic"], "LPIPS: the least is the best and comes first"
     page.tab.locator("#grid .tabulator-col", has_text="LPIPS").last.click()
-    page.tab.wait_for_timeout(200)
+    page.tab.wait_for_timeout(600)
     before, state = page.names, page.hash()
     assert before == ["Bicubic", "ESPCN", "FSRCNN"]
     assert "d=set14" in state
     assert "fms=50" in state
     page.tab.reload()
     page.tab.wait_for_selector("html[data-ready=yes]")
-    page.tab.wait_for_timeout(200)
+    page.tab.wait_for_timeout(600)
     assert (page.names, page.hash()) == (before, state)
     page.tab.locator("#reset").click()
-    page.tab.wait_for_timeout(200)
+    page.tab.wait_for_timeout(600)
     assert page.hash() == ""
     assert len(page.names) == 6
 
@@ -95,12 +95,12 @@ def test_search_pareto_and_columns(page: Opened) -> None:
     page.wait_for_rows(6)
     page.tab.locator("summary", has_text="filter").click()
     page.tab.check("#pareto")
-    page.tab.wait_for_timeout(200)
+    page.tab.wait_for_timeout(600)
     assert set(page.names) == {"EDSR", "FSRCNN", "ESPCN", "Bicubic"}
     page.tab.locator("summary", has_text="columns").click()
     page.tab.get_by_label("images/s").check()
     page.tab.get_by_label("SSIM", exact=True).uncheck()
-    page.tab.wait_for_timeout(200)
+    page.tab.wait_for_timeout(600)
     heads = page.tab.locator("#grid .tabulator-header").inner_text()
     assert "images/s" in heads
     assert "SSIM" not in heads
@@ -167,7 +167,7 @@ def test_an_enlarged_pixel_is_a_square(page: Opened) -> None:
     page.tab.locator("#stage canvas").last.focus()
     for _ in range(8):
         page.tab.keyboard.press("+")
-    page.tab.wait_for_timeout(200)
+    page.tab.wait_for_timeout(600)
     colours = page.tab.evaluate(
         """() => { const c = [...document.querySelectorAll("#stage canvas")].pop();
         const d = c.getContext("2d").getImageData(0, c.height >> 1, c.width, 1).data, s = new Set();
@@ -253,12 +253,14 @@ def test_two_models_image_by_image(page: Opened, page_file: Path) -> None:
 def test_the_drawer_says_how_to_make_a_row_again(page: Opened) -> None:
     page.tab.locator("#grid .name", has_text="FSRCNN").click()
     drawer = page.tab.locator("#drawer")
+    drawer.get_by_role("button", name="copy").first.wait_for()
     assert "srbench eval fsrcnn_x4.common --datasets set5,set14 --scale 4 --protocol standard" in drawer.inner_text()
     assert "measures Y" in drawer.inner_text()
     assert "open=fsrcnn_x4.common" in page.hash()
     drawer.get_by_role("button", name="copy").first.click()
     drawer.get_by_role("button", name="copied").or_(drawer.get_by_role("button", name="press Ctrl+C")).wait_for()
     page.tab.keyboard.press("Escape")
+    page.tab.wait_for_timeout(600)
     assert page.hash() == ""
 
 
