@@ -90,7 +90,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "    write_image(Path('out') / path.name, imresize(imresize(hr, 0.25), 4.0))\n"
         "    write_image(Path('path/to/images') / path.name, hr[:96, :96])\n"
         "write_image('photo.png', read_image(path)[:64, :64])\n"
-        "torch.save(create_model('edsr_baseline', 4).state_dict(), 'EDSR.pth')\n"
+        "torch.save(create_model('edsr_baseline', 4).state_dict(), 'EDSR_x4.pth')\n"
         "Path('mynet.py').write_text('from srbench.models.edsr import EDSR\\n'\n"
         "    'class MyNet(EDSR):\\n    def __init__(self, scale=4):\\n        super().__init__(scale, blocks=1)\\n')\n"
     )

@@ -71,7 +71,7 @@ def test_commands_work_on_a_fresh_clone(command: str, clone: Path, data_root: Pa
         env=os.environ | {"SRBENCH_HOME": str(clone), "PYTHONPATH": f"{clone}{os.pathsep}{ROOT}"},
         capture_output=True,
         text=True,
-        timeout=400,
+        timeout=1500,
         check=False,
     )
     assert done.returncode == 0, f"{command}\n{done.stdout[-1000:]}\n{done.stderr[-2000:]}"
