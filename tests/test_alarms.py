@@ -195,7 +195,7 @@ def test_records_without_notes_are_read() -> None:
 
 @pytest.mark.slow
 @pytest.mark.data
-@pytest.mark.parametrize("dataset", ["set5", "set14", "sample"])
+@pytest.mark.parametrize("dataset", ["set5", "sample"])
 def test_the_whole_zoo_is_quiet(dataset: str, data_root: Path) -> None:
     """Below bicubic is said of GANs that are, and nothing else of anything."""
     from srbench.datasets.local import find_dataset

@@ -58,6 +58,8 @@ def test_commands_work_on_a_fresh_clone(command: str, clone: Path, data_root: Pa
     """In the README's order, so that what one command leaves behind the next one may use. Training is cut short."""
     if command.startswith("srbench data get"):
         pytest.skip("needs the network; test_fetch.py downloads from a server of its own")
+    if "selftest --published" in command:
+        pytest.skip("minutes of work that test_published.py does card by card")
     words = shlex.split(command)
     python = [sys.executable, "-m"]
     start = [*python, "srbench"] if words[0] == "srbench" else [*python, "torch.distributed.run"]
