@@ -96,14 +96,21 @@ def _descriptor(file: WeightsFile) -> Any:
             "unavailable",
             f"{file.path} is no network of srbench's own; spandrel, which knows some forty others, is not installed: {_INSTALL}",
         ) from None
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of torch, about how some architecture is written
-            return spandrel.ModelLoader(device="cpu").load_from_state_dict(dict(file.state)).eval()
-    except spandrel.UnsupportedModelError:
-        return None
-    except Exception:  # it read hyperparameters off keys that are another network's, and failed at building it
-        return None
+    for lead in _leads(file.prefix):
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of torch, about how some architecture is written
+                state = {f"{lead}{key}": value for key, value in file.state.items()}
+                return spandrel.ModelLoader(device="cpu").load_from_state_dict(state).eval()
+        except Exception:  # no such keys, or those of another network, which it failed to build  # noqa: S112
+            continue
+    return None
+
+
+def _leads(prefix: str) -> list[str]:
+    """What may belong before each key: nothing, or parts of the prefix that was taken off; LaMa's own keys begin so."""
+    parts = prefix.split(".")[:-1]
+    return ["".join(f"{part}." for part in parts[at:]) for at in range(len(parts), -1, -1)]
 
 
 def _channels(file: WeightsFile, descriptor: Any, name: str) -> Literal["y", "rgb"]:
