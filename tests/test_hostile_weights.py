@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import pickle
+import re
 import struct
 import tarfile
 import zipfile
@@ -63,6 +64,23 @@ def test_a_flipped_bit_in_the_weights_is_noticed(tmp_path: Path) -> None:
     path.write_bytes(content)
     assert not torch.equal(torch.load(path, weights_only=True)["conv2.weight"], state()["conv2.weight"])
     refused(path, "checksums do not hold")
+
+
+@pytest.mark.parametrize("kept", [0, 1, 4, 5])
+def test_a_directory_that_lost_entries_is_noticed(tmp_path: Path, kept: int) -> None:
+    """Damage in a length makes an entry swallow those behind it; each that is left still has its checksum."""
+    path = tmp_path / "net.npz"
+    np.savez(path, **{key: value.numpy() for key, value in state().items()})
+    content = path.read_bytes()
+    entries = [found.start() for found in re.finditer(b"PK\x01\x02", content)]
+    assert len(entries) == 6
+    end = content.rindex(b"PK\x05\x06")
+    shorter = content[: entries[kept]] + content[end:]
+    at = shorter.rindex(b"PK\x05\x06")
+    size = (at - entries[0]).to_bytes(4, "little")
+    path.write_bytes(shorter[: at + 12] + size + shorter[at + 16 :])
+    assert len(zipfile.ZipFile(path).namelist()) == kept
+    refused(path, f"lists {kept} of 6 entries; its checksums do not hold")
 
 
 def test_a_tensor_of_one_number_repeated_is_no_weights(tmp_path: Path) -> None:

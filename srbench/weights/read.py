@@ -24,6 +24,8 @@ from torch import Tensor
 from srbench.errors import InputError
 
 _HEAD = 512
+_TAIL = 22 + 0xFFFF  # the end of a ZIP archive's directory, and the longest comment
+_MANY = 0xFFFF  # the number stands elsewhere
 _PIECE = 1 << 20
 _SLACK = 64 << 20  # a small archive may be compressed as it likes
 _RATIO = 8  # weights are noise: what shrinks by more than this is none
@@ -147,6 +149,8 @@ def _verified(path: Path, size: int) -> list[str]:
     """Names in an archive whose every entry has its CRC, stands once and does not swell."""
     with zipfile.ZipFile(path) as archive:
         entries = archive.infolist()
+        if (said := _entries_said(path, size)) not in (None, len(entries)):
+            raise zipfile.BadZipFile(f"its directory lists {len(entries)} of {said} entries")
         names = [entry.filename for entry in entries]
         if len(set(names)) < len(names):
             twice = next(name for name in names if names.count(name) > 1)
@@ -160,6 +164,16 @@ def _verified(path: Path, size: int) -> list[str]:
                 while opened.read(_PIECE):  # the CRC is compared at the end
                     pass
     return names
+
+
+def _entries_said(path: Path, size: int) -> int | None:
+    """How many entries an archive says it has: a directory that is damaged may list fewer. None where there are too many."""
+    with path.open("rb") as file:
+        file.seek(max(0, size - _TAIL))
+        tail = file.read()
+    at = tail.rfind(b"PK\x05\x06")
+    said = int.from_bytes(tail[at + 10 : at + 12], "little") if 0 <= at <= len(tail) - 22 else _MANY
+    return None if said == _MANY else said
 
 
 def _read_npz(path: Path) -> dict[str, Tensor]:
