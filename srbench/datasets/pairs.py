@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -116,12 +115,6 @@ def _one_channel(lr: npt.NDArray[np.uint8], path: Path) -> npt.NDArray[np.uint8]
     if plane is None:
         raise InputError(f"{path}: LR has colours and its HR is gray; expected a gray image, or three equal channels")
     return plane
-
-
-def iterate(images: ImageSet, scale: int, protocol: Protocol, lr_files: bool = False) -> Iterator[Sample]:
-    """The samples of a set in order, one in memory at a time."""
-    for path in images.paths:
-        yield load_sample(images, path, scale, protocol, lr_files)
 
 
 def lr_difference(images: ImageSet, scale: int, protocol: Protocol) -> dict[str, int]:

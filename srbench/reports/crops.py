@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +12,26 @@ from srbench.errors import InputError
 
 U8 = npt.NDArray[np.uint8]
 Box = tuple[int, int, int, int]
+
+
+class Versions(Protocol):
+    """One image of a set, upscaled, as ``evaluation.upscaled`` makes it."""
+
+    @property
+    def image(self) -> str:
+        """Its name."""
+
+    @property
+    def hr(self) -> U8:
+        """uint8 ``(H, W, 3)``."""
+
+    @property
+    def lr(self) -> U8:
+        """uint8 ``(H/scale, W/scale, 3)``."""
+
+    @property
+    def sr(self) -> Mapping[str, U8]:
+        """uint8 ``(H, W, 3)`` by the name asked for."""
 
 
 def telling_crop(images: Sequence[U8], size: tuple[int, int], step: int = 1) -> Box:

@@ -10,14 +10,18 @@ import uvicorn
 from fastapi import FastAPI
 
 from srbench.errors import InputError
+from srbench.serve.worker import Worker
 
 _OPEN = 64  # connections beyond those that may wait
 
 
 class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, worker: Worker) -> None:
+        super().__init__(config)
+        self._worker = worker
+
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        service = self.config.loaded_app_state.service  # type: ignore[attr-defined]
-        asyncio.get_event_loop().call_soon_threadsafe(service.worker.stop)
+        asyncio.get_event_loop().call_soon_threadsafe(self._worker.stop)
         super().handle_exit(sig, frame)
 
 
@@ -49,5 +53,4 @@ def serve(app: FastAPI, sock: socket.socket, queue: int, log_level: str = "warni
         app, log_level=log_level, limit_concurrency=queue + _OPEN, timeout_keep_alive=5, timeout_graceful_shutdown=60,
         server_header=False, h11_max_incomplete_event_size=2**16, http="h11", ws="none",
     )  # fmt: skip
-    config.loaded_app_state = app.state  # type: ignore[attr-defined]
-    _Server(config).run(sockets=[sock])
+    _Server(config, app.state.service.worker).run(sockets=[sock])

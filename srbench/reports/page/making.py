@@ -10,14 +10,13 @@ import io
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 
 from srbench.errors import InputError, UnknownNameError
 from srbench.files import write_bytes
 from srbench.images import U8, as_rgb
-from srbench.reports.crops import cut, telling_crop
+from srbench.reports.crops import Versions, cut, telling_crop
 from srbench.reports.page.images import HR, LR, StoredFile, StoredImage, write_index
 from srbench.reports.tables.overview import REFERENCE, best_rows
 from srbench.reports.tables.rows import Table
@@ -25,26 +24,6 @@ from srbench.zoo import Card
 
 CROP = (256, 192)
 """Width and height of a stored crop in HR pixels; multiples of every scale from 2 to 4 and of 8."""
-
-
-class Versions(Protocol):
-    """One image of a set, upscaled, as ``evaluation.upscaled`` makes it."""
-
-    @property
-    def image(self) -> str:
-        """Its name."""
-
-    @property
-    def hr(self) -> U8:
-        """uint8 ``(H, W, 3)``."""
-
-    @property
-    def lr(self) -> U8:
-        """uint8 ``(H/scale, W/scale, 3)``."""
-
-    @property
-    def sr(self) -> Mapping[str, U8]:
-        """uint8 ``(H, W, 3)`` by checkpoint."""
 
 
 @dataclass(frozen=True)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from srbench.errors import InputError, UnknownNameError
-from srbench.reports.crops import Box, cut, read_crop, telling_crop
+from srbench.reports.crops import Box, Versions, cut, read_crop, telling_crop
 from srbench.reports.paper.figure import Crop, CropRow
 from srbench.reports.tables.rows import MetricInfo, Row, Table
 from srbench.reports.units import number
@@ -19,26 +18,6 @@ U8 = npt.NDArray[np.uint8]
 
 _SHARE = 6  # of the image's shorter side that an automatic crop is high
 _SHAPE = 4 / 3
-
-
-class Versions(Protocol):
-    """One image of a set, upscaled, as ``evaluation.upscaled`` makes it."""
-
-    @property
-    def image(self) -> str:
-        """Its name."""
-
-    @property
-    def hr(self) -> U8:
-        """uint8 ``(H, W, 3)``."""
-
-    @property
-    def lr(self) -> U8:
-        """uint8 ``(H/scale, W/scale, 3)``."""
-
-    @property
-    def sr(self) -> Mapping[str, U8]:
-        """uint8 ``(H, W, 3)`` by the name asked for."""
 
 
 @dataclass(frozen=True)
