@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from srbench.cli import main
-from srbench.errors import InputError
+from srbench.errors import InputError, UnavailableError
 from srbench.evaluation import evaluate
 from srbench.evaluation.reproduce import reproduce
 from srbench.metrics import METRICS
@@ -80,6 +80,26 @@ def test_an_image_that_is_no_longer_there_is_no_reproduction(stored: Path) -> No
     found = reproduce(more)
     assert not found.equal
     assert ("gone", 30.0, None) in found.metrics[0].scores
+
+
+def test_a_metric_whose_weights_are_not_here_is_named_and_not_counted(
+    stored: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = read_results()[0]
+    lpips = record.metrics["ssim"].model_copy(update={"version": METRICS.get("lpips").version})
+    write_result(record.model_copy(update={"metrics": record.metrics | {"lpips": lpips}}))
+
+    def missing(*_: object) -> None:
+        raise UnavailableError("unavailable", "the weights of alexnet are not to be had")
+
+    monkeypatch.setattr("srbench.metrics._backbones._find", missing)
+    monkeypatch.setenv("SRBENCH_WEIGHTS", str(tmp_path))
+    done = srbench("reproduce", stored)
+    assert done.exit_code == 0, done.output
+    assert "lpips: not measured here: " in done.stdout
+    assert "1 of 1 reproduced, largest difference 0.000 dB (without lpips: see above)" in done.stdout
+    only = record.model_copy(update={"metrics": {"lpips": lpips}})
+    assert not reproduce(only).equal, "nothing measured is nothing reproduced"
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,8 @@ def command(
     srbench reproduce bicubic edsr_baseline_x4.common --dataset sample --scale 4 --protocol standard
 
     The exit code is 0 where every score is within its metric's tolerance (0.001 dB of PSNR), else 1, and what differs is
-    listed: weights, images, versions, machine.
+    listed: weights, images, versions, machine. A metric that cannot be measured here, such as LPIPS without its weights, is
+    named and not counted.
     """
     from srbench.evaluation.reproduce import reproduce
     from srbench.results import write_result
@@ -59,13 +60,19 @@ def command(
         done.append(one)
     if leaderboard:
         _leaderboard([one.new for one in done])
+    click.echo(_summary(done))
+    if not all(one.equal for one in done):
+        click.get_current_context().exit(1)
+
+
+def _summary(done: list[Reproduction]) -> str:
     good = [one for one in done if one.equal]
     largest = max(done, key=lambda one: one.largest)
-    first = largest.metrics[0] if largest.metrics else None
+    first = largest.measured[0] if largest.measured else None
     unit = f" {first.unit}" if first and first.unit else ""
-    click.echo(f"{len(good)} of {len(done)} reproduced, largest difference {largest.largest:.3f}{unit}")
-    if len(good) < len(done):
-        click.get_current_context().exit(1)
+    without = dict.fromkeys(metric.metric for one in done for metric in one.metrics if metric.missing)
+    text = f"{len(good)} of {len(done)} reproduced, largest difference {largest.largest:.3f}{unit}"
+    return text + (f" (without {', '.join(without)}: see above)" if without else "")
 
 
 def _records(text: str, dataset: str | None, scale: int | None, protocol: str | None) -> list[Result]:
@@ -102,7 +109,7 @@ def _print(one: Reproduction, images: bool) -> None:
     click.echo(f"{name} on {record.dataset} x{record.scale}, {record.protocol}")
     for metric in one.metrics:
         click.echo(_line(metric))
-        if images:
+        if images and not metric.missing:
             click.echo("\n".join(_table(metric)))
     if not one.equal:
         for text in one.differs or ("nothing that is known of the two runs differs",):
@@ -110,6 +117,8 @@ def _print(one: Reproduction, images: bool) -> None:
 
 
 def _line(metric: Again) -> str:
+    if metric.missing:
+        return f"  {metric.metric}: not measured here: {metric.missing}"
     verdict = "reproduced" if metric.equal else "NOT reproduced"
     unit = f" {metric.unit}" if metric.unit else ""
     return f"  {metric.metric}: {verdict}, at most {metric.largest:.2g}{unit} apart ({metric.tolerance:g} allowed)"

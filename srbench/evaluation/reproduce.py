@@ -29,6 +29,7 @@ class Again:
         digits: decimals that a report shows.
         tolerance: how far a score may be off and still count as reproduced, as the metric states it.
         scores: image, stored, new; None where one of them has no score.
+        missing: why the metric cannot be measured here, such as weights that are not to be had; empty where it was.
     """
 
     metric: str
@@ -36,6 +37,7 @@ class Again:
     digits: int
     tolerance: float
     scores: tuple[tuple[str, float | None, float | None], ...]
+    missing: str = ""
 
     @property
     def largest(self) -> float:
@@ -66,13 +68,18 @@ class Reproduction:
 
     @property
     def equal(self) -> bool:
-        """Whether every score of every metric is reproduced."""
-        return bool(self.metrics) and all(metric.equal for metric in self.metrics)
+        """Whether every score is reproduced of every metric that can be measured here, and there is such a metric."""
+        return bool(self.measured) and all(metric.equal for metric in self.measured)
+
+    @property
+    def measured(self) -> tuple[Again, ...]:
+        """The metrics that can be measured here."""
+        return tuple(metric for metric in self.metrics if not metric.missing)
 
     @property
     def largest(self) -> float:
-        """The greatest difference in the first metric, in its unit."""
-        return self.metrics[0].largest if self.metrics else math.inf
+        """The greatest difference in the first metric that can be measured here, in its unit."""
+        return self.measured[0].largest if self.measured else math.inf
 
 
 def reproduce(
@@ -136,7 +143,8 @@ def _again(record: Result, new: Result, name: str) -> Again:
     now = dict(zip(new.images, measured.values, strict=True)) if measured.status == "ok" else {}
     images = list(dict.fromkeys([*old, *now]))
     scores = tuple((image, old.get(image), now.get(image)) for image in images)
-    return Again(name, stored.unit, stored.digits, facts.tolerance, scores)
+    missing = (measured.reason or measured.status) if measured.status == "unavailable" else ""
+    return Again(name, stored.unit, stored.digits, facts.tolerance, scores, missing)
 
 
 def _apart(old: float | None, new: float | None) -> float:
