@@ -25,6 +25,7 @@ FLAGS = [
     "--disable-sync", "--no-first-run",
 ]  # fmt: skip
 EVIL = "<script>alert(1)</script>|x"
+DOUBT = "SR fits HR 6.85 dB better when it is moved by one pixel <b>down</b>"
 NETWORKS = {"fsrcnn_x4.common": 1.2, "espcn_x4.common": 1.0, "edsr_x4.common": 2.5, "srgan_x4.gan": 0.9}
 LATENCY = {"fsrcnn_x4.common": 31.4, "espcn_x4.common": 17.5, "edsr_x4.common": 9000.0, "bicubic": 3.6}
 
@@ -57,7 +58,7 @@ def records() -> list[Result]:
                 found.append(cell(name, metrics=metrics(gain, n), **recipe, **common))
             recipe = {"model": "fsrcnn", "recipe": "paper", "parameters": 10_000}
             found.append(cell("fsrcnn_x4.paper", metrics=metrics(1.1, n), **recipe, **common))
-            found.append(cell(EVIL, model="x", own=True, metrics=metrics(0.4, n), **common))
+            found.append(cell(EVIL, model="x", own=True, metrics=metrics(0.4, n), notes=[DOUBT], **common))
             found.append(bare("drrn", dataset=dataset))
     return found
 

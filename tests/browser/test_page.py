@@ -10,7 +10,7 @@ import pytest
 
 from srbench.reports.page.build import render_page
 from srbench.stats import mean_interval, paired_test
-from tests.browser.conftest import EVIL, Opened
+from tests.browser.conftest import DOUBT, EVIL, Opened
 
 pytestmark = pytest.mark.browser
 
@@ -58,6 +58,15 @@ def test_a_name_stays_text(page: Opened) -> None:
     assert page.tab.evaluate("document.querySelectorAll('#grid script, #drawer script, svg script').length") == 0
     page.tab.locator(f'#chart-plane .point[data-key="{EVIL}"] .dot').hover()
     assert EVIL in page.tab.locator("#chart-plane .tip").inner_text()
+
+
+def test_what_makes_a_number_doubtful_is_said(page: Opened) -> None:
+    row = page.tab.locator("#grid .tabulator-row", has_text=EVIL)
+    assert DOUBT in (row.locator(".doubt").get_attribute("title") or "")
+    assert page.tab.locator("#grid .doubt").count() == 1, "no other row has a note"
+    page.tab.get_by_role("button", name=EVIL, exact=True).click()
+    assert f"Set14: {DOUBT}." in page.tab.locator("#drawer").inner_text()
+    page.tab.keyboard.press("Escape")
 
 
 def test_dataset_filter_and_sort_survive_a_reload(page: Opened) -> None:

@@ -203,12 +203,13 @@ def _row(table: Table, row: Row, book: _Book) -> dict[str, Json]:
         )
         if text
     )  # fmt: skip
-    return {
+    shown: dict[str, Json] = {
         "e": entrant,
         "r": [rank.place, rank.low, rank.high, _short(rank.first, 3)] if rank else None,
         "m": {info.name: _score(table, row, info.name, info.digits, book) for info in table.metrics},
         "p": [p.record, p.created, book.origin(origin)],
     }
+    return shown | ({"n": list(row.notes)} if row.notes else {})
 
 
 def _score(table: Table, row: Row, metric: str, digits: int, book: _Book) -> Json:

@@ -101,7 +101,7 @@ srb.row = (family, scale) => {
   row.marks = srb.marks(row, members.length);
   for (const [dataset, { table, rows }] of Object.entries(family.cells)) {
     const main = rows.find((r) => r.row.e === entrant) ?? rows[0];
-    const cell = { table, index: main.index, rank: main.row.r, m: {} };
+    const cell = { table, index: main.index, rank: main.row.r, m: {}, notes: [...new Set(rows.flatMap((r) => r.row.n ?? []))] };
     for (const metric of table.metrics) {
       const seen = rows.map((r) => r.row.m[metric]).filter((m) => Array.isArray(m));
       if (!seen.length) {

@@ -52,7 +52,7 @@ srb.drawer = (() => {
   };
 
   const beware = (row) => {
-    const found = [];
+    const found = Object.entries(row.cells).flatMap(([set, cell]) => cell.notes.map((text) => `${srb.data.datasets[set].title}: ${text}.`.replace("..", ".")));
     if (row.speed?.doubts?.length) found.push(`Times: ${row.speed.doubts.join(", ")}.`);
     for (const [set, cell] of Object.entries(row.cells)) {
       if (!cell.table.separable) found.push(`${srb.data.datasets[set].title} has ${cell.table.images.length} images: too few to tell any two models apart (least p ${srb.p(cell.table.least)}).`);
