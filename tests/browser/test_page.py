@@ -62,8 +62,8 @@ def test_a_name_stays_text(page: Opened) -> None:
 
 def test_what_makes_a_number_doubtful_is_said(page: Opened) -> None:
     row = page.tab.locator("#grid .tabulator-row", has_text=EVIL)
-    assert DOUBT in (row.locator(".doubt").get_attribute("title") or "")
-    assert page.tab.locator("#grid .doubt").count() == 1, "no other row has a note"
+    assert DOUBT in (row.locator(".alarm").get_attribute("title") or "")
+    assert page.tab.locator("#grid .alarm").count() == 1, "no other row has a note"
     page.tab.get_by_role("button", name=EVIL, exact=True).click()
     assert f"Set14: {DOUBT}." in page.tab.locator("#drawer").inner_text()
     page.tab.keyboard.press("Escape")

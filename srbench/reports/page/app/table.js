@@ -164,13 +164,13 @@ srb.leaderboard = (() => {
     const rank = rankOf(row);
     rank[0] = places.get(row.key) ?? "";
     return srb.el("div.who", {}, box, srb.el("span.rank", { title: rank[1] }, rank[0]),
-      srb.el("div", {}, srb.el("div.called", {}, open, doubt(row)), srb.el("div.marks", { title: row.marks.join(" · ") }, row.marks.join(" · "))));
+      srb.el("div", {}, srb.el("div.called", {}, open, alarm(row)), srb.el("div.marks", { title: row.marks.join(" · ") }, row.marks.join(" · "))));
   };
 
   /* What makes a row's numbers doubtful: a sign to point at; the drawer has the sentences too. */
-  const doubt = (row) => {
+  const alarm = (row) => {
     const notes = Object.entries(row.cells).flatMap(([set, cell]) => cell.notes.map((text) => `${srb.data.datasets[set].title}: ${text}`));
-    return notes.length ? srb.el("span.doubt", { title: notes.join("\n"), role: "img", "aria-label": `doubtful: ${notes.join("; ")}` }, "!") : null;
+    return notes.length ? srb.el("span.alarm", { title: notes.join("\n"), role: "img", "aria-label": `doubtful: ${notes.join("; ")}` }, "!") : null;
   };
 
   /* Place by the mean on the largest dataset that ranks the row; the interval of places where the images suffice. */
