@@ -54,6 +54,8 @@ def test_a_name_stays_text(page: Opened) -> None:
     assert EVIL in page.names
     page.tab.get_by_role("button", name=EVIL, exact=True).click()
     assert page.tab.locator("#drawer h2").inner_text() == EVIL
+    lines = page.tab.locator("#drawer .command code").all_inner_texts()
+    assert all(f"'{EVIL}'" in line for line in lines), "a command that is copied must not run a part of a name"
     page.tab.keyboard.press("Escape")
     assert page.tab.evaluate("document.querySelectorAll('#grid script, #drawer script, svg script').length") == 0
     page.tab.locator(f'#chart-plane .point[data-key="{EVIL}"] .dot').hover()

@@ -65,11 +65,14 @@ srb.drawer = (() => {
 
   const commands = (row) => {
     const sets = Object.keys(row.cells);
-    const fill = (line) => line.replaceAll("{name}", row.who.name.split("+")[0]).replaceAll("{sets}", sets.join(",")).replaceAll("{scale}", srb.state.s)
-      .replaceAll("{protocol}", srb.data.protocols[srb.state.p]?.name ?? srb.state.p).replaceAll("{model}", row.model).replaceAll("{recipe}", row.who.recipe || "common");
-    const kinds = row.kind === "interpolator" ? ["reproduce", "measure"] : ["reproduce", "measure", "time", "train"];
+    const fill = (line) => line.replaceAll("{name}", quoted(row.who.name.split("+")[0])).replaceAll("{sets}", sets.join(",")).replaceAll("{scale}", srb.state.s)
+      .replaceAll("{protocol}", srb.data.protocols[srb.state.p]?.name ?? srb.state.p).replaceAll("{model}", quoted(row.model)).replaceAll("{recipe}", quoted(row.who.recipe || "common"));
+    const kinds = row.kind === "interpolator" || row.who.own ? ["reproduce", "measure"] : ["reproduce", "measure", "time", "train"];
     return kinds.filter((k) => srb.data.commands[k]).map((k) => command(srb.data.commands[k].title, fill(srb.data.commands[k].line)));
   };
+
+  /* A name as one word of a shell. */
+  const quoted = (text) => (/^[\w.,:/@%+-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`);
 
   const command = (title, line) => {
     const button = srb.el("button.copy", { type: "button", onclick: async () => {
