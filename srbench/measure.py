@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from srbench.errors import InputError, UnavailableError
 from srbench.images import luma, round_u8, shave, ycbcr
-from srbench.metrics import Metric, Pair, get_metric
+from srbench.metrics import Metric, Truth, get_metric
 from srbench.protocol import Protocol
+from srbench.references import References
 from srbench.results import MetricScores
 
 DEFAULT_METRICS = ("psnr", "ssim", "lpips", "lr-psnr")
@@ -27,17 +28,26 @@ class Measure:
         protocol: what to measure.
         scale: the upscaling factor.
         device: where metrics run; the CPU by default.
+        references: what was prepared of the HR images, shared by all that is measured on them: one name stands for one HR
+            image, and for one LR image at a scale. None: nothing is kept.
     """
 
     def __init__(
-        self, metrics: Sequence[str], protocol: Protocol, scale: int, device: torch.device | None = None
+        self,
+        metrics: Sequence[str],
+        protocol: Protocol,
+        scale: int,
+        device: torch.device | None = None,
+        references: References | None = None,
     ) -> None:
         self.metrics = [get_metric(name) for name in dict.fromkeys(metrics)]
         if not self.metrics:
             raise InputError("no metric is named; `srbench ls metrics` lists them")
         self.protocol = protocol
         self.scale = scale
+        self._where = (protocol.id, scale)
         self.device = device or torch.device("cpu")
+        self.references = References(0) if references is None else references
         self.images: list[str] = []
         self._values: dict[str, list[float | None]] = {metric.name: [] for metric in self.metrics}
         self._failed: dict[str, tuple[str, str]] = {}
@@ -56,28 +66,30 @@ class Measure:
             hr: uint8, of the same shape.
             lr: what ``sr`` was made from, on the 0–255 scale, or None.
         """
-        views: dict[tuple[str, str], tuple[Tensor, Tensor]] = {}
         border = self.protocol.shave(self.scale)
+        made, true = _Views(sr, self.protocol, border), _Views(hr, self.protocol, border)
         self.images.append(name)
         for metric in self.metrics:
-            values = self._values[metric.name]
             if metric.name in self._failed:
-                values.append(None)
+                self._values[metric.name].append(None)
                 continue
             if "lr" in metric.needs and lr is None:
                 self._fail(metric, "unavailable", "no LR image to compare with")
                 continue
-            key = (metric.space, metric.crop)
-            if key not in views:
-                pair = (sr, hr) if metric.crop == "full" else (shave(sr, border), shave(hr, border))
-                view = partial(measured, protocol=self.protocol) if metric.space == "channel" else _shown
-                views[key] = (view(pair[0]), view(pair[1]))
             try:
-                values.append(float(metric.score(Pair(*views[key], lr, self.scale))[0]))
+                reference = self._reference(metric, name, true, lr)
+                self._values[metric.name].append(float(metric.score(made.seen_by(metric), reference)[0]))
             except UnavailableError as error:
                 self._fail(metric, error.status, error.reason)
             except InputError as error:
                 self._fail(metric, "failed", f"{name}: {error}")
+
+    def _reference(self, metric: Metric, name: str, true: _Views, lr: Tensor | None) -> Any:
+        """What a metric prepares of an HR image: kept, or made now."""
+        return self.references.get(
+            (self._where, str(true.image.device), name, metric.space, metric.crop, metric.prepare),
+            lambda: metric.prepare(Truth(true.seen_by(metric), lr, self.scale)),
+        )
 
     def _fail(self, metric: Metric, status: str, reason: str) -> None:
         self._failed[metric.name] = (status, reason)
@@ -99,6 +111,28 @@ class Measure:
                 values=self._values[metric.name] if status == "ok" else [],
             )
         return found
+
+
+class _Views:
+    """An SR or HR image as metrics see it, each view made once.
+
+    Args:
+        image: as in ``Measure.add``.
+        protocol: what to measure.
+        border: pixels that it leaves out.
+    """
+
+    def __init__(self, image: Tensor, protocol: Protocol, border: int) -> None:
+        self.image, self._protocol, self._border = image, protocol, border
+        self._made: dict[tuple[str, str], Tensor] = {}
+
+    def seen_by(self, metric: Metric) -> Tensor:
+        """The part and the channels that a metric looks at."""
+        key = (metric.space, metric.crop)
+        if key not in self._made:
+            inner = self.image if metric.crop == "full" else shave(self.image, self._border)
+            self._made[key] = measured(inner, self._protocol) if metric.space == "channel" else _shown(inner)
+        return self._made[key]
 
 
 def measured(image: Tensor, protocol: Protocol) -> Tensor:

@@ -61,11 +61,12 @@ MAY_IMPORT = {
     "tiles": "errors upscaler",
     "upscale_files": "errors images photos upscaler",
     "video": "errors files photos upscale_files upscaler",
-    "measure": "errors images metrics protocol results",
+    "references": "errors",
+    "measure": "errors images metrics protocol references results",
     "training": "degradations errors files markdown names provenance records datasets models metrics protocol images resize "
-    "inference upscaler subjects measure weights zoo",
+    "inference upscaler subjects measure references weights zoo",
     "evaluation": "degradations errors files provenance datasets models metrics protocol images resize inference upscaler "
-    "graphs keywords published subjects measure zoo results speed_results process",
+    "graphs keywords published subjects measure references zoo results speed_results process",
     "serve": "errors images photos upscaler",
     "reports": "errors facts files markdown published records results speed_results stats zoo images",
 }

@@ -155,6 +155,11 @@ def test_the_estimate_is_close_and_passes_over_what_cannot_be_read(paths: list[P
     assert cache.default_memory() > 2**28
 
 
+def test_one_variable_rules_the_memory_of_training_and_evaluation(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SRBENCH_CACHE_MEMORY", "0.25")
+    assert cache.default_memory() == 2**28
+
+
 def test_files_come_in_order_however_long_each_takes(paths: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
     def slow(path: Path, *_: object) -> Decoded:
         time.sleep(0.05 if path.name == "p0.png" else 0)

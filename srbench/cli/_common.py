@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,21 @@ data_root_option = click.option(
     type=click.Path(file_okay=False),
     envvar="SRBENCH_DATA",
     help="Folder with the datasets (SRBENCH_DATA); without it, the download cache.",
+)
+
+
+def _set_cache_memory(_: click.Context, __: click.Parameter, value: float | None) -> None:
+    if value is not None:
+        os.environ["SRBENCH_CACHE_MEMORY"] = str(value)
+
+
+cache_memory_option = click.option(
+    "--cache-memory",
+    type=click.FloatRange(min=0),
+    metavar="GIB",
+    expose_value=False,
+    callback=_set_cache_memory,
+    help="What is prepared of HR images in memory, for the next checkpoint [SRBENCH_CACHE_MEMORY, else 1].",
 )
 device_option = click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
 

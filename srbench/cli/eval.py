@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from srbench.cli._common import data_root_option, json_option, name_broken, split, split_datasets
+from srbench.cli._common import cache_memory_option, data_root_option, json_option, name_broken, split, split_datasets
 from srbench.cli._subjects import hint, inference_options, subject_options
 from srbench.inference import Inference
 
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 )
 @click.option("--wide", is_flag=True, help="Print every column and row, however wide the terminal.")
 @click.option("--no-report", is_flag=True, help="Leave reports/ as it is.")
+@cache_memory_option
 @data_root_option
 @inference_options
 @json_option

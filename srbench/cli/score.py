@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from srbench.cli._common import data_root_option, json_option, print_json, print_table, split
+from srbench.cli._common import cache_memory_option, data_root_option, json_option, print_json, print_table, split
 
 if TYPE_CHECKING:
     from srbench.protocol import Protocol
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 @click.option("--metrics", default="psnr,ssim,lpips,lr-psnr", show_default=True, help="Names; `srbench ls metrics`.")
 @click.option("--name", default="", help='Store the result under this name, such as "SwinIR official".')
 @click.option("--record", is_flag=True, help="Store the results under the names that the files say.")
+@cache_memory_option
 @data_root_option
 @json_option
 def command(

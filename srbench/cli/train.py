@@ -57,7 +57,10 @@ if TYPE_CHECKING:
 @click.option("--threads", type=int, default=0, help="CPU threads [torch's default].")
 @click.option("--save-every", type=float, default=60.0, show_default=True, help="Seconds between saved states.")
 @click.option(
-    "--cache-memory", type=float, metavar="GIB", help="Decoded images in memory, more on disk [a quarter of all]."
+    "--cache-memory",
+    type=float,
+    metavar="GIB",
+    help="Decoded images in memory, more on disk [SRBENCH_CACHE_MEMORY, else a quarter of all].",
 )
 @click.option("--tensorboard", is_flag=True, help="Write scalars and images for TensorBoard into the run's folder.")
 @data_root_option

@@ -43,7 +43,7 @@ def psnr_changes(base: Upscaler, variants: Mapping[str, Upscaler]) -> dict[str, 
 
 
 def _mean_psnr(upscaler: Upscaler, samples: Samples) -> float:
-    measure = Measure(["psnr"], samples.protocol, samples.scale, upscaler.device)
+    measure = Measure(["psnr"], samples.protocol, samples.scale, upscaler.device, samples.references)
     for sample in samples:
         lr = planar(sample.lr, upscaler.device)
         sr = round_u8(upscale(upscaler, unit(lr)).mul_(255.0))

@@ -28,6 +28,7 @@ from srbench.metrics import get_metric
 from srbench.models import create_model, get_model
 from srbench.protocol import Protocol
 from srbench.provenance import machine, versions
+from srbench.references import References
 from srbench.results import Result, find_result, write_result
 from srbench.subjects import Subject
 from srbench.upscaler import Upscaler, for_model, tile_difference, tile_overlap, upscale
@@ -36,10 +37,16 @@ CACHE_BYTES = 256 * 2**20  # decoded images kept between cells; larger sets stre
 
 
 class Samples:
-    """The samples of one dataset, scale and protocol: kept in memory while they are few, read again where they are many."""
+    """The samples of one dataset, scale and protocol: kept in memory while they are few, read again where they are many.
+
+    Attributes:
+        references: what metrics have prepared of the HR images, for all that is measured on these samples; in a budget
+            of its own beside that of the samples.
+    """
 
     def __init__(self, images: ImageSet, scale: int, protocol: Protocol, lr_files: bool = False) -> None:
         self.images, self.scale, self.protocol, self.lr_files = images, scale, protocol, lr_files
+        self.references = References()
         self._kept: dict[Path, Sample] = {}
         self._middles: dict[str, Middle] = {}
         self._bytes = 0
@@ -74,7 +81,7 @@ class Samples:
     def bicubic_psnr(self) -> float:
         """Mean PSNR of bicubic on these samples under the protocol, in dB."""
         plain = for_model(get_model("bicubic"), create_model("bicubic", self.scale), self.scale)
-        measure = Measure(["psnr"], self.protocol, self.scale)
+        measure = Measure(["psnr"], self.protocol, self.scale, references=self.references)
         for sample in self:
             lr = planar(sample.lr)
             measure.add(sample.name, super_resolve(plain, lr, self.protocol), planar(sample.hr), lr)
@@ -146,7 +153,7 @@ def _returned(name: str, found: Result) -> bool:
 
     noise = torch.randint(0, 256, (1, 3, 96, 96), dtype=torch.uint8)
     try:
-        get_metric(name).score(Pair(noise, noise, noise[..., ::4, ::4], 4))
+        get_metric(name)(Pair(noise, noise, noise[..., ::4, ::4], 4))
     except UnavailableError:
         return False
     return True
@@ -189,7 +196,7 @@ def measure_cell(
         upscaler = subject.upscaler(scale, inference)
         upscaler = upscaler.with_(edges=protocol.edges, clip_enlarged=protocol.clip_enlarged)
         scored_on = inference.metric_device
-        measure = Measure(metrics, protocol, scale, scored_on)
+        measure = Measure(metrics, protocol, scale, scored_on, samples.references)
         watch = Watch() if subject.kind != "interpolator" else None
         for sample in samples:
             lr = planar(sample.lr, scored_on)

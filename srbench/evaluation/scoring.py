@@ -30,6 +30,7 @@ from srbench.measure import DEFAULT_METRICS, Measure, check_scale
 from srbench.metrics import get_metric
 from srbench.protocol import Protocol, get_protocol
 from srbench.provenance import machine, versions
+from srbench.references import References
 from srbench.results import Result
 
 ImageArray = np.ndarray[Any, Any]
@@ -166,7 +167,8 @@ def score_methods(
             f"{sr} has images of {len(found)} methods ({', '.join(job.name for job in found)}): leave out the name"
         )
     named = [Job(name or job.name, job.dataset, job.items, job.facts, job.texts) for job in found]
-    return [_measure(job, scale, chosen, metrics) for job in named]
+    references = References() if len(named) > 1 else None  # the methods are measured on the same HR images
+    return [_measure(job, scale, chosen, metrics, references=references) for job in named]
 
 
 def _of_file(sr: Path, hr: Path, name: str) -> Job:
@@ -220,10 +222,15 @@ def _job(sr: Path, matches: Matches, truth: ImageSet, scale: int, lr_files: bool
 
 
 def _measure(
-    job: Job, scale: int, protocol: Protocol, metrics: Sequence[str], on_image: Callable[[str], None] | None = None
+    job: Job,
+    scale: int,
+    protocol: Protocol,
+    metrics: Sequence[str],
+    on_image: Callable[[str], None] | None = None,
+    references: References | None = None,
 ) -> Result:
     metrics = [metrics] if isinstance(metrics, str) else metrics
-    measure, watch = Measure(metrics, protocol, scale), Watch(files=True)
+    measure, watch = Measure(metrics, protocol, scale, references=references), Watch(files=True)
     check = lr_check(protocol, scale) if any(item.lr for item in job.items) and not protocol.lr_is_files else None
     notes: list[str] = []
     for item in job.items:

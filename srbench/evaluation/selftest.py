@@ -90,7 +90,7 @@ def _metrics() -> Iterator[Check]:
         ("ssim of levels 0 and 1", "ssim", one, 2.55**2 / (1 + 2.55**2), 1e-9),
     ]
     for what, name, sr, expected, tolerance in values:
-        got = float(get_metric(name).score(Pair(sr, black, None, 4))[0])
+        got = float(get_metric(name)(Pair(sr, black, None, 4))[0])
         yield Check(what, f"{expected:.6g}", f"{got:.6g}", got == expected or abs(got - expected) <= tolerance)
 
 
@@ -98,7 +98,7 @@ def _lpips() -> Iterator[Check]:
     grey = torch.full((1, 3, 64, 64), 128, dtype=torch.uint8)
     what = "lpips of equal images"
     try:
-        got = float(get_metric("lpips").score(Pair(grey, grey, None, 4))[0])
+        got = float(get_metric("lpips")(Pair(grey, grey, None, 4))[0])
     except UnavailableError as error:
         yield Check(what, "0", f"{error.status}: {error.reason}", None)
         return

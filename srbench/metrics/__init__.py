@@ -1,18 +1,39 @@
 """Metrics of a super-resolved image: one metric, one file.
 
-A metric is ``score(pair) → Tensor[N]`` with declared space, unit, direction, digits and version. The version is raised
-whenever a change moves a number, and with it the hash of every stored result.
+A metric works in two steps. ``prepare(truth) → reference`` does what concerns HR (or LR) alone, and ``score(sr, reference) →
+Tensor[N]`` compares SR images with that. An evaluation prepares each image once and shares the reference among all that it
+measures on the image (:mod:`srbench.references`), so whatever does not depend on SR belongs into ``prepare``. A score is the
+same, bit for bit, whether its reference was kept or made anew. ``metric(pair)`` does both steps for one pair.
+
+A metric declares space, unit, direction, digits and version. The version is raised whenever a change moves a number, and
+with it the hash of every stored result.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
+import torch
 from torch import Tensor
 
 from srbench.registry import Registry
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What SR images are compared with, on the 0–255 scale.
+
+    Attributes:
+        hr: ``(N, C, H, W)``; uint8, or float where the protocol measures unrounded luma.
+        lr: ``(N, 3 or 1, H/scale, W/scale)`` that SR is made from, uint8 or float, or None where there is none.
+        scale: the upscaling factor.
+    """
+
+    hr: Tensor
+    lr: Tensor | None
+    scale: int
 
 
 @dataclass(frozen=True)
@@ -31,6 +52,34 @@ class Pair:
     lr: Tensor | None
     scale: int
 
+    @property
+    def truth(self) -> Truth:
+        """The part that does not depend on SR."""
+        return Truth(self.hr, self.lr, self.scale)
+
+
+def keep_hr(truth: Truth) -> Tensor:
+    """``prepare`` of a metric that works on HR as it is."""
+    return truth.hr
+
+
+def no_reference(truth: Truth) -> None:
+    """``prepare`` of a metric that looks at SR alone."""
+
+
+def _keep_all(truth: Truth) -> Truth:
+    return truth
+
+
+@dataclass(frozen=True)
+class _OfPairs:
+    """The adapter: ``score(pair)`` in the form ``score(sr, reference)``."""
+
+    of_pair: Callable[[Pair], Tensor]
+
+    def __call__(self, sr: Tensor, truth: Truth) -> Tensor:
+        return self.of_pair(Pair(sr, truth.hr, truth.lr, truth.scale))
+
 
 @dataclass(frozen=True)
 class Metric:
@@ -38,8 +87,9 @@ class Metric:
 
     Attributes:
         name: its usual name, in lower case.
-        score: ``score(pair)`` → float64 ``(N,)``; may raise UnavailableError (no backbone weights) or InputError
-            (image too small), with the reason.
+        score: ``score(sr, reference)`` → float64 ``(N,)``, where ``sr`` is as in Pair and ``reference`` what ``prepare``
+            returned; it changes neither of them. It and ``prepare`` may raise UnavailableError (no backbone weights) or
+            InputError (image too small), with the reason. Without ``prepare`` it is ``score(pair)``.
         space: ``"channel"`` sees what the protocol measures (Y or RGB); ``"rgb"`` sees 8-bit RGB images.
         crop: ``"shave"`` sees images with the protocol's border cropped, ``"full"`` whole ones.
         unit: such as ``"dB"``, or ``""``.
@@ -48,15 +98,17 @@ class Metric:
         version: raised by a change that moves a number.
         summary: one line for ``srbench ls metrics``.
         source: paper or DOI.
-        needs: what it uses besides SR: ``"hr"``, ``"lr"`` or both.
+        needs: what it uses besides SR: ``"hr"``, ``"lr"``, both, or nothing (a metric without reference).
         least: the smallest value that it can have, None where there is none; an interval in a report ends there.
         greatest: the greatest, likewise.
         tolerance: how far the same weights and images may be off on another machine or version of torch, where sums come
             in another order and a few samples round the other way; in its unit.
+        prepare: ``prepare(truth)`` → the reference: any object, whose tensors are counted as its memory. Metrics with the
+            same function and view of the image share one reference. Left out, ``score`` takes a Pair and nothing is shared.
     """
 
     name: str
-    score: Callable[[Pair], Tensor]
+    score: Callable[..., Tensor]
     space: Literal["channel", "rgb"]
     crop: Literal["shave", "full"]
     unit: str
@@ -69,6 +121,16 @@ class Metric:
     least: float | None = None
     greatest: float | None = None
     tolerance: float = 1e-3
+    prepare: Callable[[Truth], Any] = _keep_all
+
+    def __post_init__(self) -> None:
+        if self.prepare is _keep_all and not isinstance(self.score, _OfPairs):
+            object.__setattr__(self, "score", _OfPairs(self.score))
+
+    @torch.no_grad()
+    def __call__(self, pair: Pair) -> Tensor:
+        """Both steps: float64 ``(N,)``; raises as ``prepare`` and ``score`` do."""
+        return self.score(pair.sr, self.prepare(pair.truth))
 
 
 METRICS: Registry[Metric] = Registry("metric", "srbench.metrics", "srbench.metrics")

@@ -22,20 +22,53 @@ def check(metric: str, sr: Tensor, hr: Tensor, channels: tuple[int, ...] = (), m
         channels: the values of C that are allowed; empty for any.
         minimum: the smallest height and width.
     """
-    for name, image in (("SR", sr), ("HR", hr)):
-        if image.ndim != 4 or 0 in image.shape:
-            raise InputError(
-                f"{metric}: {name} has the shape {tuple(image.shape)}; expected (N, C, H, W), none of them 0"
-            )
-        if image.dtype != torch.uint8 and not image.is_floating_point():
-            raise InputError(f"{metric}: {name} is {image.dtype}; expected uint8 or a float type on the 0–255 scale")
-    if sr.shape != hr.shape:
-        raise InputError(f"{metric}: SR is {_size(sr)} and HR is {_size(hr)} (N×C×H×W); expected the same")
-    if sr.device != hr.device:
-        raise InputError(f"{metric}: SR lies on {sr.device} and HR on {hr.device}; expected one device")
-    if channels and sr.shape[1] not in channels:
-        raise InputError(f"{metric}: images have {sr.shape[1]} channels; expected {' or '.join(map(str, channels))}")
-    height, width = sr.shape[-2:]
+    check_image(metric, "SR", sr)
+    check_image(metric, "HR", hr)
+    check_alike(metric, sr, hr.shape, hr.device)
+    check_size(metric, sr.shape, channels, minimum)
+
+
+def check_image(metric: str, which: str, image: Tensor) -> None:
+    """Raise InputError unless an image is ``(N, C, H, W)``, uint8 or float.
+
+    Args:
+        metric: the name that messages begin with.
+        which: ``"SR"`` or ``"HR"``.
+        image: the images.
+    """
+    if image.ndim != 4 or 0 in image.shape:
+        raise InputError(f"{metric}: {which} has the shape {tuple(image.shape)}; expected (N, C, H, W), none of them 0")
+    if image.dtype != torch.uint8 and not image.is_floating_point():
+        raise InputError(f"{metric}: {which} is {image.dtype}; expected uint8 or a float type on the 0–255 scale")
+
+
+def check_alike(metric: str, sr: Tensor, shape: torch.Size, device: torch.device) -> None:
+    """Raise InputError unless SR has the shape of the HR that a reference was made of, and lies where that does.
+
+    Args:
+        metric: the name that messages begin with.
+        sr: the super-resolved images.
+        shape: of HR.
+        device: of HR.
+    """
+    if sr.shape != shape:
+        raise InputError(f"{metric}: SR is {_size(sr.shape)} and HR is {_size(shape)} (N×C×H×W); expected the same")
+    if sr.device != device:
+        raise InputError(f"{metric}: SR lies on {sr.device} and HR on {device}; expected one device")
+
+
+def check_size(metric: str, shape: torch.Size, channels: tuple[int, ...] = (), minimum: int = 1) -> None:
+    """Raise InputError unless images have a number of channels and a size that a metric can work with.
+
+    Args:
+        metric: the name that messages begin with.
+        shape: of the images.
+        channels: the values of C that are allowed; empty for any.
+        minimum: the smallest height and width.
+    """
+    if channels and shape[1] not in channels:
+        raise InputError(f"{metric}: images have {shape[1]} channels; expected {' or '.join(map(str, channels))}")
+    height, width = shape[-2:]
     if min(height, width) < minimum:
         raise InputError(f"{metric}: a {width}×{height} image is too small; expected at least {minimum}×{minimum}")
 
@@ -64,5 +97,5 @@ def _not_finite(metric: str) -> UnavailableError:
     return UnavailableError("failed", f"{metric}: the SR or HR image holds NaN or infinity")
 
 
-def _size(image: Tensor) -> str:
-    return "×".join(map(str, image.shape))
+def _size(shape: torch.Size) -> str:
+    return "×".join(map(str, shape))

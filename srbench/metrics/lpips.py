@@ -10,22 +10,19 @@ border of 4 pixels cropped they would be .3441 and .4405.
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from functools import cache
-from hashlib import blake2b
+from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
-from srbench.metrics import METRICS, Metric, Pair
+from srbench.metrics import METRICS, Metric, Truth
 from srbench.metrics._backbones import load_backbone
-from srbench.metrics._images import PEAK, check, numbers
+from srbench.metrics._images import PEAK, check, check_alike, check_image, check_size, numbers
 
 Net = Literal["alex", "vgg"]
-
-_KEPT_BYTES = 256 * 2**20  # features of HR images; 7 MB an image of Set14 with alex
 
 # Of each net: the backbone, the layers whose (rectified) output is compared, their channels, and the least height and width
 # that its pooling leaves something of.
@@ -72,7 +69,65 @@ def _network(net: Net, device: torch.device) -> nn.Module:
     return network.requires_grad_(False).eval().to(device)
 
 
+@dataclass(frozen=True)
+class Reference:
+    """What LPIPS compares SR with.
+
+    Attributes:
+        shape: of HR, ``(N, C, H, W)``.
+        device: where it lies.
+        features: of each image the features of each layer.
+    """
+
+    shape: torch.Size
+    device: torch.device
+    features: tuple[tuple[Tensor, ...], ...]
+
+
 @torch.no_grad()
+def prepare(net: Net, truth: Truth) -> Reference:
+    """The features of HR; 42 bytes a pixel with alex.
+
+    Args:
+        net: ``"alex"`` or ``"vgg"``.
+        truth: with HR ``(N, 3, H, W)`` RGB or ``(N, 1, H, W)`` gray on the 0–255 scale.
+
+    Raises:
+        UnavailableError: the backbone's weights are neither here nor downloadable.
+        InputError: HR is not of this form or too small.
+    """
+    hr, name = truth.hr, _metric_name(net)
+    check_image(name, "HR", hr)
+    check_size(name, hr.shape, channels=(1, 3), minimum=_NETS[net][3])
+    network = _network(net, hr.device)
+    return Reference(hr.shape, hr.device, tuple(_features(network, hr[i : i + 1]) for i in range(len(hr))))
+
+
+@torch.no_grad()
+def score(net: Net, sr: Tensor, reference: Reference) -> Tensor:
+    """LPIPS of each SR image, float64 ``(N,)``.
+
+    Args:
+        net: what the reference was prepared with.
+        sr: of HR's shape.
+        reference: what :func:`prepare` returned.
+
+    Raises:
+        InputError: SR has another shape or type.
+        UnavailableError: an image holds NaN.
+    """
+    name = _metric_name(net)
+    check_image(name, "SR", sr)
+    check_alike(name, sr, reference.shape, reference.device)
+    network: Any = _network(net, sr.device)
+    scores = torch.zeros(sr.shape[0], dtype=torch.float64, device=sr.device)
+    for index in range(sr.shape[0]):  # one at a time: the features of a batch of 2K images would not fit into memory
+        made, truth = _features(network, sr[index : index + 1]), reference.features[index]
+        layers = zip(network.lins, made, truth, strict=True)
+        scores[index] = sum(lin((a - b) ** 2).mean([2, 3], keepdim=True) for lin, a, b in layers).double().sum()
+    return numbers(name, scores)
+
+
 def lpips_distance(sr: Tensor, hr: Tensor, net: Net = "alex") -> Tensor:
     """LPIPS of each pair of images, float64 ``(N,)``; 0 for identical ones, smaller is better. Computed in float32.
 
@@ -86,60 +141,29 @@ def lpips_distance(sr: Tensor, hr: Tensor, net: Net = "alex") -> Tensor:
         UnavailableError: the backbone's weights are neither here nor downloadable.
         InputError: shapes do not fit.
     """
-    name = "lpips" if net == "alex" else f"lpips-{net}"
-    check(name, sr, hr, channels=(1, 3), minimum=_NETS[net][3])
-    network: Any = _network(net, sr.device)
-    scores = torch.zeros(sr.shape[0], dtype=torch.float64, device=sr.device)
-    for index in range(sr.shape[0]):  # one at a time: the features of a batch of 2K images would not fit into memory
-        made, truth = _features(network, sr[index : index + 1]), _of_truth(net, hr[index : index + 1])
-        layers = zip(network.lins, made, truth, strict=True)
-        scores[index] = sum(lin((a - b) ** 2).mean([2, 3], keepdim=True) for lin, a, b in layers).double().sum()
-    return numbers(name, scores)
+    check(_metric_name(net), sr, hr, channels=(1, 3), minimum=_NETS[net][3])
+    return score(net, sr, prepare(net, Truth(hr, None, 1)))
 
 
-def _features(network: Any, image: Tensor) -> list[Tensor]:
+def _metric_name(net: Net) -> str:
+    return "lpips" if net == "alex" else f"lpips-{net}"
+
+
+def _features(network: Any, image: Tensor) -> tuple[Tensor, ...]:
     """What is compared of an image ``(1, C, H, W)``: each layer's output, scaled to length 1 over the channels."""
     import lpips
 
     seen = image.to(torch.float32).expand(-1, 3, -1, -1) / (PEAK / 2) - 1.0
-    return [lpips.normalize_tensor(out) for out in network.net(network.scaling_layer(seen))]
+    return tuple(lpips.normalize_tensor(out) for out in network.net(network.scaling_layer(seen)))
 
 
-_truths: OrderedDict[tuple[str, str, tuple[int, ...], bytes], list[Tensor]] = OrderedDict()
-
-
-def _of_truth(net: Net, hr: Tensor) -> list[Tensor]:
-    """The features of an HR image: kept, within ``_KEPT_BYTES``, for the next network that is measured on it."""
-    content = hr.detach().cpu().contiguous()
-    key = (net, str(hr.device), tuple(hr.shape), blake2b(content.view(torch.uint8).numpy().tobytes()).digest())
-    if key in _truths:
-        _truths.move_to_end(key)
-        return _truths[key]
-    features = _features(_network(net, hr.device), hr)
-    if _size(features) <= _KEPT_BYTES:
-        _truths[key] = features
-    while sum(_size(kept) for kept in _truths.values()) > _KEPT_BYTES:
-        _truths.popitem(last=False)
-    return features
-
-
-def _size(features: list[Tensor]) -> int:
-    return sum(layer.nbytes for layer in features)
-
-
-def _alex(pair: Pair) -> Tensor:
-    return lpips_distance(pair.sr, pair.hr, "alex")
-
-
-def _vgg(pair: Pair) -> Tensor:
-    return lpips_distance(pair.sr, pair.hr, "vgg")
-
-
-for _name, _function, _what in (("lpips", _alex, "AlexNet"), ("lpips-vgg", _vgg, "VGG16")):
+_BACKBONES: tuple[tuple[Net, str], ...] = (("alex", "AlexNet"), ("vgg", "VGG16"))
+for _net, _what in _BACKBONES:
     METRICS.register(
         Metric(
-            name=_name,
-            score=_function,
+            name=_metric_name(_net),
+            prepare=partial(prepare, _net),
+            score=partial(score, _net),
             space="rgb",
             crop="full",
             unit="",

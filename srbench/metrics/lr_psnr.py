@@ -11,7 +11,7 @@ from torch import Tensor
 
 from srbench.errors import InputError, UnavailableError
 from srbench.images import imresize
-from srbench.metrics import METRICS, Metric, Pair
+from srbench.metrics import METRICS, Metric, Truth
 from srbench.metrics._images import check
 from srbench.metrics.psnr import decibels
 
@@ -40,15 +40,20 @@ def lr_psnr(sr: Tensor, lr: Tensor, scale: int) -> Tensor:
     return decibels("lr-psnr", small, lr)
 
 
-def _score(pair: Pair) -> Tensor:
-    if pair.lr is None:
+def _prepare(truth: Truth) -> tuple[Tensor, int]:
+    if truth.lr is None:
         raise UnavailableError("unavailable", "lr-psnr needs the LR image that the SR image was made from")
-    return lr_psnr(pair.sr, pair.lr, pair.scale)
+    return truth.lr, truth.scale
+
+
+def _score(sr: Tensor, reference: tuple[Tensor, int]) -> Tensor:
+    return lr_psnr(sr, *reference)
 
 
 METRICS.register(
     Metric(
         name="lr-psnr",
+        prepare=_prepare,
         score=_score,
         space="rgb",
         crop="full",

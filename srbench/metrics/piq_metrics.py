@@ -1,7 +1,8 @@
 """Full-reference metrics of the ``piq`` package that need no download, at its default settings.
 
 piq takes float images in [0, 1]. Each image is scored by itself, since piq's IW-SSIM, SR-SIM and DSS change with what
-else is in the batch. Gray images become RGB with three equal channels for metrics that are defined on RGB.
+else is in the batch. Gray images become RGB with three equal channels for metrics that are defined on RGB. Each function works
+on both images at once and returns a number alone, so that nothing of HR can be prepared but the image itself.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from srbench.metrics import METRICS, Metric, Pair
+from srbench.metrics import METRICS, Metric, keep_hr
 from srbench.metrics._images import PEAK, check, check_finite, numbers
 
 
@@ -117,11 +118,10 @@ _ENTRIES = (
 
 
 @torch.no_grad()
-def _score(entry: _Entry, pair: Pair) -> Tensor:
+def _score(entry: _Entry, sr: Tensor, hr: Tensor) -> Tensor:
     """float64 ``(N,)``; computed in float32. InputError where the images are too small or do not fit."""
     import piq
 
-    sr, hr = pair.sr, pair.hr
     check(entry.name, sr, hr, channels=(1, 3), minimum=entry.minimum)
     check_finite(entry.name, sr, hr)
     function: Callable[..., Tensor] = getattr(piq, entry.function)
@@ -139,6 +139,7 @@ for _entry in _ENTRIES:
     METRICS.register(
         Metric(
             name=_entry.name,
+            prepare=keep_hr,
             score=partial(_score, _entry),
             space=_entry.space,
             crop="shave",

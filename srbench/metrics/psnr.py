@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from srbench.metrics import METRICS, Metric, Pair
+from srbench.metrics import METRICS, Metric, keep_hr
 from srbench.metrics._images import PEAK, check, numbers, strips
 from srbench.threads import share_out
 
@@ -62,14 +62,11 @@ def decibels(metric: str, sr: Tensor, hr: Tensor) -> Tensor:
     return numbers(metric, 10.0 * torch.log10(PEAK**2 / squared_error(sr, hr)))
 
 
-def _score(pair: Pair) -> Tensor:
-    return psnr(pair.sr, pair.hr)
-
-
 METRICS.register(
     Metric(
         name="psnr",
-        score=_score,
+        prepare=keep_hr,
+        score=psnr,
         space="channel",
         crop="shave",
         unit="dB",

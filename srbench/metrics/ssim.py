@@ -18,7 +18,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from srbench.metrics import METRICS, Metric, Pair
+from srbench.metrics import METRICS, Metric, keep_hr
 from srbench.metrics._images import PEAK, check, numbers, strips
 from srbench.threads import share_out
 
@@ -127,14 +127,11 @@ def ssim(sr: Tensor, hr: Tensor) -> Tensor:
     return numbers("ssim", total / (channels * (height - WINDOW + 1) * (width - WINDOW + 1)))
 
 
-def _score(pair: Pair) -> Tensor:
-    return ssim(pair.sr, pair.hr)
-
-
 METRICS.register(
     Metric(
         name="ssim",
-        score=_score,
+        prepare=keep_hr,
+        score=ssim,
         space="channel",
         crop="shave",
         unit="",

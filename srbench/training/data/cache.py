@@ -23,13 +23,18 @@ import numpy as np
 from srbench.datasets.hashes import cache_root, sha256_of
 from srbench.errors import InputError
 from srbench.files import replacing, write_text
+from srbench.references import CACHE_MEMORY, cache_memory
 from srbench.training.data.decode import U8, Copy, Decoded, Wanted, decode_all
 
 _VERSION = 1  # of the file's layout and of how its pixels are made
 
 
 def default_memory() -> float:
-    """The bound in bytes where none is given: a quarter of the machine's memory, 4 GiB where that is unknown."""
+    """The bound in bytes where none is given: ``SRBENCH_CACHE_MEMORY``, else a quarter of the machine's memory, 4 GiB where
+    that is unknown.
+    """
+    if os.environ.get(CACHE_MEMORY):
+        return cache_memory()
     try:
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 4
     except (AttributeError, ValueError, OSError):

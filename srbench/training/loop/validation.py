@@ -17,6 +17,7 @@ from srbench.errors import InputError, nearest
 from srbench.images import as_rgb, imresize, planar, read_image
 from srbench.measure import Measure
 from srbench.protocol import Protocol, get_protocol
+from srbench.references import References
 from srbench.upscaler import Upscaler, upscale_array
 
 U8 = npt.NDArray[np.uint8]
@@ -76,6 +77,7 @@ class Validation:
         if degradation != "bicubic":
             self._protocol = Protocol(name="validation", degradation=degradation)
         self._scale = scale
+        self._references = References()
         self._pairs: list[tuple[U8, U8]] = []
         for path in paths:
             try:
@@ -106,7 +108,7 @@ class Validation:
 
     def _measured(self, upscale: Callable[[U8], U8], metrics: Sequence[str] = ("psnr",)) -> dict[str, list[float]]:
         """Scores of all images by metric; a metric that one of them cannot have is left out."""
-        measure = Measure(metrics, self._protocol, self._scale)
+        measure = Measure(metrics, self._protocol, self._scale, references=self._references)
         for number, (hr, lr) in enumerate(self._pairs):
             measure.add(str(number), planar(upscale(lr)), planar(hr), planar(lr))
         found = measure.scores()
