@@ -83,6 +83,7 @@ class TrainOptions(TypedDict, total=False):
     runs: str | Path | None
     budget: float | str
     extend: float | str
+    dirty: bool
 
 
 @typed_keywords(TrainOptions)
@@ -114,7 +115,8 @@ def train(
         size: ``full``, ``cpu``, or ``auto``, which goes by the device.
         how: ``name``, ``device``, ``threads``, ``data_root``, ``zoo``, ``runs``,
             ``resume``, ``overwrite``, ``skip_bad``, ``save_seconds``, ``cache_memory`` (bytes), ``progress``,
-            ``tensorboard``, ``budget`` and ``extend`` (seconds, or text such as ``"20m"``).
+            ``tensorboard``, ``budget`` and ``extend`` (seconds, or text such as ``"20m"``), ``dirty`` (train by code that differs
+            from its commit).
 
     Returns:
         the card of the checkpoint.

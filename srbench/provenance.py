@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import srbench
+from srbench.errors import InputError
 
 if TYPE_CHECKING:
     import torch
@@ -32,6 +33,32 @@ def source_commit() -> str:
     if not commit or edited is None:
         return ""
     return commit + (EDITED if edited else "")
+
+
+def source() -> str:
+    """What a card calls the code: its commit; the version of an installed package, which is code that anyone can get."""
+    if commit := source_commit():
+        return commit
+    checkout = (Path(srbench.__file__).resolve().parent.parent / ".git").exists()
+    return f"srbench {srbench.__version__}{', commit unknown' if checkout else ''}"
+
+
+def is_edited() -> bool:
+    """Whether the package's files differ from their commit."""
+    return source_commit().endswith(EDITED)
+
+
+def refuse_edited_code(allowed: bool) -> None:
+    """Raise InputError where the package's files differ from their commit: nobody could make the same weights again.
+
+    Args:
+        allowed: not here, nor where ``SRBENCH_DIRTY`` is set, as in tests; what is made then says so.
+    """
+    if is_edited() and not (allowed or os.environ.get("SRBENCH_DIRTY")):
+        raise InputError(
+            f"the package's files differ from commit {source_commit().removesuffix(EDITED)} (see git status): no card names "
+            "such code; commit it, or --dirty trains all the same and the card says so"
+        )
 
 
 def _git(folder: Path, *arguments: str) -> str | None:

@@ -29,6 +29,7 @@ TRAININGS = {
 def srbench(home: Path, *arguments: str) -> None:
     """Run one command of this checkout with ``home`` as its folder."""
     environment = os.environ | {"SRBENCH_HOME": str(home), "PYTHONPATH": str(CHECKOUT), "OMP_NUM_THREADS": "1"}
+    environment.setdefault("SRBENCH_DIRTY", "1")
     subprocess.run([sys.executable, "-m", "srbench", *arguments], env=environment, check=True, cwd=home)
 
 

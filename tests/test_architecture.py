@@ -28,7 +28,7 @@ MAY_IMPORT = {
     "files": "",
     "markdown": "",
     "facts": "",
-    "provenance": "",
+    "provenance": "errors",
     "records": "errors files",
     "errors": "",
     "names": "errors",

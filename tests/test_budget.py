@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
 
+import srbench
 from srbench.cli import main
 from srbench.errors import InputError
+from srbench.training.loop.folder import Stop
 from srbench.training.loop.options import InterruptedRunError, RunOptions
+from srbench.training.loop.pace import Pace
 from srbench.training.loop.state import load_state
-from srbench.training.loop.trainer import train
+from srbench.training.loop.trainer import Trainer, train
 from srbench.training.recipe.load import load_recipe
+from srbench.training.recipe.schema import Recipe
 from tests.builders import small_recipe, write_images
 
 
@@ -46,9 +55,100 @@ def test_a_budget_fixes_the_steps_once(
     warning = f"the run keeps the {card.steps} steps of a budget of 1 s; --overwrite plans anew"
     assert warning in " ".join(capsys.readouterr().err.split())
     monkeypatch.setattr(
-        "srbench.training.loop.budget.steps_within", lambda recipe, *_: recipe.model_copy(update={"steps": 3})
+        "srbench.training.loop.pace.Pace._fitting", lambda self, recipe, done, *_: recipe.replanned(done, 3, 3)
     )
     assert train("fsrcnn_s", recipe, RunOptions(progress=False, threads=1, budget=50.0, overwrite=True)).steps == 3
+
+
+@settings(max_examples=60)
+@given(
+    step=st.floats(1e-3, 12.0),
+    validation=st.floats(1e-3, 8.0),
+    first=st.floats(0.0, 15.0),
+    drift=st.floats(0.6, 1.7),
+    turn=st.floats(0.05, 0.7),
+    grow=st.booleans(),
+)
+def test_the_time_is_kept_whatever_a_step_costs(
+    step: float, validation: float, first: float, drift: float, turn: float, grow: bool
+) -> None:
+    """A minute by a made-up clock; the first step takes longer, and the machine gets slower or faster on the way."""
+    budget, recipe = 60.0, Recipe(steps=1000, val_every=100, patch=8, grow=(12,) if grow else ())
+    pace, clock, done, costs = Pace(budget, recipe), validation, 0, 0.0
+    pace.validated(validation)
+    pace.begin(clock)
+    while done < recipe.steps:
+        patch = next(patch for start, stop, patch in recipe.stages() if start <= done < stop)
+        costs = step * (patch / 8) ** 2 * (drift if clock > turn * budget else 1.0)
+        clock += costs + (first if done == 0 else 0.0)
+        done += 1
+        if pace.due(done):
+            recipe = pace.plan(recipe, done, clock)
+        if done % recipe.val_every == 0 or done == recipe.steps:
+            clock += validation
+            pace.validated(validation)
+    assert Recipe.model_validate(recipe.model_dump()) == recipe
+    stages = recipe.stages()
+    assert [start for start, *_ in stages] == [0, *(stop for _, stop, _ in stages[:-1])]
+    assert stages[-1][1] == recipe.steps
+    assert abs(clock - budget) <= 0.05 * budget + costs + validation + (first if done < 3 else 0.0)
+
+
+def test_a_card_has_all_that_a_run_without_a_clock_needs(
+    images: Path, tmp_path: Path, srbench_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A budget stopped and resumed: the recipe on its card gives the same weights, bit for bit."""
+    recipe = small_recipe(images, grow=(10,))
+    options = RunOptions(progress=False, threads=1, budget=0.6)
+    clock, after = itertools.count(1), Trainer._after
+
+    def stopping(run: Trainer, done: int, batch: Any, stop: Stop) -> None:
+        stop.asked = done == 6
+        after(run, done, batch, stop)
+
+    monkeypatch.setattr("srbench.training.loop.progress.RunTime.seconds", lambda _: next(clock) / 20)
+    monkeypatch.setattr("srbench.training.loop.pace.Pace.validated", lambda *_: None)
+    with monkeypatch.context() as once:
+        once.setattr(Trainer, "_after", stopping)
+        with pytest.raises(InterruptedRunError, match="stopped at step 6 of"):
+            train("fsrcnn_s", recipe, options)
+    card = train("fsrcnn_s", recipe, replace(options, resume=True))
+    assert card.config["planned"][0][0] == 0
+    assert card.config["planned"][-1][1] == card.steps > 6
+    again = load_recipe(str(srbench_home / "runs" / card.name / "recipe.toml"), "fsrcnn_s")
+    assert again.planned == tuple(map(tuple, card.config["planned"]))
+    other = train(
+        "fsrcnn_s", again, RunOptions(progress=False, threads=1, zoo=tmp_path / "other", runs=tmp_path / "other")
+    )
+    assert other.curve[-1]["val_psnr"] == card.curve[-1]["val_psnr"]
+    assert read(srbench_home / "zoo") == read(tmp_path / "other")
+
+
+def read(zoo: Path) -> bytes:
+    return (zoo / "fsrcnn_s" / "x4.common.safetensors").read_bytes()
+
+
+def test_other_steps_than_those_planned_are_refused() -> None:
+    with pytest.raises(ValidationError, match="its last plan is of 9 steps, not 5"):
+        Recipe(steps=5, val_every=3, planned=((0, 12, 3), (2, 9, 3)))
+
+
+def test_edited_code_makes_no_card_unless_it_is_asked_for(
+    images: Path, srbench_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SRBENCH_DIRTY")
+    monkeypatch.setattr("srbench.provenance.source_commit", lambda: "0123456789ab+edited")
+    with pytest.raises(InputError, match=r"differ from commit 0123456789ab .*--dirty"):
+        train("fsrcnn_s", small_recipe(images), RunOptions(progress=False, threads=1))
+    assert not (srbench_home / "runs").exists()
+    card = train("fsrcnn_s", small_recipe(images), RunOptions(progress=False, threads=1, dirty=True))
+    assert card.commit == "0123456789ab+edited"
+    assert "differs from its commit (--dirty)" in card.notes
+    monkeypatch.setattr("srbench.provenance.source_commit", lambda: "")
+    monkeypatch.setattr("srbench.__file__", str(srbench_home / "site-packages" / "srbench" / "__init__.py"))
+    installed = train("fsrcnn_s", small_recipe(images), RunOptions(progress=False, threads=1, overwrite=True))
+    assert installed.commit == f"srbench {srbench.__version__}"
+    assert "--dirty" not in installed.notes
 
 
 def test_a_run_that_has_ended_goes_on_with_its_curve(images: Path, srbench_home: Path) -> None:

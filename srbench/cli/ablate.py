@@ -13,12 +13,22 @@ from srbench.cli._common import data_root_option, device_option, json_option, pr
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--table", "only_table", is_flag=True, help="Train nothing: the table of what is there.")
 @click.option("--threads", type=int, default=0, help="CPU threads [torch's default].")
+@click.option(
+    "--dirty", is_flag=True, help="Train although the package's files differ from their commit; cards say so."
+)
 @click.option("--skip-bad", is_flag=True, help="Leave out images that cannot be read; they are counted.")
 @data_root_option
 @device_option
 @json_option
 def command(
-    file: Path, only_table: bool, threads: int, skip_bad: bool, data_root: str | None, device: str, as_json: bool
+    file: Path,
+    only_table: bool,
+    threads: int,
+    dirty: bool,
+    skip_bad: bool,
+    data_root: str | None,
+    device: str,
+    as_json: bool,
 ) -> None:
     """Train every cell of the grid in FILE that is missing, and tabulate mean, spread between seeds and paired tests.
 
@@ -53,7 +63,7 @@ def command(
     if only_table:
         found = outcomes(plan, planned)
     else:
-        options = RunOptions(device=device, threads=threads, data_root=data_root, skip_bad=skip_bad)
+        options = RunOptions(device=device, threads=threads, data_root=data_root, skip_bad=skip_bad, dirty=dirty)
         found = ablate(plan, planned, options, lambda text: click.echo(text, err=True), report)
     if not is_main():
         return

@@ -53,6 +53,9 @@ if TYPE_CHECKING:
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Zoo folder for the checkpoint [zoo/].")
 @click.option("--resume", is_flag=True, help="Go on from the saved state; start where there is none.")
 @click.option("--overwrite", is_flag=True, help="Replace a run and a checkpoint of the same name.")
+@click.option(
+    "--dirty", is_flag=True, help="Train although the package's files differ from their commit; the card says so."
+)
 @click.option("--skip-bad", is_flag=True, help="Leave out images that cannot be read; they are counted.")
 @click.option("--threads", type=int, default=0, help="CPU threads [torch's default].")
 @click.option("--save-every", type=float, default=60.0, show_default=True, help="Seconds between saved states.")
@@ -83,6 +86,7 @@ def command(
     out: Path | None,
     resume: bool,
     overwrite: bool,
+    dirty: bool,
     skip_bad: bool,
     threads: int,
     save_every: float,
@@ -131,6 +135,7 @@ def command(
         resume=resume,
         overwrite=overwrite,
         skip_bad=skip_bad,
+        dirty=dirty,
         save_seconds=save_every,
         cache_memory=None if cache_memory is None else cache_memory * 2**30,
         tensorboard=tensorboard,

@@ -40,18 +40,24 @@ class Stages:
         pre_upsampled: bool = False,
         share: Share = WHOLE,
     ) -> None:
-        self._samplers: list[tuple[int, int, Sampler]] = []
-        for start, stop, patch in recipe.stages():
+        self._stages = recipe.stages()
+        self._samplers: dict[int, Sampler] = {}
+        for patch in (recipe.patch, *recipe.grow):
             large = holding(images, patch) if recipe.grow else images
-            sampler = Sampler(large, patch, recipe.batch, recipe.seed, recipe.augment, channels, pre_upsampled, share)
-            self._samplers.append((start, stop, sampler))
-        self.first = self._samplers[0][2]
+            self._samplers[patch] = Sampler(
+                large, patch, recipe.batch, recipe.seed, recipe.augment, channels, pre_upsampled, share
+            )
+        self.first = self._samplers[recipe.patch]
+
+    def follow(self, recipe: Recipe) -> None:
+        """Go on by a recipe of another length."""
+        self._stages = recipe.stages()
 
     def batches(self, start: int, device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:
         """LR and HR tensors of the steps from ``start`` to the run's end."""
-        for first, stop, sampler in self._samplers:
+        for first, stop, patch in self._stages:
             if start < stop:
-                yield from sampler.batches(max(start, first), stop, device)
+                yield from self._samplers[patch].batches(max(start, first), stop, device)
 
 
 def holding(images: TrainingImages, patch: int) -> TrainingImages:

@@ -6,6 +6,6 @@
 - ``own``: networks that no registry knows;
 - ``validation``, ``half``: images that are not trained on, and what they decide;
 - ``progress``, ``watch``, ``state``, ``folder``: what is measured, shown and saved, and where;
-- ``options``, ``budget``, ``distributed``: how it is carried out, how long, and in how many processes;
+- ``options``, ``budget``, ``pace``, ``distributed``: how it is carried out, how long, and in how many processes;
 - ``card``: what is written of it.
 """

@@ -144,7 +144,7 @@ class AdversarialStep(SupervisedStep):
         """Draw the reference batch of virtual batch norm: HR crops drawn as those of the step after the last one."""
         if self._keys.norm == "virtual":
             count = min(self._keys.reference, len(sampler.images.hr))
-            self.discriminator.set_reference(sampler.of_batch(count).tensors_at(self._recipe.steps, device)[1])
+            self.discriminator.set_reference(sampler.of_batch(count).tensors_at(self._recipe.plan_at(0)[0], device)[1])
 
     def check(self) -> None:
         """Raise SrbenchError where a step since the last look measured what is no number."""

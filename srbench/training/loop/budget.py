@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import math
 import re
-import statistics
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from srbench.errors import InputError
 from srbench.training.loop.distributed import Processes
-from srbench.training.loop.folder import LOG
 from srbench.training.loop.options import RunOptions
+from srbench.training.loop.pace import first_look
 from srbench.training.loop.state import RunFacts, load_state
 from srbench.training.recipe.schema import Recipe
 
@@ -42,40 +37,31 @@ class Length:
         """What a card says of it."""
         longer = ", ".join(f"{seconds:g} s" for seconds in self.extensions)
         return [
-            *([f"steps follow from a budget of {self.budget:g} s"] if self.budget else []),
+            *([f"steps follow from a budget of {self.budget:g} s{self._plans()}"] if self.budget else []),
             *([f"made longer after its end by {longer}"] if longer else []),
         ]
 
+    def _plans(self) -> str:
+        made = [str(first) for first, *_ in self.recipe.planned if first]
+        return f", planned after step {', '.join(made)}" if made else ""
 
-def decide_length(
-    recipe: Recipe,
-    options: RunOptions,
-    folder: Path,
-    processes: Processes,
-    trial: Callable[[Recipe, Path], tuple[Path, float]],
-) -> Length:
-    """The length of a run, which all processes agree on.
+
+def decide_length(recipe: Recipe, options: RunOptions, folder: Path, processes: Processes) -> Length:
+    """The length of a run as far as it is known before the first step, which all processes agree on.
 
     Args:
-        recipe: whose steps count where no time is given.
+        recipe: whose steps count where no time is given; where one is, :class:`Pace` replaces them soon.
         options: the budget or the extension, and whether the run goes on.
         folder: the run's.
         processes: of the run.
-        trial: runs a recipe of few steps in a temporary folder and gives its own folder and the seconds it took.
 
     Raises:
         InputError: a run that cannot be made longer.
     """
-    return processes.agree(_decided(recipe, options, folder, processes, trial))
+    return processes.agree(_decided(recipe, options, folder))
 
 
-def _decided(
-    recipe: Recipe,
-    options: RunOptions,
-    folder: Path,
-    processes: Processes,
-    trial: Callable[[Recipe, Path], tuple[Path, float]],
-) -> Length:
+def _decided(recipe: Recipe, options: RunOptions, folder: Path) -> Length:
     if options.extend:
         return longer(recipe, folder, options.extend)
     kept = planned(recipe, folder) if options.resume and not options.overwrite else None
@@ -83,17 +69,11 @@ def _decided(
         return kept
     if not options.budget:
         return Length(recipe)
-    with TemporaryDirectory() as temporary:
-        place = Path(processes.agree(temporary))  # the first process writes the log that all read
-        found = Length(steps_within(recipe, options.budget, lambda short: trial(short, place)), options.budget)
-        processes.wait()
-        return found
+    open_end = {"steps": max(recipe.steps, 2 * first_look(recipe)), "planned": ()}
+    return Length(recipe.model_copy(update=open_end), options.budget)
 
 
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
-_TRIAL_STEPS = 8
-_VALIDATIONS = 20
-_VALIDATION_SHARE = 0.1  # of the time, at most
 
 
 def parse_budget(text: str, option: str = "--budget") -> float:
@@ -137,31 +117,12 @@ def longer(recipe: Recipe, folder: Path, seconds: float) -> Length:
         raise InputError(f"--extend cannot go on with {folder}: its crops grow with the steps, and would shrink again")
     spent = state.facts.progress.seconds
     steps = kept.recipe.steps + max(1, int(seconds * kept.recipe.steps / max(spent, 1e-9)))
-    return Length(kept.recipe.model_copy(update={"steps": steps}), kept.budget, (*kept.extensions, seconds))
+    made = kept.recipe.model_copy(update={"steps": steps})
+    if kept.recipe.planned:
+        made = kept.recipe.replanned(state.step, steps, kept.recipe.val_every)
+    return Length(made, kept.budget, (*kept.extensions, seconds))
 
 
 def _kept(recipe: Recipe, facts: RunFacts) -> Length:
-    kept = {"steps": facts.recipe.steps, "val_every": facts.recipe.val_every}
+    kept = {key: getattr(facts.recipe, key) for key in ("steps", "val_every", "planned")}
     return Length(recipe.model_copy(update=kept), facts.budget, facts.extensions)
-
-
-def steps_within(recipe: Recipe, seconds: float, trial: Callable[[Recipe], tuple[Path, float]]) -> Recipe:
-    """The recipe with as many steps as fit into ``seconds``, and validations that take a tenth of it at most.
-
-    Args:
-        recipe: whose ``steps`` and ``val_every`` are replaced.
-        seconds: of training and validation together; reading images is not counted.
-        trial: runs a recipe of few steps and gives its folder and the seconds it took.
-    """
-    every = recipe.discriminator.n_critic if recipe.discriminator else 1
-    count = math.ceil(_TRIAL_STEPS / every) * every * (1 + len(recipe.grow))
-    found, total = trial(recipe.model_copy(update={"steps": count, "val_every": count, "log_every": every}))
-    lines = [json.loads(line) for line in (found / LOG).read_text(encoding="utf-8").splitlines()]
-    times = [recipe.batch / line["samples_per_s"] for line in lines if "samples_per_s" in line]
-    spent = sum(times) * every
-    # Without growing crops, the median is blind to the first step, which is slow; stages differ and need the mean.
-    step = statistics.fmean(times) if recipe.grow else statistics.median(times)
-    validation = max(0.0, total - spent)
-    validations = min(_VALIDATIONS, max(1, int(_VALIDATION_SHARE * seconds / max(validation, 1e-9))))
-    steps = max(1, int((seconds - validations * validation) / step))
-    return recipe.model_copy(update={"steps": steps, "val_every": math.ceil(steps / validations)})

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from torch import nn
 
-from srbench.provenance import hardware, source_commit
+from srbench.provenance import hardware, is_edited, source
 from srbench.training.loop.budget import Length
 from srbench.training.loop.distributed import Processes
 from srbench.training.loop.own import OwnModel
@@ -50,6 +50,7 @@ def make_card(record: RunRecord, network: nn.Module, processes: Processes) -> Ca
         processes: that it ran in.
     """
     recipe, build, origin = record.length.recipe, record.build, record.origin
+    edited = "trained by code that differs from its commit (--dirty)" if is_edited() else ""
     return Card(
         name=checkpoint_name(build.model.name, [recipe.scale], record.tag),
         model=build.model.name,
@@ -63,7 +64,7 @@ def make_card(record: RunRecord, network: nn.Module, processes: Processes) -> Ca
         steps=recipe.steps,
         samples_seen=recipe.steps * recipe.batch,
         seed=recipe.seed,
-        commit=source_commit(),
+        commit=source(),
         hardware=hardware(processes.device, processes.world),
         wall_time_s=round(record.seconds, 1),
         precision=recipe.precision,
@@ -71,7 +72,7 @@ def make_card(record: RunRecord, network: nn.Module, processes: Processes) -> Ca
         init_sha256=origin.init_sha256 or None,
         config=recipe.model_dump(mode="json"),
         curve=record.curve,
-        notes="; ".join([*record.remarks, *record.length.notes(), *filter(None, [origin.warm])]),
+        notes="; ".join([*record.remarks, *record.length.notes(), *filter(None, [origin.warm, edited])]),
     )
 
 

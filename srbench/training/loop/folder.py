@@ -60,17 +60,17 @@ def start_or_resume(
         wanted = recipe.model_dump(mode="json")
         # A state of before a key was there was made as the key's default says.
         for key, stored in state.facts.recipe.model_dump(mode="json").items():
-            if wanted[key] != stored and not (extend and key == "steps"):
+            if wanted[key] != stored and not (extend and key in ("steps", "planned")):
                 raise InputError(f"{folder} was started with {key} = {stored!r}, not {wanted[key]!r}")
         _forget_after(folder / LOG, state.step)
-        _write_recipe(folder, recipe)
+        write_recipe(folder, recipe)
         return state
     folder.mkdir(parents=True, exist_ok=True)
     (folder / STATE).unlink(missing_ok=True)
     for old in (SAMPLES, BOARD):
         shutil.rmtree(folder / old, ignore_errors=True)
     (folder / LOG).write_text("", encoding="utf-8")
-    _write_recipe(folder, recipe)
+    write_recipe(folder, recipe)
     return None
 
 
@@ -86,7 +86,8 @@ def check_writable(folder: Path) -> None:
         raise InputError(f"cannot write to {folder}: {place}: {error.strerror or error}") from None
 
 
-def _write_recipe(folder: Path, recipe: Recipe) -> None:
+def write_recipe(folder: Path, recipe: Recipe) -> None:
+    """Write the flat recipe of a run into its folder."""
     write_text(folder / RECIPE, tomli_w.dumps(recipe.model_dump(mode="json", exclude_none=True)))
 
 

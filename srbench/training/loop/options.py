@@ -30,6 +30,7 @@ class RunOptions:
         runs: folder of the runs; runs/ by default.
         budget: seconds of training, which replace the recipe's steps; 0 for the recipe's.
         extend: seconds by which a run that has ended is made longer; 0 for none.
+        dirty: train although the package's files differ from their commit; the card says so.
     """
 
     name: str = ""
@@ -47,6 +48,7 @@ class RunOptions:
     runs: Path | None = None
     budget: float = 0.0
     extend: float = 0.0
+    dirty: bool = False
 
     @property
     def memory(self) -> float:

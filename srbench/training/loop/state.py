@@ -21,6 +21,7 @@ from torch import Tensor
 
 from srbench.errors import InputError, first_problem
 from srbench.files import replacing
+from srbench.training.loop.pace import PaceFacts
 from srbench.training.loop.progress import ProgressFacts
 from srbench.training.losses.collapse import CollapseFacts
 from srbench.training.recipe.schema import Recipe
@@ -69,6 +70,7 @@ class RunFacts(BaseModel):
         budget: seconds that the steps follow from; 0 where the recipe gave them.
         extensions: seconds by which the run was made longer after its end, each time.
         origin: of its first weights.
+        pace: of a run with a budget.
         adversarial: of a run with a discriminator.
     """
 
@@ -80,6 +82,7 @@ class RunFacts(BaseModel):
     budget: float = 0.0
     extensions: tuple[float, ...] = ()
     origin: Origin = Origin()
+    pace: PaceFacts = PaceFacts()
     adversarial: AdversarialFacts | None = None
 
 

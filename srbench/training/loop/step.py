@@ -94,6 +94,10 @@ class SupervisedStep:
         """How often the generator has learned before ``step``."""
         return step
 
+    def follow(self, recipe: Recipe) -> None:
+        """Go on by a recipe of another length."""
+        self._recipe = recipe
+
     def begin(self, sampler: Sampler, device: torch.device) -> None:
         """Called once before the first step of a run, with what its first crops are drawn from."""
 

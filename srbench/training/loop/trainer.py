@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
-from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -17,6 +16,7 @@ from srbench.inference import Inference
 from srbench.models import Model, get_model
 from srbench.models._training_form import training_form
 from srbench.names import check_name
+from srbench.provenance import refuse_edited_code
 from srbench.training.data.images import load_images, upscaling_margin
 from srbench.training.data.sampler import Share
 from srbench.training.data.sets import find_training_sets
@@ -26,10 +26,11 @@ from srbench.training.loop.budget import decide_length
 from srbench.training.loop.card import RunRecord, left_out, make_card
 from srbench.training.loop.compiled import compiled
 from srbench.training.loop.distributed import Processes
-from srbench.training.loop.folder import Stop, check_writable, claim, start_or_resume, stop_on_signal
+from srbench.training.loop.folder import Stop, check_writable, claim, start_or_resume, stop_on_signal, write_recipe
 from srbench.training.loop.half import halved
 from srbench.training.loop.options import InterruptedRunError, RunOptions
 from srbench.training.loop.own import OwnModel, check_generator, in_plain_layout
+from srbench.training.loop.pace import Pace
 from srbench.training.loop.progress import Progress, RunTime
 from srbench.training.loop.start import Build, first_weights
 from srbench.training.loop.state import Origin, RunFacts, RunState, load_random, load_state, random_tensors, save_state
@@ -100,24 +101,19 @@ class Trainer:
         self.folder = (options.runs or home() / "runs") / self.name
         self._check_places()
         check_terms(recipe.loss)
-        self.length = decide_length(recipe, options, self.folder, self.processes, self._trial)
+        self.length = decide_length(recipe, options, self.folder, self.processes)
         self.recipe = self.length.recipe
 
     def _check_places(self) -> None:
         """What is written at the end must be known to be possible at the start."""
         options = self.options
+        refuse_edited_code(options.dirty)
         goes_on = options.overwrite or options.resume or options.extend
         if not goes_on and list_checkpoints(self.name, options.zoo):
             raise InputError(f"the zoo has a checkpoint {self.name}; --overwrite replaces it, --name keeps both")
         if self.processes.main:
             check_writable(self.folder)
             check_writable((options.zoo or zoo_root()) / self.model.name)
-
-    def _trial(self, short: Recipe, place: Path) -> tuple[Path, float]:
-        """A run of few steps in a place of its own: its folder and its seconds."""
-        alone = replace(self.options, name="trial", zoo=place, runs=place, resume=False, progress=False, budget=0.0)
-        card = train(self.model, short.model_copy(update={"init_from": "", "warm_from": ""}), alone)
-        return place / card.name, card.wall_time_s
 
     # Before the first step
 
@@ -186,6 +182,8 @@ class Trainer:
         processes.wait()
         if not processes.main and (goes_on or extend):
             state = load_state(self.folder)
+        kept = state.facts.pace if state else None
+        self.pace = Pace(0.0 if self.length.extensions else self.length.budget, self.recipe, kept)
         self.progress = Progress(
             {key: value.clone() for key, value in self.average.weights().items()}, self.learning.names
         )
@@ -247,14 +245,44 @@ class Trainer:
             start = self.restore()
             self._say_if_the_length_is_kept()
             stages = self.read_images()
+            self.time, self._saved = RunTime(self.progress.facts.seconds, start), time.monotonic()
             if start == 0:
                 self._begin(stages)
             stop = stack.enter_context(stop_on_signal())  # not while images are read: there Ctrl-C ends the run at once
-            self.time, self._saved = RunTime(self.progress.facts.seconds, start), time.monotonic()
             self.network.train()
-            for step, (lr, hr) in enumerate(stages.batches(start, self.device), start):
-                self._after(step + 1, self.step(step, lr, hr), stop)
+            while start < self.recipe.steps:  # once, or as often as the run's length is planned anew
+                for step, (lr, hr) in enumerate(stages.batches(start, self.device), start):
+                    batch = self.step(step, lr, hr)
+                    anew = self._plan(step + 1)
+                    self._after(step + 1, batch, stop)
+                    start = step + 1
+                    if anew:
+                        stages.follow(self.recipe)
+                        break
+            self._say_what_the_time_was_used_for()
         return self._finish()
+
+    def _plan(self, done: int) -> bool:
+        """Look at the plan of a run with a budget when that is due; whether it has changed."""
+        if not self.pace.due(done):
+            return False
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+        planned = self.pace.plan(self.recipe, done, self.time.seconds())
+        planned, self.pace.facts = self.processes.agree((planned, self.pace.facts))
+        if planned == self.recipe:
+            return False
+        self.recipe, self.length = planned, replace(self.length, recipe=planned)
+        self.learning.follow(planned)
+        self.watch.follow(planned.steps)
+        if self.processes.main:
+            write_recipe(self.folder, planned)
+        return True
+
+    def _say_what_the_time_was_used_for(self) -> None:
+        if budget := self.length.budget:
+            spent = self.progress.facts.seconds
+            self.watch.say(f"{self.name}: {self.recipe.steps} steps in {spent:.1f} s of a budget of {budget:g} s")
 
     def _say_if_the_length_is_kept(self) -> None:
         options, length = self.options, self.length
@@ -267,7 +295,9 @@ class Trainer:
         if self.origin.warm:
             self.watch.say(self.origin.warm)
         if self.processes.main:
-            self.watch.log(0, {"val_bicubic": self.validation.bicubic(), **self._scores()})
+            self.watch.log(0, {"val_bicubic": self.validation.bicubic(), **self._first_scores()})
+        self.pace.begin(self.time.seconds())
+        self.time.rate(0, self.recipe.batch)  # the next one is that of steps alone
 
     def step(self, step: int, lr: Tensor, hr: Tensor) -> Batch:
         """Learn from one batch.
@@ -318,8 +348,22 @@ class Trainer:
         if main and self.watch.wants_images(done, self.recipe.val_every):
             self.watch.images(done, self.validation.samples(self.upscaler))
 
+    def _first_scores(self) -> dict[str, float]:
+        """Scores before the first step; none where a short budget is better spent."""
+        budget, perceptual = self.length.budget, self.recipe.discriminator is not None
+        if budget and not self.pace.has_room(estimate := self.validation.seconds(self.upscaler, perceptual)):
+            if estimate > budget / 2:
+                self.watch.warn(
+                    f"a validation takes about {estimate:.0f} s of a budget of {budget:g} s; val takes fewer images"
+                )
+            return {}
+        return self._scores()
+
     def _scores(self) -> dict[str, float]:
-        return self.validation.scores(self.upscaler, perceptual=self.recipe.discriminator is not None)
+        begun = time.perf_counter()
+        scores = self.validation.scores(self.upscaler, perceptual=self.recipe.discriminator is not None)
+        self.pace.validated(time.perf_counter() - begun)
+        return scores
 
     def save(self, done: int) -> None:
         """Write the state after ``done`` steps; nothing is saved after a loss that is no number.
@@ -346,6 +390,7 @@ class Trainer:
             budget=self.length.budget,
             extensions=self.length.extensions,
             origin=self.origin,
+            pace=self.pace.facts,
             adversarial=self.learning.facts(),
         )
         save_state(self.folder, RunState(done, tensors, facts))

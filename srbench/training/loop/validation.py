@@ -5,6 +5,7 @@ Measured as the ``standard`` protocol measures test sets; a test set itself is n
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -97,6 +98,16 @@ class Validation:
         metrics = ("psnr", "lr-psnr", "lpips") if perceptual else ("psnr",)
         found = self._measured(lambda lr: upscale_array(upscaler, lr), metrics)
         return {f"val_{name.replace('-', '_')}": float(np.mean(values)) for name, values in found.items()}
+
+    def seconds(self, upscaler: Upscaler, perceptual: bool = False) -> float:
+        """About how long :meth:`scores` takes, told from the first image."""
+        begun, pairs = time.perf_counter(), self._pairs
+        try:
+            self._pairs = pairs[:1]
+            self.scores(upscaler, perceptual)
+        finally:
+            self._pairs = pairs
+        return (time.perf_counter() - begun) * len(pairs)
 
     def each(self, upscaler: Upscaler) -> list[float]:
         """PSNR (dB) of every image, in their order."""

@@ -104,6 +104,11 @@ class Watch:
             self._bar.reset(self._task, completed=step, facts=shown)
         self._seen = True
 
+    def follow(self, steps: int) -> None:
+        """The run has another length."""
+        self._steps = steps
+        self._bar.update(self._task, total=steps)
+
     def wants_images(self, step: int, val_every: int) -> bool:
         """Whether the validation of this step is one of the few of a run whose images are kept."""
         return step * _STRIPS // self._steps > max(0, step - val_every) * _STRIPS // self._steps

@@ -70,6 +70,8 @@ class Recipe(BaseModel):
         seed: decides initial weights and every crop.
         val_every: steps between validations.
         log_every: steps between log lines.
+        planned: of a run whose length followed from a time: first step, ``steps`` and ``val_every`` of each plan. Rates and
+            stages go by the plan of their step, so that a recipe with its plans trains the same weights without a clock.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -115,6 +117,7 @@ class Recipe(BaseModel):
     seed: int = Field(0, ge=0)
     val_every: int = Field(500, ge=1)
     log_every: int = Field(50, ge=1)
+    planned: tuple[tuple[int, int, int], ...] = ()
 
     @field_validator("loss", mode="before")
     @classmethod
@@ -187,8 +190,38 @@ class Recipe(BaseModel):
         """How the discriminator is built and trained, or None where the loss has no adversarial term."""
         return self.adversarial if "adversarial" in self.loss else None
 
+    @model_validator(mode="after")
+    def _ends_as_planned(self) -> Recipe:
+        if self.planned and self.planned[-1][1:] != (self.steps, self.val_every):
+            raise ValueError(
+                f"its last plan is of {self.planned[-1][1]} steps, not {self.steps}; give planned = [] with other steps"
+            )
+        return self
+
+    def plan_at(self, step: int) -> tuple[int, int]:
+        """The number of steps, and of steps between validations, that hold at a step."""
+        for first, steps, val_every in reversed(self.planned):
+            if first <= step:
+                return steps, val_every
+        return self.steps, self.val_every
+
+    def replanned(self, step: int, steps: int, val_every: int) -> Recipe:
+        """The same recipe with another length from ``step`` on."""
+        before = self.planned or ((0, self.steps, self.val_every),)
+        planned = (*(plan for plan in before if plan[0] < step), (step, steps, val_every))
+        return self.model_copy(update={"steps": steps, "val_every": val_every, "planned": planned})
+
     def stages(self) -> list[tuple[int, int, int]]:
-        """First step, end and LR patch of each stage."""
+        """First step, end and LR patch of each stage; a plan that makes a run longer does not lead back to smaller crops."""
         patches = (self.patch, *self.grow)
-        ends = [round(self.steps * (index + 1) / len(patches)) for index in range(len(patches))]
-        return list(zip([0, *ends], ends, patches, strict=False))
+        plans = self.planned or ((0, self.steps, self.val_every),)
+        found: list[tuple[int, int, int]] = []
+        stage = at = 0
+        for (_, steps, _), (stop, *_) in zip(plans, (*plans[1:], (self.steps,)), strict=True):
+            for index in range(stage, len(patches)):
+                end = min(stop, round(steps * (index + 1) / len(patches))) if index + 1 < len(patches) else stop
+                if end > at:
+                    start = found.pop()[0] if found and found[-1][2] == patches[index] and stage == index else at
+                    found.append((start, end, patches[index]))
+                    at, stage = end, index
+        return found
