@@ -44,11 +44,13 @@ class Plan:
         jobs: inputs and their outputs.
         existing: how many outputs are there already and are left as they are.
         bad: why images were left out, a line each.
+        inputs: every image that was asked for.
     """
 
     jobs: Jobs
     existing: int = 0
     bad: list[str] = field(default_factory=list)
+    inputs: tuple[Path, ...] = ()
 
 
 def plan_files(source: Path | str, target: Path | str, selection: Selection | None = None) -> Plan:
@@ -68,7 +70,7 @@ def plan_files(source: Path | str, target: Path | str, selection: Selection | No
     source, target, selection = Path(source), Path(target), selection or Selection()
     jobs = _named_jobs(source, target, selection)
     _check_outputs(source, jobs)
-    plan = Plan(jobs)
+    plan = Plan(jobs, inputs=tuple(path for path, _ in jobs))
     if selection.skip_existing:
         plan.jobs = [(path, out) for path, out in jobs if not out.exists()]
         plan.existing = len(jobs) - len(plan.jobs)

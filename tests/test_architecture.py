@@ -60,7 +60,8 @@ MAY_IMPORT = {
     "photos": "errors files imagefile images",
     "tiles": "errors upscaler",
     "upscale_files": "errors images photos upscaler",
-    "video": "errors files photos upscale_files upscaler",
+    "resuming": "errors files subjects upscale_files upscaler",
+    "video": "errors files images photos resuming upscale_files upscaler",
     "references": "errors",
     "measure": "errors images metrics protocol references results",
     "training": "degradations errors files markdown names provenance records datasets models metrics protocol images resize "

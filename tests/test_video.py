@@ -18,7 +18,10 @@ from click.testing import CliRunner
 import srbench
 from srbench.cli import main
 from srbench.errors import InputError, UnknownNameError
-from srbench.images import imresize
+from srbench.images import imresize, read_image, write_image
+from srbench.models import create_model, get_model
+from srbench.photos import Photo, write_photo
+from srbench.upscaler import for_model
 from tests.builders import smooth
 
 av = pytest.importorskip("av", reason="needs the extra video")
@@ -224,3 +227,171 @@ def test_on_the_command_line(tmp_path: Path) -> None:
     done = CliRunner().invoke(main, [*command, "--codec", "ffv1"])
     assert done.exit_code == 0, done.output
     assert {one[1:] for one in seen(tmp_path / "out.mkv")["frames"]} == {(100, 76)}, "yuv420p wants even sizes"
+
+
+# Folders of frames
+
+
+def frames_of(folder: Path, count: int = 9, size: tuple[int, int] = (20, 24)) -> Path:
+    for index, image in enumerate(pan(count, *size), 8):  # 9 before 10: the order is that of numbers
+        write_image(folder / f"frame{index}.png", image)
+    return folder
+
+
+def command(*arguments: object, code: int = 0, checkpoint: str = "bicubic") -> str:
+    given = ["upscale", *map(str, arguments), "--checkpoint", checkpoint, "--scale", "2"]
+    done = CliRunner().invoke(main, given)
+    assert done.exit_code == code, done.output
+    return done.output
+
+
+def test_frames_become_a_clip(tmp_path: Path, bicubic: Any) -> None:
+    folder = frames_of(tmp_path / "f")
+    lossless = ("--codec", "ffv1", "--pixel-format", "bgr0", "--fps", "24000/1001", "--segment", 4)
+    command(folder, tmp_path / "out.mkv", *lossless)
+    with av.open(str(tmp_path / "out.mkv")) as opened:
+        made = [(frame.time, frame.to_ndarray(format="rgb24")) for frame in opened.decode(video=0)]
+    expected = [bicubic(read_image(folder / f"frame{index}.png")) for index in range(8, 17)]
+    assert [at for at, _ in made] == pytest.approx([index * 1001 / 24000 for index in range(9)], abs=1e-3)
+    for (_, got), wanted in zip(made, expected, strict=True):
+        assert np.array_equal(got, wanted)
+
+
+def test_sixteen_bit_frames_keep_ten_and_are_tagged(tmp_path: Path) -> None:
+    for index, image in enumerate(pan(3, 20, 24)):
+        write_photo(tmp_path / "f" / f"{index}.png", Photo(image.astype(np.uint16) * 257))
+    command(tmp_path / "f", tmp_path / "out.mp4")
+    with av.open(str(tmp_path / "out.mp4")) as opened:
+        assert next(opened.decode(video=0)).format.name == "yuv420p10le"
+    assert seen(tmp_path / "out.mp4")["tags"] == (1, 1, 13, 1), "BT.709 of sRGB, studio range"
+
+
+def test_a_clip_becomes_frames(tmp_path: Path, bicubic: Any) -> None:
+    source = make_clip(tmp_path / "in.mp4", 11)
+    command(source, tmp_path / "f")
+    names = [f"{index:06}.png" for index in range(1, 12)]
+    assert sorted(path.name for path in (tmp_path / "f").iterdir()) == names
+    with av.open(str(source)) as opened:
+        first = next(opened.decode(video=0)).reformat(
+            format="rgb24", src_colorspace=5, src_color_range=1, dst_color_range=2, interpolation="BICUBIC"
+        )
+    assert np.array_equal(read_image(tmp_path / "f" / names[0]), bicubic(first.to_ndarray()))
+    assert "images already" in command(source, tmp_path / "f", code=1)
+    command(source, tmp_path / "g", "--format", "webp")
+    assert len(list((tmp_path / "g").glob("*.webp"))) == 11
+
+
+def test_frames_of_a_clip_go_on(tmp_path: Path, bicubic: Any) -> None:
+    source = make_clip(tmp_path / "in.mp4", 11)
+    upscale_video(bicubic, source, tmp_path / "whole")
+
+    def stop(done: int, total: int | None) -> None:
+        assert total == 11
+        if done == 5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        upscale_video(bicubic, source, tmp_path / "f", progress=stop)
+    assert "--resume goes on" in command(source, tmp_path / "f", code=1)
+    with pytest.raises(InputError, match=r"another run \(format was 'png'\)"):
+        upscale_video(bicubic, source, tmp_path / "f", VideoOptions(format="bmp"), resume=True)
+    told: list[int] = []
+    upscale_video(bicubic, source, tmp_path / "f", resume=True, progress=lambda done, _: told.append(done))
+    assert told[0] in (5, 6), "what was written is not made again"
+    assert told[-1] == 11
+    for path in (tmp_path / "whole").iterdir():
+        assert path.read_bytes() == (tmp_path / "f" / path.name).read_bytes()
+    assert len(list((tmp_path / "f").iterdir())) == 11, "the statement of the run is gone"
+
+
+def test_a_folder_of_images_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from srbench import upscale_files
+
+    folder = frames_of(tmp_path / "f")
+    command(folder, tmp_path / "whole")
+    left = [3]
+
+    def write(path: Path, photo: Photo) -> None:
+        left[0] -= 1
+        if not left[0]:
+            raise KeyboardInterrupt
+        write_photo(path, photo)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(upscale_files, "write_photo", write)
+        CliRunner().invoke(
+            main, ["upscale", str(folder), str(tmp_path / "o"), "--checkpoint", "bicubic", "--scale", "2"]
+        )
+    assert len(list((tmp_path / "o").glob("*.png"))) == 2
+    assert "other weights" in command(folder, tmp_path / "o", "--resume", checkpoint="nearest", code=1)
+    assert "other options of inference" in command(folder, tmp_path / "o", "--resume", "--tile", 8, code=1)
+    assert "2 are there already" in command(folder, tmp_path / "o", "--resume")
+    assert {p.name: p.read_bytes() for p in (tmp_path / "o").iterdir()} == {
+        p.name: p.read_bytes() for p in (tmp_path / "whole").iterdir()
+    }
+    command(folder, tmp_path / "o", "--resume")
+    (tmp_path / "o" / "frame9.png").unlink()
+    assert "--skip-existing" in command(folder, tmp_path / "o", "--resume", code=1), "nobody says where they are from"
+    assert "--resume goes on" in command(folder / "frame9.png", tmp_path / "a.png", "--resume", code=1)
+
+
+def test_other_weights_of_the_same_name_are_another_run(tmp_path: Path) -> None:
+    import torch
+
+    def network(seed: int) -> srbench.Upscaler:
+        torch.manual_seed(seed)
+        return for_model(get_model("fsrcnn"), create_model("fsrcnn", 2), 2)
+
+    def stop(done: int, total: int | None) -> None:
+        if done == 7:
+            raise KeyboardInterrupt
+
+    source, target, options = make_clip(tmp_path / "in.mp4", 8), tmp_path / "out.mp4", VideoOptions(segment=3)
+    with pytest.raises(KeyboardInterrupt):
+        upscale_video(network(1), source, target, options, progress=stop)
+    with pytest.raises(InputError, match=r"another run \(other weights\)"):
+        upscale_video(network(2), source, target, options, resume=True)
+    os.utime(source, ns=(1, 1))
+    with pytest.raises(InputError, match="another input"):
+        upscale_video(network(1), source, target, options, resume=True)
+    (tmp_path / ".out.mp4.parts" / "run.json").write_text("{")
+    with pytest.raises(InputError, match="damaged"):
+        upscale_video(network(1), source, target, options, resume=True)
+
+
+def test_bad_frames(tmp_path: Path) -> None:
+    folder, out = frames_of(tmp_path / "f"), tmp_path / "o.mp4"
+    assert "24000/1001" in command(folder, out, "--fps", "fast", code=1)
+    assert "24000/1001" in command(folder, out, "--fps", "1/0", code=1)
+    write_image(folder / "frame12.png", smooth(20, 30))
+    assert "frame12.png: is 30×20, and frame8.png is 24×20" in command(folder, out, code=1)
+    write_photo(folder / "frame12.png", Photo(smooth(20, 24), np.full((20, 24), 9, np.uint8)))
+    assert "flatten it first" in command(folder, out, "--segment", 2, code=1)
+    write_image(folder / "frame12.png", smooth(20, 24))
+    command(folder, out, "--segment", 2, code=0)
+    (tmp_path / "empty").mkdir()
+    assert "no frames" in command(tmp_path / "empty", tmp_path / "p.mp4", code=1)
+    assert "its own times" in command(out, tmp_path / "p.mp4", "--fps", 5, code=1)
+    assert "folder of frames" in command(out, tmp_path / "p.png", code=1)
+    assert "is there already" in command(folder, out, "--skip-existing")
+
+
+def test_reading_ahead_takes_no_more_than_asked_and_writing_behind_tells_of_faults() -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    from srbench.video.pipeline import Ahead, Behind
+
+    items = iter(range(10))
+    with ThreadPoolExecutor(1) as pool:
+        ahead = Ahead(pool, lambda: next(items, None))
+        assert list(ahead.take(4)) == [0, 1, 2, 3]
+        assert next(items) == 4, "nothing was read beyond"
+        assert list(ahead.take(99)) == [5, 6, 7, 8, 9]
+        behind, written = Behind(pool), []
+        for item in range(7):
+            behind.put(written.append, item)
+        behind.end()
+        assert written == list(range(7))
+        behind.put(lambda: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            behind.end()

@@ -1,8 +1,9 @@
-"""``srbench upscale``: super-resolve an image, a folder, or a tree of folders."""
+"""``srbench upscale``: super-resolve an image, a folder, a tree of folders, or a clip."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,7 +43,10 @@ _FORMATS = click.Choice(["png", "jpg", "webp", "tif", "bmp"])
 @click.option(
     "--segment", type=click.IntRange(1), default=100, show_default=True, help="Frames a stopped run may lose."
 )
-@click.option("--resume", is_flag=True, help="Go on with a clip whose run was stopped.")
+@click.option(
+    "--fps", metavar="RATE", help="Of a folder of frames that becomes a clip: 25, 24000/1001 …; 25 by default."
+)
+@click.option("--resume", is_flag=True, help="Go on with a clip or folder whose run was stopped.")
 @subject_options
 @automatic_tiles
 @inference_options
@@ -60,6 +64,7 @@ def command(
     crf: int,
     pixel_format: str,
     segment: int,
+    fps: str | None,
     resume: bool,
     automatic: bool,
     named: SubjectOptions,
@@ -70,22 +75,34 @@ def command(
     Transparency, 16 bits a channel, colour profile, DPI and EXIF are kept; the camera's orientation is applied. Every input is
     read and checked in full before the first image is written; none is overwritten by its own output.
 
-    IN may be a clip and OUT an .mp4, .mkv, .mov or .webm: frames keep their times, sound and subtitles are copied (extra video).
+    \b
+    Clips (extra video): files whose frames keep their times, and whose sound and subtitles are copied; or folders of frames.
+      srbench upscale in.mp4 out.mp4 --checkpoint fsrcnn_x4.common
+      srbench upscale frames/ out.mp4 --checkpoint fsrcnn_x4.common --fps 24
+      srbench upscale in.mp4 frames/ --checkpoint fsrcnn_x4.common
     """
     from srbench.datasets.folders import left_out
     from srbench.subjects.larger import NextLarger
     from srbench.upscale_files import Selection, plan_files
 
+    clip = _is_clip(Path(source), Path(target))
+    if fps and not (clip and Path(source).is_dir()):
+        raise InputError(f"--fps {fps} is of a folder of frames that becomes a clip; {source} has its own times")
     wanted = _wanted(scale, size)
     networks = NextLarger(checkpoint, inference, named)
     network = _network(checkpoint, networks, wanted, named, inference)
-    if Path(target).suffix.lower() in _CLIPS:
-        _upscale_clip(
-            source, target, network, _way(networks, wanted, automatic), (codec, crf, pixel_format, segment, resume)
-        )
+    way = _way(networks, wanted, automatic)
+    if clip:
+        if skip_existing and Path(target).is_file():
+            click.echo(f"{target} is there already", err=True)
+            return
+        options = {"codec": codec, "crf": crf, "pixel_format": pixel_format, "segment": segment}
+        more = {"fps": fps} if fps else {}
+        _upscale_clip(source, target, network, way, {**options, **more, "format": format_ or "png"}, resume)
         return
-    plan = plan_files(source, target, Selection(format_ or "", recursive, skip_existing, skip_bad))
-    _upscale(plan, network, _way(networks, wanted, automatic))
+    plan = plan_files(source, target, Selection(format_ or "", recursive, skip_existing or resume, skip_bad))
+    with _statement(plan, source, target, network, way, resume, {"format": format_, "recursive": recursive}):
+        _upscale(plan, network, way)
     if Path(source).is_dir() and not recursive and (other := left_out(Path(source))):
         click.echo(f"left out: {other}", err=True)
     for text in plan.bad:
@@ -94,6 +111,28 @@ def command(
         click.echo(f"{plan.existing} are there already", err=True)
     outs = [out for _, out in plan.jobs]
     click.echo(f"wrote {outs[0] if len(outs) == 1 else f'{len(outs)} images to {target}'}")
+
+
+def _is_clip(source: Path, target: Path) -> bool:
+    from srbench.images import SUFFIXES
+
+    from_clip = source.is_file() and source.suffix.lower() not in SUFFIXES
+    if source.suffix.lower() in _CLIPS and target.suffix.lower() in SUFFIXES:
+        raise InputError(f"{target}: a clip becomes a file of {', '.join(_CLIPS)}, or a folder of frames")
+    return target.suffix.lower() in _CLIPS or (from_clip and (target.is_dir() or not target.suffix))
+
+
+def _statement(
+    plan: Plan, source: str, target: str, network: Upscaler | None, way: Way, resume: bool, options: dict[str, object]
+) -> AbstractContextManager[None]:
+    """What keeps a statement of the run in the folder that it fills; nothing for a single image."""
+    if not Path(source).is_dir():
+        if resume:
+            raise InputError("--resume goes on with a clip or a folder; a single image is made anew")
+        return nullcontext()
+    from srbench.resuming import facts_of, into_folder
+
+    return into_folder(plan, Path(target), facts_of(plan.inputs, network, way, options), resume)
 
 
 def _wanted(scale: float | None, size: str | None) -> Wanted:
@@ -146,7 +185,7 @@ def _upscale(plan: Plan, network: Upscaler | None, way: Way) -> None:
 
 
 def _upscale_clip(
-    source: str, target: str, network: Upscaler | None, way: Way, given: tuple[str, int, str, int, bool]
+    source: str, target: str, network: Upscaler | None, way: Way, options: dict[str, Any], resume: bool
 ) -> None:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -160,7 +199,7 @@ def _upscale_clip(
     with Progress(TextColumn("upscaling"), *columns) as shown:
         task = shown.add_task("upscaling", total=None, fps="")
         upscale_video(
-            network, source, target, VideoOptions(*given[:4]), way, resume=given[4],
+            network, source, target, VideoOptions(**options), way, resume=resume,
             progress=lambda done, total: shown.update(
                 task, completed=done, total=total, fps=f"{shown.tasks[0].speed or 0:.2f} fps"
             ),

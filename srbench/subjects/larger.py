@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from srbench.subjects import SubjectOptions
     from srbench.upscaler import Upscaler
 
-_LEAST, _MOST = 2, 8
+_LEAST, MOST = 2, 8
 
 
 class NextLarger:
@@ -39,15 +39,15 @@ class NextLarger:
             SrbenchError: what keeps the first scale from being used, where no larger one can be.
         """
         least = max(_LEAST, math.ceil(factor - 1e-6))
-        if least > _MOST:
-            raise InputError(f"enlarging by {factor:g} is beyond x{_MOST}: do it in two steps")
+        if least > MOST:
+            raise InputError(f"enlarging by {factor:g} is beyond x{MOST}: do it in two steps")
         if least not in self._found:
             self._found[least] = self._first_from(least)
         return self._found[least]
 
     def _first_from(self, least: int) -> Upscaler:
         problem: SrbenchError | None = None
-        for scale in range(least, _MOST + 1):
+        for scale in range(least, MOST + 1):
             try:
                 subject = resolve_one(self._text, scale, **self._named)
                 if obstacle := subject.obstacle(scale):

@@ -1,0 +1,174 @@
+"""Upscaled frames into segments of video, and what of a format and an encoder must be known before."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from srbench.errors import InputError, UnknownNameError
+from srbench.files import replacing, write_text
+from srbench.video.options import CODECS, SUFFIXES, Clip, VideoOptions
+from srbench.video.parts import Parts
+from srbench.video.pipeline import Ahead, Behind
+from srbench.video.sources import Source
+
+Pixels = npt.NDArray[Any]
+Upscale = Callable[[Pixels], Pixels]
+Progress = Callable[[int, int | None], None]
+
+COPIED = ("audio", "subtitle")
+
+_FULL = 2
+# What makes other bits in each run is off. Several threads do, and one is enough: it works while the network does. x264's mbtree
+# did in one run of ten at 96×72 and in most at 200×152, with one thread as with many.
+_ALONE = {
+    "libx264": {"x264-params": "mbtree=0"},
+    "libx265": {"x265-params": "pools=none:frame-threads=1:log-level=error"},
+    "libsvtav1": {"svtav1-params": "lp=1"},
+}
+
+
+def check_output(source: Path, target: Path, options: VideoOptions) -> None:
+    """Look whether a video file can be written, and hold what is copied into it.
+
+    Raises:
+        InputError: a suffix or an encoder of another kind, or a stream that the format has no place for.
+        UnknownNameError: no such encoder.
+    """
+    import av
+
+    if target.suffix.lower() not in SUFFIXES:
+        raise InputError(
+            f"{target}: cannot write {target.suffix or 'a file without suffix'}; expected {', '.join(SUFFIXES)}"
+        )
+    try:
+        encoder = av.codec.Codec(options.codec, "w")
+    except ValueError:
+        raise UnknownNameError("codec", options.codec, CODECS) from None
+    if encoder.type != "video":
+        raise InputError(
+            f"codec {options.codec!r} is of {encoder.type}; expected one of video, such as {', '.join(CODECS)}"
+        )
+    known = av.open(io.BytesIO(), "w", format=SUFFIXES[target.suffix.lower()]).supported_codecs
+    for kind, name in [("video", encoder.canonical_name), *_copied_codecs(source)]:
+        if name not in known:
+            raise InputError(f"{target}: {target.suffix} cannot hold {kind} of {name}; .mkv holds it")
+
+
+def _copied_codecs(source: Path) -> list[tuple[str, str]]:
+    import av
+
+    if source.is_dir():
+        return []
+    with av.open(str(source)) as opened:
+        return [(one.type, one.codec_context.codec.canonical_name) for one in opened.streams if one.type in COPIED]
+
+
+def encode(
+    parts: Parts, source: Source, clip: Clip, upscale: Upscale, options: VideoOptions, progress: Progress
+) -> None:
+    """Every segment that is not there yet."""
+    done = 0
+    with source.opened() as frames, ThreadPoolExecutor(1) as reading, ThreadPoolExecutor(1) as writing:
+
+        def read() -> tuple[tuple[int, int], Pixels] | None:
+            raw = next(frames, None)
+            return None if raw is None else (source.times(raw), source.pixels(raw, clip))
+
+        ahead, behind = Ahead(reading, read), Behind(writing)
+        for index in range(10**6):
+            if parts.file(index).is_file():
+                count = sum(1 for _ in islice(frames, options.segment))
+            else:
+                segment = _Segment(parts, index, clip, options)
+                told = _counting(ahead.take(options.segment), done, clip.frames, progress)
+                count = segment.write(told, upscale, behind)
+            done += count
+            if count < options.segment:
+                return
+
+
+def _counting(items: Iterator[Any], done: int, frames: int | None, progress: Progress) -> Iterator[Any]:
+    for number, item in enumerate(items, done + 1):
+        yield item
+        progress(number, frames)
+
+
+class _Segment:
+    """One segment while it is written."""
+
+    def __init__(self, parts: Parts, index: int, clip: Clip, options: VideoOptions) -> None:
+        self._parts, self._index, self._clip, self._options = parts, index, clip, options
+
+    def write(self, frames: Iterator[tuple[tuple[int, int], Pixels]], upscale: Upscale, behind: Behind) -> int:
+        """Upscale and encode frames; their number. Without any no file is made."""
+        import av
+
+        first = next(frames, None)
+        if first is None:
+            return 0
+        made = self._upscaled(first[1], upscale)
+        times = [first[0]]
+        with replacing(self._parts.file(self._index)) as staging:
+            with av.open(str(staging), "w", format="matroska") as out:
+                encoder = self._encoder(out, made.shape)
+                behind.put(self._encode, out, encoder, made, 0)
+                for at, pixels in frames:
+                    made = self._upscaled(pixels, upscale)
+                    behind.put(self._encode, out, encoder, made, len(times))
+                    times.append(at)
+                behind.end()
+                out.mux(encoder.encode(None))
+            write_text(self._parts.times(self._index), json.dumps(times))
+        return len(times)
+
+    def _upscaled(self, pixels: Pixels, upscale: Upscale) -> Pixels:
+        return _even(upscale(pixels), self._clip.pixel_format)
+
+    def _encoder(self, out: Any, shape: tuple[int, ...]) -> Any:
+        clip, options = self._clip, self._options
+        stream = out.add_stream(options.codec, rate=clip.rate)
+        stream.height, stream.width = shape[:2]
+        stream.pix_fmt = clip.pixel_format
+        context = stream.codec_context
+        context.colorspace, context.color_range = clip.colours.matrix, clip.colours.conversion[1]
+        context.color_trc, context.color_primaries = clip.colours.transfer, clip.colours.primaries
+        context.thread_count = 1
+        context.options = {
+            **({} if options.codec == "ffv1" else {"crf": str(options.crf)}),
+            **_ALONE.get(options.codec, {}),
+        }
+        return stream
+
+    def _encode(self, out: Any, encoder: Any, pixels: Pixels, index: int) -> None:
+        import av
+
+        matrix, range_ = self._clip.colours.conversion
+        frame = av.VideoFrame.from_ndarray(pixels, "rgb48le" if pixels.dtype == np.uint16 else "rgb24")
+        frame = frame.reformat(
+            format=self._clip.pixel_format,
+            dst_colorspace=matrix,
+            dst_color_range=range_,
+            src_color_range=_FULL,
+            interpolation="BICUBIC",
+        )
+        frame.pts, frame.time_base = index, 1 / self._clip.rate
+        out.mux(encoder.encode(frame))
+
+
+def _even(pixels: Pixels, pixel_format: str) -> Pixels:
+    """With its last row or column repeated where the pixel format shares chroma among two."""
+    import av
+
+    chroma = av.VideoFormat(pixel_format, 16, 16).components
+    down, across = ((16 // min(getattr(one, side) for one in chroma)) for side in ("height", "width"))
+    missing = [(0, -pixels.shape[0] % down), (0, -pixels.shape[1] % across), (0, 0)]
+    return np.pad(pixels, missing, mode="edge") if any(after for _, after in missing) else pixels

@@ -1,0 +1,101 @@
+"""Segments into one video file: each frame at its time in the input, and every packet of the input's audio and subtitles."""
+
+from __future__ import annotations
+
+import contextlib
+import heapq
+import json
+from collections.abc import Iterator
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from srbench.video.encoding import COPIED
+from srbench.video.options import SUFFIXES, Clip
+from srbench.video.parts import Parts
+
+
+def put_together(parts: Parts, source: Path, clip: Clip, staging: Path) -> None:
+    """Write the whole clip.
+
+    Args:
+        parts: every segment is there.
+        source: the input; of a folder there is nothing to copy.
+        clip: gives the time base.
+        staging: where to write.
+    """
+    import av
+
+    with contextlib.ExitStack() as stack:
+        first = stack.enter_context(av.open(str(parts.file(0))))
+        opened = None if source.is_dir() else stack.enter_context(av.open(str(source)))
+        out = stack.enter_context(av.open(str(staging), "w", format=SUFFIXES[parts.target.suffix.lower()]))
+        if opened is not None:
+            out.metadata.update(opened.metadata)
+        video = out.add_stream_from_template(first.streams.video[0])
+        video.time_base = clip.time_base
+        copied = {one.index: out.add_stream_from_template(one) for one in _others(opened)}
+        for one in _others(opened):
+            copied[one.index].metadata.update(one.metadata)
+        others = _copied(opened, copied) if copied else iter(())
+        for _, _, packet, stream in heapq.merge(_video(parts, clip, video), others, key=lambda item: item[:2]):
+            packet.stream = stream
+            out.mux(packet)
+
+
+def _others(opened: Any) -> list[Any]:
+    return [] if opened is None else [one for one in opened.streams if one.type in COPIED]
+
+
+def _copied(opened: Any, copied: dict[int, Any]) -> Iterator[tuple[Fraction, int, Any, Any]]:
+    for packet in opened.demux([one for one in opened.streams if one.index in copied]):
+        if packet.dts is not None:
+            yield packet.dts * packet.time_base, 1, packet, copied[packet.stream.index]
+
+
+def _video(parts: Parts, clip: Clip, stream: Any) -> Iterator[tuple[Fraction, int, Any, Any]]:
+    """Packets in the order in which they are decoded; each is decoded as early as the reordering of all demands."""
+    import av
+
+    times = _all_times(parts)
+    order = [first + rank for first, ranks in _ranks(parts) for rank in ranks]
+    delay = max((place - rank for rank, place in zip(order, range(len(order)), strict=True)), default=0)
+    position = 0
+    for index in range(10**6):
+        if not parts.file(index).is_file():
+            return
+        with av.open(str(parts.file(index))) as segment:
+            for packet in segment.demux(video=0):
+                if packet.pts is None:  # the end; Matroska stores no decoding times
+                    continue
+                packet.pts, packet.duration = times[order[position]]
+                early = position - delay
+                packet.dts = times[early][0] if early >= 0 else times[0][0] + early
+                packet.time_base = clip.time_base
+                position += 1
+                yield packet.dts * clip.time_base, 0, packet, stream
+
+
+def _all_times(parts: Parts) -> list[tuple[int, int]]:
+    """When each frame is shown, and until when: the next one, or its own duration for the last."""
+    found: list[tuple[int, int]] = []
+    index = 0
+    while parts.file(index).is_file():
+        found += [(pts, duration) for pts, duration in json.loads(parts.times(index).read_text(encoding="utf-8"))]
+        index += 1
+    starts = [pts for pts, _ in found]
+    return [(pts, after - pts) for pts, after in pairwise(starts)] + found[-1:]
+
+
+def _ranks(parts: Parts) -> Iterator[tuple[int, list[int]]]:
+    """For each segment the number of its first frame, and its packets' places among its frames."""
+    import av
+
+    first, index = 0, 0
+    while parts.file(index).is_file():
+        with av.open(str(parts.file(index))) as segment:
+            shown = [packet.pts for packet in segment.demux(video=0) if packet.pts is not None]
+        places = {pts: rank for rank, pts in enumerate(sorted(shown))}
+        yield first, [places[pts] for pts in shown]
+        first, index = first + len(shown), index + 1
