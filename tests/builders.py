@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from srbench.images import imresize, write_image
+from srbench.images import imresize, read_image, write_image
 from srbench.models import create_model, get_model
 from srbench.training.recipe.load import load_recipe
 from srbench.training.recipe.schema import Recipe, Size
@@ -101,3 +101,39 @@ def store_checkpoint(
 def store_parent(model: str, recipe: str = "common", **options: object) -> str:
     """A checkpoint of RGB that a GAN may start from; its name."""
     return store_checkpoint(model, recipe, channels="rgb", seed=7, **options)
+
+
+def moving(
+    image: np.ndarray, count: int, size: tuple[int, int], step: tuple[float, float] = (0.0, 0.5), zoom: float = 1.0
+) -> list[np.ndarray]:
+    """Frames of a camera over one image, by cubic interpolation: a pan, a zoom, or both.
+
+    Args:
+        image: uint8 ``(H, W, 3)``.
+        count: of frames.
+        size: of each, in pixels.
+        step: of the view from frame to frame, down and across; sub-pixel steps are what real cameras make.
+        zoom: of the view from frame to frame; above 1 things grow.
+    """
+    from scipy.ndimage import map_coordinates
+
+    centre = np.array(image.shape[:2]) / 2 - np.array(step) * (count - 1) / 2
+    rows, columns = np.meshgrid(np.arange(size[0]) - size[0] / 2, np.arange(size[1]) - size[1] / 2, indexing="ij")
+    made = []
+    for index in range(count):
+        places = [centre[0] + step[0] * index + rows / zoom**index, centre[1] + step[1] * index + columns / zoom**index]
+        planes = [map_coordinates(image[..., c].astype(np.float64), places, order=3, mode="mirror") for c in range(3)]
+        made.append(np.clip(np.stack(planes, axis=-1) + 0.5, 0, 255).astype(np.uint8))
+    return made
+
+
+def write_clips(folder: Path, count: int = 4, size: tuple[int, int] = (96, 128)) -> Path:
+    """A set of clips in Vid4's layout, made of the sample images: a pan, a pan across both axes, and a zoom."""
+    from srbench.datasets.local import find_dataset
+
+    paths = {path.stem: path for path in find_dataset("sample").paths}
+    ways = {"astronaut": ((0.0, 0.5), 1.0), "chelsea": ((0.35, -0.6), 1.0), "coffee": ((0.0, 0.0), 1.02)}
+    for name, (step, zoom) in ways.items():
+        for index, frame in enumerate(moving(read_image(paths[name]), count, size, step, zoom)):
+            write_image(folder / "GT" / name / f"{index:08}.png", frame)
+    return folder

@@ -65,9 +65,10 @@ MAY_IMPORT = {
     "references": "errors",
     "measure": "errors images metrics protocol references results",
     "training": "degradations errors files markdown names provenance records datasets models metrics protocol images resize "
-    "inference upscaler subjects measure references weights zoo",
-    "evaluation": "degradations errors files provenance datasets models metrics protocol images resize inference upscaler "
-    "graphs keywords published subjects measure references zoo results speed_results process",
+    "clip_results": "errors records results",
+    "temporal": "errors registry",
+    "evaluation": "clip_results temporal degradations errors files provenance datasets models metrics protocol images resize "
+    "inference upscaler graphs keywords published subjects measure references zoo results speed_results process",
     "serve": "errors images photos upscaler",
     "reports": "errors facts files markdown published records results speed_results stats zoo images",
 }
@@ -88,6 +89,7 @@ LIGHT = {
     "registry",
     "results",
     "speed_results",
+    "clip_results",
     "stats",
     "reports",
 }

@@ -14,7 +14,9 @@ from srbench.datasets.entry import Archive, Dataset, File
 from srbench.datasets.local import find_dataset, find_datasets
 from srbench.errors import InputError, UnavailableError, UnknownNameError
 
-WANTED = "set5 set14 bsd100 urban100 manga109 div2k-val div2k-train flickr2k t91 bsds200 bsds500-test general100 sample"
+WANTED = (
+    "set5 set14 bsd100 urban100 manga109 div2k-val div2k-train flickr2k t91 bsds200 bsds500-test general100 sample vid4"
+)
 
 
 @pytest.fixture(autouse=True)

@@ -177,6 +177,17 @@ _ENTRIES = (
         manual="unpack General-100 of the FSRCNN project page, mmlab.ie.cuhk.edu.hk/projects/FSRCNN.html",
         aliases=("General-100",),
     ),
+    Dataset(
+        name="vid4",
+        title="four clips of Liu and Sun, TPAMI 2014: calendar, city, foliage, walk",
+        folder="Vid4",
+        split="test",
+        count=171,
+        licence="research test set, no licence stated",
+        homepage="https://github.com/open-mmlab/mmagic/tree/main/tools/dataset_converters/vid4",
+        manual="take Vid4.zip by the link in tools/dataset_converters/vid4 of github.com/open-mmlab/mmagic",
+        clips={"calendar": 41, "city": 34, "foliage": 49, "walk": 47},
+    ),
 )
 
 CATALOG: Mapping[str, Dataset] = MappingProxyType({entry.name: entry for entry in _ENTRIES})

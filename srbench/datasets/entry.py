@@ -96,6 +96,7 @@ class Dataset:
         archive: the zip file that it comes in.
         aliases: other names that its folder may have under the data root.
         listing: its files, for a set without a ``.tsv``.
+        clips: frames of each clip, by the name of its folder; empty for a set of images that have nothing to do with each other.
         leaks: images that show what an image of a test set shows (stem → which), and so are never trained on.
     """
 
@@ -114,6 +115,7 @@ class Dataset:
     archive: Archive | None = None
     aliases: tuple[str, ...] = ()
     listing: tuple[File, ...] = ()
+    clips: Mapping[str, int] = field(default_factory=dict)
     leaks: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -48,7 +48,7 @@ def from_folder(folder: Path, recursive: bool = False) -> ImageSet:
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; expected a folder of images")
     try:
-        inside = _inner(folder) if not recursive else folder
+        inside = hr_inside(folder) if not recursive else folder
         taken, left = _walk(inside) if recursive else _files(inside)
     except OSError as error:
         raise InputError(f"{folder}: the folder cannot be read ({error.strerror})") from None
@@ -66,10 +66,10 @@ def from_folder(folder: Path, recursive: bool = False) -> ImageSet:
     refuse_twins(paired.hr, titles)
     rest = tuple(path.name for path in paired.rest)
     left = LeftOut(left.dangling, left.subfolders, left.other, len(paired.lr_files), rest)
-    return ImageSet(_name(inside), paired.hr, titles=titles, lr=paired.lr, left_out=left)
+    return ImageSet(set_name(inside), paired.hr, titles=titles, lr=paired.lr, left_out=left)
 
 
-def _inner(folder: Path) -> Path:
+def hr_inside(folder: Path) -> Path:
     """The folder itself if it has images, else its one subfolder of HR images."""
     if any(path.is_file() for path in list_images(folder)):
         return folder
@@ -114,7 +114,7 @@ def _walk(folder: Path) -> tuple[list[Path], LeftOut]:
     found, left = _files(folder)
     dangling, skipped, other = list(left.dangling), [], Counter(left.other)
     for child in layouts.subfolders(folder):
-        if _is_lr_folder(child.name):
+        if is_lr_folder(child.name):
             skipped.append(child.name)
             continue
         deeper, more = _walk(child)
@@ -125,12 +125,17 @@ def _walk(folder: Path) -> tuple[list[Path], LeftOut]:
     return found, LeftOut(tuple(dangling), tuple(skipped), dict(other))
 
 
-def _is_lr_folder(name: str) -> bool:
+def is_lr_folder(name: str) -> bool:
+    """Whether a folder is called as folders of LR images are.
+
+    >>> is_lr_folder("LR_bicubic"), is_lr_folder("x4"), is_lr_folder("walk")
+    (True, True, False)
+    """
     squeezed = layouts.squeeze(name)
     return squeezed.startswith(("lr", "lq")) or squeezed in {f"x{scale}" for scale in range(2, 10)}
 
 
-def _name(folder: Path) -> str:
+def set_name(folder: Path) -> str:
     """``dir-<folder>``, which becomes part of a result's file name. HR says nothing of a set, its parent's name does."""
     own = folder.absolute() if folder.name not in ("", "..") else folder.resolve()
     squeezed = layouts.squeeze(own.name)

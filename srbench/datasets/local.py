@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 
-from srbench.datasets import names
+from srbench.datasets import clips, names
 from srbench.datasets.catalog import CATALOG, get_dataset
 from srbench.datasets.entry import Dataset, File
 from srbench.datasets.folders import from_folder, pair_up
@@ -125,6 +125,8 @@ def _from_catalog(entry: Dataset, data_root: Path | str | None) -> ImageSet:
     files: dict[Path, File] = {}
     if not found.complete and len(found.others) >= len(found.missing):
         files = _by_pixels(entry, found)
+    if entry.clips and found.complete and found.folder is not None:
+        return clips.as_set(entry.name, clips.matching(entry, found.folder)[0], entry)
     if found.complete or len(found.paths) + len(files) == entry.count:
         return _whole(entry, found, files)
     way = f"run `srbench data get {entry.name}`" if entry.downloadable else by_hand(entry, roots[0])
@@ -182,7 +184,8 @@ def _pixels_known(entry: Dataset) -> bool:
 
 def by_hand(entry: Dataset, root: Path) -> str:
     """How to put a set where srbench finds it, in one line."""
-    return f"by hand: {entry.manual}, and put the {entry.count} images into {root / entry.folder / 'HR'}"
+    what = f"folders {', '.join(entry.clips)}" if entry.clips else f"{entry.count} images"
+    return f"by hand: {entry.manual}, and put the {what} into {root / entry.folder / 'HR'}"
 
 
 def _sample_folders(entry: Dataset) -> list[Path]:
@@ -205,6 +208,10 @@ def _candidates(entry: Dataset, roots: Iterable[Path]) -> Iterator[Path]:
 
 
 def _match(entry: Dataset, folder: Path) -> Located:
+    if entry.clips:
+        whole, missing = clips.matching(entry, folder)
+        frames = tuple(path for paths in whole.values() for path in paths)
+        return Located(folder if frames else None, frames, missing, entry.count)
     images = _images(folder)
     if not entry.names:  # any names: pairs of HR and LR in one folder, as SelfExSR has them, are half as many images
         return Located(folder, pair_up(images).hr if images else (), (), entry.count)

@@ -96,8 +96,13 @@ def verify(dataset: str | Dataset, root: Path | str | None = None) -> Verificati
         ),
         recoded=tuple(place.name for _, place in recoded),
         reference="catalog" if entry.files else "archive" if sums else "none",
-        digest=digest_of({path.name: value for path, value in hashes.items()}),
+        digest=digest_of({_name(path, found.folder): value for path, value in hashes.items()}),
     )
+
+
+def _name(path: Path, folder: Path) -> str:
+    """A frame with its clip, another image by its name."""
+    return path.relative_to(folder).as_posix() if path.is_relative_to(folder) else path.name
 
 
 def state(entry: Dataset, found: Located) -> State:

@@ -172,6 +172,7 @@ def measure_cell(
     *,
     save_images: Path | None = None,
     on_image: Callable[[str], None] | None = None,
+    on_sr: Callable[[Sample, torch.Tensor], None] = lambda *_: None,
 ) -> Result:
     """Measure one cell; a cell that can have no number is a Result with status and reason.
 
@@ -182,6 +183,7 @@ def measure_cell(
         inference: how it is applied; plainly on the CPU by default.
         save_images: folder for the SR images as PNG, ``<stem>.png``.
         on_image: called with each image's name when it is done.
+        on_sr: called with each sample and its SR, as the protocol measures it.
 
     Raises:
         InputError: an image that cannot be read or used; nothing is kept of the cell then.
@@ -206,6 +208,7 @@ def measure_cell(
                 watch.look(sr, samples.middle(sample))
             if save_images is not None:
                 write_image(save_images / f"{sample.name}.png", _image(sr))
+            on_sr(sample, sr)
             if on_image:
                 on_image(sample.name)
         if inference.tile:
