@@ -65,6 +65,7 @@ MAY_IMPORT = {
     "references": "errors",
     "measure": "errors images metrics protocol references results",
     "training": "degradations errors files markdown names provenance records datasets models metrics protocol images resize "
+    "inference upscaler subjects measure references weights zoo",
     "clip_results": "errors records results",
     "temporal": "errors registry",
     "evaluation": "clip_results temporal degradations errors files provenance datasets models metrics protocol images resize "
