@@ -79,6 +79,7 @@ class TrainOptions(TypedDict, total=False):
     save_seconds: float
     cache_memory: float | None
     progress: bool
+    trackers: tuple[str, ...]
     tensorboard: bool
     runs: str | Path | None
     budget: float | str
@@ -115,8 +116,8 @@ def train(
         size: ``full``, ``cpu``, or ``auto``, which goes by the device.
         how: ``name``, ``device``, ``threads``, ``data_root``, ``zoo``, ``runs``,
             ``resume``, ``overwrite``, ``skip_bad``, ``save_seconds``, ``cache_memory`` (bytes), ``progress``,
-            ``tensorboard``, ``budget`` and ``extend`` (seconds, or text such as ``"20m"``), ``dirty`` (train by code that differs
-            from its commit).
+            ``trackers`` (of ``csv``, ``tensorboard``, ``wandb``), ``tensorboard`` (the same as one of them),
+            ``budget`` and ``extend`` (seconds, or text such as ``"20m"``), ``dirty`` (train by code that differs from a commit).
 
     Returns:
         the card of the checkpoint.
@@ -140,6 +141,8 @@ def train(
             run[name] = Path(run[name])
     if run.get("data_root") is not None:
         run["data_root"] = str(run["data_root"])
+    if run.pop("tensorboard", False):
+        run["trackers"] = (*run.get("trackers", ()), "tensorboard")
     for name in ("budget", "extend"):
         if isinstance(run.get(name), str):
             run[name] = parse_budget(run[name], name)

@@ -184,7 +184,7 @@ ROOMS = {
     "recipe": "",
     "data": "recipe",
     "optim": "recipe",
-    "losses": "recipe",
+    "losses": "recipe optim",
     "loop": "recipe data optim losses",
     "after": "recipe data loop",
     "zoo": "recipe losses loop",

@@ -18,7 +18,7 @@ from torch import nn
 from srbench.errors import InputError
 from srbench.images import imresize, write_image
 from srbench.provenance import hardware
-from srbench.training.loop.distributed import Processes, is_main
+from srbench.training.loop.distributed import Processes, is_main, with_synchronised_norms
 from srbench.training.loop.watch import Watch
 from srbench.zoo import find_checkpoint
 
@@ -84,7 +84,7 @@ def test_processes_cannot_share_one_device(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_the_other_processes_of_a_run_write_nothing(tmp_path: Path) -> None:
-    with Watch(tmp_path, "run", 10, main=False, tensorboard=False) as seen:
+    with Watch(tmp_path, "run", 10, main=False) as seen:
         seen.log(5, {"loss": 1.0})
         seen.say("nobody hears this")
     assert not list(tmp_path.iterdir())
@@ -114,6 +114,58 @@ def test_two_processes_average_and_agree(tmp_path: Path) -> None:
             "agreed": {"from": 0},
             "found": rank == 1,
         }
+
+
+WRAPPED = """
+import copy, json, sys, torch
+from pathlib import Path
+from torch import nn
+from srbench.training.loop.distributed import Processes
+p = Processes("cpu")
+torch.manual_seed(0)
+ours = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.PReLU(8), nn.Conv2d(8, 3, 3, padding=1))
+ours.register_parameter("idle", nn.Parameter(torch.zeros(2)))
+theirs = copy.deepcopy(ours)
+wrapped = p.synchronised(theirs, torch.zeros(1, 3, 8, 8))
+batch = torch.rand(4, 3, 8, 8)[2 * p.rank : 2 * p.rank + 2]
+ours(batch).square().mean().backward()
+values = p.average(ours.parameters(), torch.tensor([float(p.rank)]))
+wrapped(batch).square().mean().backward()
+alone = p.average_values(theirs.parameters(), torch.tensor([float(p.rank)]))
+pairs = [(a.grad, b.grad) for a, b in zip(ours.parameters(), theirs.parameters(), strict=True)]
+facts = {
+    "same": all(torch.equal(a, b) for a, b in pairs if a is not None),
+    "idle": [a is None and (b is None or not b.any()) for a, b in pairs],
+    "values": [values.tolist(), alone.tolist()],
+}
+p.wait()
+(Path(sys.argv[1]) / f"{p.rank}.json").write_text(json.dumps(facts))
+"""
+
+
+@pytest.mark.slow
+def test_our_exchange_has_the_bits_of_torchs_own(tmp_path: Path) -> None:
+    script = tmp_path / "wrapped.py"
+    script.write_text(WRAPPED)
+    torchrun(str(script), str(tmp_path), home=tmp_path)
+    for rank in (0, 1):
+        facts = json.loads((tmp_path / f"{rank}.json").read_text())
+        assert facts == {
+            "same": True,
+            "idle": [True, False, False, False, False, False],
+            "values": [[0.5], [0.5]],
+        }
+
+
+def test_synchronised_norms_need_gpus_and_keep_their_keys() -> None:
+    network = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4))
+    with pytest.raises(InputError, match="synchronises batch norm on GPUs alone"):
+        with_synchronised_norms(network, torch.device("cpu"))
+    plain = nn.Sequential(nn.Conv2d(3, 4, 1))
+    assert with_synchronised_norms(plain, torch.device("cpu")) is plain
+    made = with_synchronised_norms(network, torch.device("cuda"))
+    assert isinstance(made[1], nn.SyncBatchNorm)
+    assert made.state_dict().keys() == network.state_dict().keys()
 
 
 def curve(home: Path, name: str, model: str = "fsrcnn_s") -> list[dict[str, Any]]:

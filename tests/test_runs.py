@@ -14,15 +14,17 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
+from matplotlib.figure import Figure
 from PIL import Image
 from torch import nn
 
 from srbench.cli import main
 from srbench.errors import InputError, UnavailableError, UnknownNameError
 from srbench.images import read_image
-from srbench.training.after.figures import draw_filters, find_layer, panels
+from srbench.training.after import figures
+from srbench.training.after.figures import draw_filters, draw_run, find_layer, panels
 from srbench.training.after.runs import find_run, list_runs, read_log
-from srbench.training.loop import watch
+from srbench.training.loop import trackers
 from srbench.training.loop.folder import claim, lock
 from srbench.training.loop.watch import Watch
 
@@ -81,7 +83,12 @@ def test_a_run_is_drawn_with_every_key_of_its_log(srbench_home: Path, tmp_path: 
     drawn = {key for group in groups.values() for key in group}
     assert drawn == (set(GAN_LINE) | {"val_psnr", "val_lpips"}) - {"samples_per_s"}
     assert list(groups)[-1] == "something"
-    assert list(groups["loss"]) == ["loss", "l1", "perceptual", "adversarial"]
+    titles = list(groups)
+    assert titles[titles.index("loss") :][:4] == [
+        "loss",
+        *(f"loss term: {t}" for t in ("l1", "perceptual", "adversarial")),
+    ]
+    assert all(len(group) == 1 for title, group in groups.items() if title.startswith("loss"))
     assert groups["D(real), D(fake)"]["d_real"] == ([5, 10, 15, 20], [0.8] * 4)
     assert groups["loss"]["loss"][1] == [0.5] * 4
     result = CliRunner().invoke(main, ["runs", "show", "fsrcnn_x4.test", "--out", str(tmp_path / "c" / "run.png")])
@@ -90,6 +97,25 @@ def test_a_run_is_drawn_with_every_key_of_its_log(srbench_home: Path, tmp_path: 
     assert image.shape[1] > 1000
     assert image.std() > 5
     assert list((tmp_path / "c").iterdir()) == [tmp_path / "c" / "run.png"]
+
+
+def test_a_child_is_drawn_with_its_parents_level_and_sample(
+    srbench_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = make_run(srbench_home)
+    (folder / "recipe.toml").write_text('steps = 40\nval_every = 10\ninit_from = "espcn_x4.common"\n')
+    crop = np.zeros((8, 8, 3), np.uint8)
+    with Watch(folder, "run", 40, show=False) as seen:
+        seen.images(0, [(crop, crop, crop)])
+    drawn: list[Figure] = []
+    monkeypatch.setattr(figures, "_write", lambda figure, path: drawn.append(figure))
+    draw_run(find_run("fsrcnn_x4.test"), tmp_path / "run.png")
+    axes = {axis.get_title(): axis for axis in drawn[0].get_axes()}
+    assert {line.get_label(): float(line.get_ydata()[0]) for line in axes["validation PSNR (dB)"].lines}[
+        "parent"
+    ] == 6.0
+    assert "parent" not in [line.get_label() for line in axes["loss"].lines]
+    assert "parent" in axes  # the column of what it made of the sample images
 
 
 def test_a_run_without_samples_or_validation_is_drawn(srbench_home: Path) -> None:
@@ -129,7 +155,7 @@ def test_sample_images_are_kept_a_few_times_a_run(srbench_home: Path) -> None:
 
 def test_tensorboard_gets_scalars_and_images(tmp_path: Path) -> None:
     accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
-    with Watch(tmp_path, "run", 10, show=False, tensorboard=True) as seen:
+    with Watch(tmp_path, "run", 10, show=False, trackers=("tensorboard",)) as seen:
         seen.log(5, {"loss": 0.25, "collapse": "a text is no scalar"})
         crop = np.zeros((8, 8, 3), np.uint8)
         seen.images(5, [(crop, crop, crop)])
@@ -140,9 +166,9 @@ def test_tensorboard_gets_scalars_and_images(tmp_path: Path) -> None:
 
 
 def test_tensorboard_that_is_not_installed_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watch, "find_spec", lambda name: None)
+    monkeypatch.setattr(trackers, "find_spec", lambda name: None)
     with pytest.raises(UnavailableError, match=r"pip install 'srbench\[tensorboard\]'"):
-        Watch(tmp_path, "run", 10, show=False, tensorboard=True)
+        Watch(tmp_path, "run", 10, show=False, trackers=("tensorboard",))
 
 
 def test_filters_are_drawn_and_an_unknown_layer_is_told_the_nearest(tmp_path: Path) -> None:

@@ -65,7 +65,14 @@ if TYPE_CHECKING:
     metavar="GIB",
     help="Decoded images in memory, more on disk [SRBENCH_CACHE_MEMORY, else a quarter of all].",
 )
-@click.option("--tensorboard", is_flag=True, help="Write scalars and images for TensorBoard into the run's folder.")
+@click.option(
+    "--track",
+    "trackers",
+    multiple=True,
+    metavar="NAME",
+    help="Tell csv, tensorboard or wandb, too, of log lines and images.",
+)
+@click.option("--tensorboard", is_flag=True, help="The same as --track tensorboard.")
 @data_root_option
 @device_option
 @click.option("--json", "as_json", is_flag=True, help="Print the card as JSON at the end.")
@@ -91,6 +98,7 @@ def command(
     threads: int,
     save_every: float,
     cache_memory: float | None,
+    trackers: tuple[str, ...],
     tensorboard: bool,
     data_root: str | None,
     device: str,
@@ -138,7 +146,7 @@ def command(
         dirty=dirty,
         save_seconds=save_every,
         cache_memory=None if cache_memory is None else cache_memory * 2**30,
-        tensorboard=tensorboard,
+        trackers=tuple(dict.fromkeys((*trackers, *(["tensorboard"] if tensorboard else [])))),
         budget=_seconds(budget, "--budget"),
         extend=_seconds(extend, "--extend"),
     )

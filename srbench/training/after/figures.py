@@ -24,7 +24,7 @@ _PANELS = {
     "validation PSNR (dB)": ("val_psnr",),
     "LR-PSNR (dB)": ("lr_psnr", "val_lr_psnr"),
     "validation LPIPS": ("val_lpips",),
-    "loss": ("loss",),  # and the recipe's terms
+    "loss": ("loss",),  # the recipe's terms follow, each with an axis of its own: their sizes differ by powers of ten
     "D(real), D(fake)": ("d_real", "d_fake"),
     "discriminator's loss": ("d_loss",),
     "Wasserstein estimate, penalty": ("wasserstein", "penalty"),
@@ -34,6 +34,8 @@ _PANELS = {
 }
 _NO_CURVE = {"step", "seconds", "samples_per_s", "val_bicubic"}
 _LOGARITHMIC = {"loss", "gradient norms"}
+_TERM = "loss term: "
+_PARENTS_COLOUR = "tab:green"
 _MOST_STEPS = 6  # sample images beside LR and HR
 _MOST_FILTERS = 64
 
@@ -41,7 +43,7 @@ _MOST_FILTERS = 64
 def panels(
     lines: Iterable[dict[str, Any]], terms: Iterable[str] = ()
 ) -> dict[str, dict[str, tuple[list[int], list[float]]]]:
-    """Panel → key → steps and values of a log's numbers; ``terms`` of the loss share its panel.
+    """Panel → key → steps and values of a log's numbers; each of the loss's ``terms`` has a panel after the loss's.
 
     The loss of a validation line repeats what is logged, so it is left out.
     """
@@ -53,7 +55,11 @@ def panels(
             steps, values = curves.setdefault(key, ([], []))
             steps.append(line["step"])
             values.append(value)
-    shared = {**_PANELS, "loss": (*_PANELS["loss"], *terms)}
+    shared = {}
+    for title, keys in _PANELS.items():
+        shared[title] = keys
+        if title == "loss":
+            shared |= {f"{_TERM}{term}": (term,) for term in terms}
     grouped = {title: {key: curves.pop(key) for key in keys if key in curves} for title, keys in shared.items()}
     return {title: group for title, group in grouped.items() if group} | {key: {key: curves[key]} for key in curves}
 
@@ -96,11 +102,15 @@ def _curves(axis: Axes, title: str, curves: dict[str, tuple[list[int], list[floa
     if title.startswith("validation PSNR") and run.bicubic is not None:
         axis.axhline(run.bicubic, color="gray", linewidth=1, linestyle="--", label="bicubic")
         # Untrained weights score so low that the rest of the curve would be flat.
-        trained = [value for step, value in zip(*curves["val_psnr"], strict=True) if step]
+        began = bool(run.recipe.get("init_from"))
+        trained = [value for step, value in zip(*curves["val_psnr"], strict=True) if step or began]
         if trained:
             low, high = min(run.bicubic, *trained), max(run.bicubic, *trained)
             axis.set_ylim(low - 0.05 * (high - low) - 0.01, high + 0.05 * (high - low) + 0.01)
-    if title in _LOGARITHMIC and all(value > 0 for _, values in curves.values() for value in values):
+    _parents_level(axis, curves, run)
+    if (title in _LOGARITHMIC or title.startswith(_TERM)) and all(
+        value > 0 for _, values in curves.values() for value in values
+    ):
         axis.set_yscale("log")
     axis.set_title(title)
     axis.set_xlabel("step")
@@ -108,11 +118,18 @@ def _curves(axis: Axes, title: str, curves: dict[str, tuple[list[int], list[floa
         axis.legend(frameon=False)
 
 
+def _parents_level(axis: Axes, curves: dict[str, tuple[list[int], list[float]]], run: Run) -> None:
+    """What the weights that the run began with scored on the validation images, as a line across."""
+    for key, (steps, values) in curves.items():
+        if run.recipe.get("init_from") and key.startswith("val_") and steps[0] == 0:
+            axis.axhline(values[0], color=_PARENTS_COLOUR, linewidth=1, linestyle=":", label="parent")
+
+
 def _strip(figure: Any, lr: Path, sr: dict[int, Path], hr: Path) -> None:
     steps = sorted(sr)
     if len(steps) > _MOST_STEPS:
         steps = [steps[round(index * (len(steps) - 1) / (_MOST_STEPS - 1))] for index in range(_MOST_STEPS)]
-    columns = [("LR", lr), *((f"step {step}", sr[step]) for step in steps), ("HR", hr)]
+    columns = [("LR", lr), *((f"step {step}" if step else "parent", sr[step]) for step in steps), ("HR", hr)]
     for axis, (title, path) in zip(figure.subplots(1, len(columns)), columns, strict=True):
         axis.imshow(as_rgb(read_image(path)), interpolation="nearest")
         axis.set_title(title)

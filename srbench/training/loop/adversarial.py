@@ -18,11 +18,13 @@ from srbench.models._discriminators import Discriminator, convolutional_discrimi
 from srbench.training.data.sampler import WHOLE, Sampler, Share
 from srbench.training.loop.progress import Window
 from srbench.training.loop.state import AdversarialFacts, Groups, RunState
-from srbench.training.loop.step import Batch, Generator, SupervisedStep
+from srbench.training.loop.step import Batch, Generator, SupervisedStep, joined
 from srbench.training.losses.adversarial import OBJECTIVES, Noise, gradient_penalty, make_targets
 from srbench.training.losses.collapse import CollapseWatch, crop_health
 from srbench.training.losses.pixel import Term
-from srbench.training.optim.descent import Descent
+from srbench.training.optim.descent import Descent, Part
+from srbench.training.optim.norms import still_norms
+from srbench.training.optim.precision import autocast
 from srbench.training.optim.schedule import learning_rate
 from srbench.training.recipe.schema import Recipe
 from srbench.training.recipe.tables import Adversarial
@@ -75,7 +77,9 @@ class AdversarialStep(SupervisedStep):
         self.discriminator = make_discriminator(recipe, around.channels).to(around.device)
         if recipe.channels_last:
             self.discriminator = self.discriminator.to(memory_format=torch.channels_last)
-        self._discriminators_descent = Descent(self.discriminator, self._keys, generator.exchange, measure_norm=True)
+        self._discriminators_descent = Descent(
+            self.discriminator, self._keys, generator.exchange, measure_norm=True, precision=recipe.precision
+        )
         self.names.append("g_grad")
         penalty = ["penalty"] if self._keys.kind == "wgan-gp" else []
         self._window = Window(["d_loss", *self._objective.measured, *penalty, "d_grad"])
@@ -83,39 +87,62 @@ class AdversarialStep(SupervisedStep):
         self.collapse, self._trouble = CollapseWatch(self._keys), ""
 
     def _make_descent(self) -> Descent:
-        return Descent(self._generator.network, self._recipe, self._generator.exchange, measure_norm=True)
+        return Descent(
+            self._generator.network,
+            self._recipe,
+            self._generator.exchange,
+            measure_norm=True,
+            precision=self._recipe.precision,
+        )
 
     # The step
 
     def __call__(self, step: int, lr: Tensor, hr: Tensor) -> Batch:
         """Learn from the batch ``(n, C, …)`` of ``step``: the discriminator, then the generator if it is its turn."""
-        generator_learns = (step + 1) % self._keys.n_critic == 0
-        sr = self.upscale(step, lr, generator_learns)
+        learns = (step + 1) % self._keys.n_critic == 0
+        if self._recipe.accumulate > 1:
+            return self._by_parts(step, lr, hr, learns)
+        sr = self.upscale(step, lr, learns)
         self.discriminator_step(step, sr, hr)
-        values = self.generator_step(step, sr, hr) if generator_learns else None
+        values = self._descent(*self.measured(sr, hr), learning_rate(self._recipe, step)) if learns else None
+        return Batch(lr, hr, sr.detach(), values)
+
+    def _by_parts(self, step: int, lr: Tensor, hr: Tensor, learns: bool) -> Batch:
+        """The same for a batch in parts. SR is made twice, as the graphs of all parts at once would need the whole's memory."""
+        count = self._recipe.accumulate
+        sr = joined([self.upscale(step, small, learns=False) for small in lr.chunk(count)])
+        self.discriminator_step(step, sr, hr)
+        if not learns:
+            return Batch(lr, hr, sr, None)
+        with still_norms(self._generator.network):  # each image counts once in their statistics
+            values = self._descent.over(self._parts(step, lr, hr, []), count, learning_rate(self._recipe, step))
         return Batch(lr, hr, sr, values)
 
     def discriminator_step(self, step: int, sr: Tensor, hr: Tensor) -> None:
         """Tell HR from SR ``(n, C, H, W)`` better; no gradient reaches the generator."""
-        sr = sr.detach().float()
-        real, fake = self.judge(hr), self.judge(sr)
-        targets = make_targets(self._keys, step, real, self._noise)
-        loss, measured = self._objective.discriminator(real, fake, targets)
-        if self._keys.kind == "wgan-gp":
-            share = self._noise.draw(step, _PENALTY_STREAM, hr)
-            penalty = gradient_penalty(self.discriminator, sr, hr, share)
-            loss = loss + self._keys.penalty * penalty
-            measured.append(penalty)
+        count = self._recipe.accumulate
+        pairs = zip(sr.detach().float().chunk(count), hr.chunk(count), strict=True)
+        parts = (
+            self._discriminators_part(step, fake, real, self._noise.part(index, count))
+            for index, (fake, real) in enumerate(pairs)
+        )
         rate = self._keys.lr / self._recipe.lr * learning_rate(self._recipe, step)
-        values = self._discriminators_descent(loss, torch.stack([loss, *measured]).detach(), rate)
+        values = self._discriminators_descent.over(parts, count, rate)
         if self._keys.kind == "wgan-clip":
             clip_weights(self.discriminator, self._keys.clip)
         self._window.add(step, values)
 
-    def generator_step(self, step: int, sr: Tensor, hr: Tensor) -> Tensor:
-        """Make the weighted sum of the terms small, of which :meth:`adversarial_loss` is one; the loss and what is measured."""
-        loss, terms = self._losses(sr, hr)
-        return self._descent(loss, torch.cat([loss.detach()[None], terms]), learning_rate(self._recipe, step))
+    def _discriminators_part(self, step: int, sr: Tensor, hr: Tensor, noise: Noise) -> Part:
+        """The discriminator's loss, and what is measured of it."""
+        real, fake = self.judge(hr), self.judge(sr)
+        targets = make_targets(self._keys, step, real, noise)
+        loss, measured = self._objective.discriminator(real, fake, targets)
+        if self._keys.kind == "wgan-gp":
+            share = noise.draw(step, _PENALTY_STREAM, hr)
+            penalty = gradient_penalty(self.discriminator, sr, hr, share)
+            loss = loss + self._keys.penalty * penalty
+            measured.append(penalty)
+        return loss, torch.stack([loss, *measured]).detach()
 
     def adversarial_loss(self, sr: Tensor, hr: Tensor) -> Tensor:
         """The generator's adversarial term; the discriminator gets no gradient from it."""
@@ -126,7 +153,7 @@ class AdversarialStep(SupervisedStep):
 
     def judge(self, images: Tensor) -> Tensor:
         """The discriminator's scores ``(n, 1)`` of images ``(n, C, H, W)``, float32."""
-        with torch.autocast(images.device.type, torch.bfloat16, enabled=self._recipe.precision == "bf16"):
+        with autocast(images.device, self._recipe.precision):
             made: Tensor = self.discriminator(images)
         return made.float()
 
@@ -161,7 +188,11 @@ class AdversarialStep(SupervisedStep):
         That is ``d_loss``, ``d_real``, ``d_fake``, ``wasserstein`` and ``penalty`` where the kind has them, ``d_grad``,
         ``lr_psnr`` and ``contrast``.
         """
-        found = {**self.collect(), **crop_health(batch.sr, batch.lr, batch.hr, self._recipe.scale)}
+        found = {
+            **super().report(done, values, batch),
+            **self.collect(),
+            **crop_health(batch.sr, batch.lr, batch.hr, self._recipe.scale),
+        }
         self._trouble = self.collapse.look(done, {**values, **found})
         return found
 

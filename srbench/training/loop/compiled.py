@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from srbench.errors import InputError
+from srbench.training.optim.precision import autocast
 from srbench.training.recipe.schema import Recipe
 
 
-def compiled(network: nn.Module, recipe: Recipe, shape: tuple[int, int, int, int]) -> Callable[[Tensor], Tensor]:
+def compiled(network: nn.Module, recipe: Recipe, shape: tuple[int, int, int, int]) -> nn.Module:
     """A compiled form of ``network`` that shares its weights, proved by one forward and backward pass.
 
     Args:
@@ -26,8 +26,9 @@ def compiled(network: nn.Module, recipe: Recipe, shape: tuple[int, int, int, int
     device = next(network.parameters()).device
     before = copy.deepcopy(network.state_dict())
     forward = torch.compile(network)
+    assert isinstance(forward, nn.Module), "torch.compile gives a module for a module"
     try:
-        with torch.autocast(device.type, torch.bfloat16, enabled=recipe.precision == "bf16"):
+        with autocast(device, recipe.precision):
             sr = forward(torch.zeros(shape, device=device))
         sr.float().sum().backward()
     except Exception as error:  # the compiler fails in many ways: its own errors, assertions, a missing C++ compiler

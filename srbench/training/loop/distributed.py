@@ -1,10 +1,11 @@
 """One training run in several processes: ``torchrun --nproc-per-node N -m srbench train …``, gloo on CPU, NCCL on GPU.
 
-Every process holds the whole network and computes its slice of the global batch; after backward, gradients and losses are
-averaged in one exchange. That is done on the gradients themselves and not by a wrapper around the network, because
-adversarial steps run a network several times before backward and differentiate twice (gradient penalty), and because a
-wrapper would rename the weights. Networks of this field are small: the exchange takes little of a step. Batch norm sees the
-slice of its process, and the first one's statistics are kept.
+Every process holds the whole network and computes its slice of the global batch. Training for PSNR, where one forward is
+followed by one backward, goes through torch's DistributedDataParallel, which averages gradients while backward goes on, and hands
+the first process's batch-norm statistics to all. Adversarial training cannot: it runs the discriminator several times before
+backward, with and without gradients, and differentiates it twice (gradient penalty). There the gradients themselves are averaged
+after backward, in one exchange; for 2, 4, 8 … processes the bits are those of DistributedDataParallel. Batch norm sees
+the slice of its process, unless the recipe says ``sync_norm``, and the first one's statistics are kept.
 """
 
 from __future__ import annotations
@@ -93,6 +94,26 @@ class Processes:
             start += gradient.numel()
         return flat[: len(values)]
 
+    def average_values(self, parameters: Iterable[nn.Parameter], values: Tensor) -> Tensor:  # noqa: ARG002
+        """:meth:`average` where the gradients are averaged already, by :meth:`synchronised`."""
+        return self.average((), values)
+
+    def synchronised(self, forward: nn.Module, example: Tensor) -> nn.Module:
+        """``forward`` in torch's DistributedDataParallel: after a backward from it, its gradients are the mean over processes.
+
+        Args:
+            forward: a network, the same in each process.
+            example: ``(N, C, h, w)``, an input by which weights are found that have no part in the output.
+        """
+        from torch.nn.parallel import DistributedDataParallel
+
+        parameters = [parameter for parameter in forward.parameters() if parameter.requires_grad]
+        forward.eval()  # so that batch norm's statistics stay
+        forward(example).float().sum().backward()
+        unused = any(parameter.grad is None for parameter in parameters)
+        forward.zero_grad()
+        return DistributedDataParallel(forward.train(), find_unused_parameters=unused)
+
     def any(self, flag: bool, looking: bool = True) -> bool:
         """Whether ``flag`` is set in some process, the same answer in each.
 
@@ -130,6 +151,19 @@ class Processes:
             from accelerate import PartialState
 
             PartialState().wait_for_everyone()
+
+
+def with_synchronised_norms(network: nn.Module, device: torch.device) -> nn.Module:
+    """``network`` with torch's SyncBatchNorm, whose statistics are those of the global batch; the keys stay.
+
+    Raises:
+        InputError: on a CPU, for which torch has none.
+    """
+    norms = [module for module in network.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
+    if norms and device.type == "cpu":
+        raise InputError("sync_norm = true: torch synchronises batch norm on GPUs alone; on a CPU use one process")
+    made: nn.Module = nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
+    return made
 
 
 def _leave() -> None:

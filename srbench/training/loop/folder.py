@@ -31,6 +31,7 @@ RECIPE = "recipe.toml"
 LOCK = "lock"
 SAMPLES = "samples"
 BOARD = "tensorboard"
+CSV = "log.csv"
 
 
 def start_or_resume(
@@ -69,6 +70,7 @@ def start_or_resume(
     (folder / STATE).unlink(missing_ok=True)
     for old in (SAMPLES, BOARD):
         shutil.rmtree(folder / old, ignore_errors=True)
+    (folder / CSV).unlink(missing_ok=True)
     (folder / LOG).write_text("", encoding="utf-8")
     write_recipe(folder, recipe)
     return None

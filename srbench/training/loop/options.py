@@ -26,7 +26,7 @@ class RunOptions:
         cache_memory: bytes of decoded images that are kept in memory; more of them are mapped from a cache on disk. A
             quarter of the machine's memory by default.
         progress: show a bar.
-        tensorboard: also write scalars and images for TensorBoard into the run's folder.
+        trackers: who else is told of log lines and sample images: ``csv``, ``tensorboard``, ``wandb``.
         runs: folder of the runs; runs/ by default.
         budget: seconds of training, which replace the recipe's steps; 0 for the recipe's.
         extend: seconds by which a run that has ended is made longer; 0 for none.
@@ -44,7 +44,7 @@ class RunOptions:
     save_seconds: float = 60.0
     cache_memory: float | None = None
     progress: bool = True
-    tensorboard: bool = False
+    trackers: tuple[str, ...] = ()
     runs: Path | None = None
     budget: float = 0.0
     extend: float = 0.0

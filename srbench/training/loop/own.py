@@ -161,11 +161,13 @@ def check_generator(
         raise InputError(f"{who} made {tuple(made.shape)} of {shape}; at x{factor} it should make {wanted}")
 
 
-def in_plain_layout(network: nn.Module) -> Callable[[Tensor], Tensor]:
-    """The network on input as it lies in memory at other times: crops come in channels_last, which ``view`` refuses."""
+class PlainLayout(nn.Module):
+    """A network on input as it lies in memory at other times: crops come in channels_last, which ``view`` refuses."""
 
-    def forward(lr: Tensor) -> Tensor:
-        made: Tensor = network(lr.contiguous())
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, lr: Tensor) -> Tensor:
+        made: Tensor = self.network(lr.contiguous())
         return made
-
-    return forward

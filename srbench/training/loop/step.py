@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -11,8 +12,9 @@ from torch import Tensor, nn
 from srbench.training.data.sampler import Sampler
 from srbench.training.loop.state import AdversarialFacts, Groups, RunState
 from srbench.training.losses.pixel import Losses, Term
-from srbench.training.optim.descent import Descent, Exchange
+from srbench.training.optim.descent import Descent, Exchange, Part
 from srbench.training.optim.norms import freeze_norms
+from srbench.training.optim.precision import autocast
 from srbench.training.optim.schedule import learning_rate
 from srbench.training.recipe.schema import Recipe
 
@@ -33,6 +35,11 @@ class Generator:
     recipe: Recipe
     exchange: Exchange
 
+    def quiet(self, more: bool) -> AbstractContextManager[None]:
+        """Where ``more`` parts of a batch follow, torch's DistributedDataParallel keeps a part's gradients to itself."""
+        no_sync = getattr(self.forward, "no_sync", None)
+        return no_sync() if more and no_sync is not None else nullcontext()
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -41,7 +48,7 @@ class Batch:
     Attributes:
         lr: ``(n, C, h, w)`` on [0, 1]; upscaled already for a network that wants that.
         hr: ``(n, C, H, W)`` on [0, 1].
-        sr: of the same shape, with its graph where the generator learned.
+        sr: of the same shape, without a graph.
         values: measured, in the order of the step's ``names``; None where the generator did not learn from this batch.
     """
 
@@ -49,6 +56,11 @@ class Batch:
     hr: Tensor
     sr: Tensor
     values: Tensor | None
+
+
+def joined(parts: list[Tensor]) -> Tensor:
+    """The images of a batch that was computed in parts."""
+    return parts[0] if len(parts) == 1 else torch.cat(parts)
 
 
 class SupervisedStep:
@@ -69,26 +81,37 @@ class SupervisedStep:
         self.names = list(self._losses.names)
 
     def _make_descent(self) -> Descent:
-        return Descent(self._generator.network, self._recipe, self._generator.exchange)
+        return Descent(
+            self._generator.network, self._recipe, self._generator.exchange, precision=self._recipe.precision
+        )
 
     def __call__(self, step: int, lr: Tensor, hr: Tensor) -> Batch:
         """Learn from the batch ``(n, C, …)`` of ``step``."""
-        sr = self.upscale(step, lr)
-        return Batch(lr, hr, sr, self.generator_step(step, sr, hr))
+        made: list[Tensor] = []
+        values = self._descent.over(
+            self._parts(step, lr, hr, made), self._recipe.accumulate, learning_rate(self._recipe, step)
+        )
+        return Batch(lr, hr, joined(made), values)
+
+    def _parts(self, step: int, lr: Tensor, hr: Tensor, made: list[Tensor]) -> Iterator[Part]:
+        """Loss and terms of each part of a batch in turn; its SR is added to ``made``."""
+        count = self._recipe.accumulate
+        for index, (small, large) in enumerate(zip(lr.chunk(count), hr.chunk(count), strict=True)):
+            with self._generator.quiet(index + 1 < count):
+                sr = self.upscale(step, small)
+                made.append(sr.detach())
+                yield self.measured(sr, large)
 
     def upscale(self, step: int, lr: Tensor, learns: bool = True) -> Tensor:
         """SR of a batch, with its graph where the generator ``learns`` from it."""
         freeze_norms(self._generator.network, self._recipe, step)
-        with (
-            torch.autocast(lr.device.type, torch.bfloat16, enabled=self._recipe.precision == "bf16"),
-            torch.set_grad_enabled(learns),
-        ):
+        with autocast(lr.device, self._recipe.precision), torch.set_grad_enabled(learns):
             return self._generator.forward(lr)
 
-    def generator_step(self, step: int, sr: Tensor, hr: Tensor) -> Tensor:
-        """One step along the weighted sum of the terms; the loss and what else is measured."""
+    def measured(self, sr: Tensor, hr: Tensor) -> Part:
+        """The weighted sum of the terms with its graph; the same and the terms without it."""
         loss, terms = self._losses(sr, hr)
-        return self._descent(loss, torch.cat([loss.detach()[None], terms]), learning_rate(self._recipe, step))
+        return loss, torch.cat([loss.detach()[None], terms])
 
     def updates_before(self, step: int) -> int:
         """How often the generator has learned before ``step``."""
@@ -106,7 +129,8 @@ class SupervisedStep:
 
     def report(self, done: int, values: Mapping[str, float], batch: Batch) -> dict[str, float]:  # noqa: ARG002
         """What this kind of training adds to the ``values`` of a log line after ``done`` steps."""
-        return {}
+        scale = self._descent.scaler.scale
+        return {} if scale is None else {"loss_scale": scale}
 
     @property
     def trouble(self) -> str:

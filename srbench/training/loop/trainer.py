@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from srbench.errors import InputError
 from srbench.home import home
@@ -25,11 +24,11 @@ from srbench.training.loop.adversarial import AdversarialStep, Surroundings
 from srbench.training.loop.budget import decide_length
 from srbench.training.loop.card import RunRecord, left_out, make_card
 from srbench.training.loop.compiled import compiled
-from srbench.training.loop.distributed import Processes
+from srbench.training.loop.distributed import Processes, with_synchronised_norms
 from srbench.training.loop.folder import Stop, check_writable, claim, start_or_resume, stop_on_signal, write_recipe
 from srbench.training.loop.half import halved
 from srbench.training.loop.options import InterruptedRunError, RunOptions
-from srbench.training.loop.own import OwnModel, check_generator, in_plain_layout
+from srbench.training.loop.own import OwnModel, PlainLayout, check_generator
 from srbench.training.loop.pace import Pace
 from srbench.training.loop.progress import Progress, RunTime
 from srbench.training.loop.start import Build, first_weights
@@ -125,11 +124,16 @@ class Trainer:
         self.network = self.build.network()
         self.origin: Origin = first_weights(self.network, self.build, recipe, options.zoo)
         self.network = self.network.to(self.device)
+        if recipe.sync_norm and self.processes.world > 1:
+            self.network = with_synchronised_norms(self.network, self.device)
         if recipe.channels_last:
             self.network = self.network.to(memory_format=torch.channels_last)
-        forward = self._forward()
+        forward, exchange = self._forward(), self.processes.average
         self.average = Average(self.network, recipe.ema)
-        self.learning = self._make_step(Generator(self.network, forward, recipe, self.processes.average))
+        if self.processes.world > 1 and not recipe.discriminator:
+            example = torch.zeros(self._batch_shape(), device=self.device)
+            forward, exchange = self.processes.synchronised(forward, example), self.processes.average_values
+        self.learning = self._make_step(Generator(self.network, forward, recipe, exchange))
 
         sets = find_training_sets(recipe.data, options.data_root)
         self.digests = {images.name: images.digest for images in sets}
@@ -141,7 +145,7 @@ class Trainer:
             self.model, self.average.network, recipe.scale, self.build.channels, Inference(self.device)
         )
 
-    def _forward(self) -> Callable[[Tensor], Tensor]:
+    def _forward(self) -> nn.Module:
         """The network in the form that is quickest to train; one that is not ours is left as it is."""
         multiple = self.model.multiple_at(self.recipe.scale)
         shape = self._batch_shape()
@@ -152,12 +156,17 @@ class Trainer:
             check_generator(self.network, self.model.source, (1, *shape[1:]), factor, self.device)
         if self.recipe.compile:
             return compiled(self.network, self.recipe, shape)
-        return in_plain_layout(self.network) if isinstance(self.model, OwnModel) else training_form(self.network)
+        return PlainLayout(self.network) if isinstance(self.model, OwnModel) else training_form(self.network)
 
     def _batch_shape(self) -> tuple[int, int, int, int]:
-        recipe = self.recipe
+        recipe, parts = self.recipe, self.processes.world * self.recipe.accumulate
+        if recipe.batch % parts:
+            raise InputError(
+                f"a batch of {recipe.batch} cannot be cut into {parts} equal parts: {self.processes.world} processes "
+                f"times accumulate = {recipe.accumulate}"
+            )
         side = recipe.patch * (recipe.scale if self.model.pre_upsampled else 1)
-        return (recipe.batch // self.processes.world, 1 if self.build.channels == "y" else 3, side, side)
+        return (recipe.batch // parts, 1 if self.build.channels == "y" else 3, side, side)
 
     def _make_step(self, generator: Generator) -> SupervisedStep:
         recipe, processes = self.recipe, self.processes
@@ -239,7 +248,7 @@ class Trainer:
         recipe, options, main = self.recipe, self.options, self.processes.main
         with (
             claim(self.folder, main),
-            Watch(self.folder, self.name, recipe.steps, options.progress, main, options.tensorboard) as self.watch,
+            Watch(self.folder, self.name, recipe.steps, options.progress, main, options.trackers) as self.watch,
             ExitStack() as stack,
         ):
             start = self.restore()
@@ -296,6 +305,8 @@ class Trainer:
             self.watch.say(self.origin.warm)
         if self.processes.main:
             self.watch.log(0, {"val_bicubic": self.validation.bicubic(), **self._first_scores()})
+            if self.recipe.init_from:  # what the parent makes of the sample images stands beside what follows
+                self.watch.images(0, self.validation.samples(self.upscaler))
         self.pace.begin(self.time.seconds())
         self.time.rate(0, self.recipe.batch)  # the next one is that of steps alone
 

@@ -1,11 +1,9 @@
-"""What the user sees of a run while it goes: a progress bar, a JSONL log, sample images, TensorBoard."""
+"""What the user sees of a run while it goes: a progress bar, a JSONL log, sample images, trackers."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -13,10 +11,10 @@ import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from srbench.errors import UnavailableError
 from srbench.images import write_image
 from srbench.training.data.decode import U8
-from srbench.training.loop.folder import BOARD, LOG, SAMPLES
+from srbench.training.loop.folder import LOG, SAMPLES
+from srbench.training.loop.trackers import TrackedRun, Trackers, check_trackers
 
 _STRIPS = 8  # sets of sample images over a run
 
@@ -30,20 +28,26 @@ class Watch:
         steps: how many the run has.
         show: draw anything at all.
         main: this process writes and draws; the others of a run do neither.
-        tensorboard: write for TensorBoard too.
+        trackers: who else is told, see ``trackers.py``.
 
     Raises:
-        UnavailableError: TensorBoard is not installed.
+        UnknownNameError: no such tracker.
+        UnavailableError: a tracker whose package is not installed.
     """
 
     def __init__(
-        self, folder: Path, title: str, steps: int, show: bool = True, main: bool = True, tensorboard: bool = False
+        self,
+        folder: Path,
+        title: str,
+        steps: int,
+        show: bool = True,
+        main: bool = True,
+        trackers: tuple[str, ...] = (),
     ) -> None:
-        self._main, self._steps, self._folder = main, steps, folder
-        if tensorboard and find_spec("tensorboard") is None:
-            raise UnavailableError("unavailable", "--tensorboard needs the extra: pip install 'srbench[tensorboard]'")
-        self._wants_board, self._seen = tensorboard, False
-        self._board: Any = None
+        self._main, self._steps, self._folder, self._title = main, steps, folder, title
+        check_trackers(trackers)
+        self._wanted, self._seen = trackers, False
+        self._trackers: Trackers | None = None
         self._console = Console(stderr=True, quiet=not (show and main), soft_wrap=True)
         self._bar = Progress(
             TextColumn("{task.description}"),
@@ -68,9 +72,8 @@ class Watch:
         self._bar.stop()
         if self._file:
             self._file.close()
-        if self._board:
-            with suppress(OSError):  # its thread may meet a full disk, which the log and the state report
-                self._board.close()
+        if self._trackers:
+            self._trackers.finish()
 
     def log(self, step: int, facts: Mapping[str, Any]) -> None:
         """Write one line, and show it."""
@@ -89,13 +92,11 @@ class Watch:
     def _write(self, step: int, facts: Mapping[str, Any]) -> None:
         if self._file is None:  # not before the first line: a start rewrites or removes what an earlier run left
             self._file = (self._folder / LOG).open("a", encoding="utf-8")
-            self._board = _open_board(self._folder / BOARD, step) if self._wants_board else None
+            self._trackers = Trackers(self._wanted, TrackedRun(self._folder, self._title, step))
         self._file.write(json.dumps({"step": step, **facts}) + "\n")
         self._file.flush()
-        if self._board:
-            for key, value in facts.items():
-                if isinstance(value, int | float):
-                    self._board.add_scalar(key, value, step)
+        if self._trackers:
+            self._trackers.log(step, facts)
 
     def _advance(self, step: int, shown: str) -> None:
         if self._seen:
@@ -118,9 +119,8 @@ class Watch:
         columns = [np.concatenate(crops) for crops in zip(*samples, strict=True)]
         for name, column in zip(("lr", f"sr-{step:08d}", "hr"), columns, strict=True):
             write_image(self._folder / SAMPLES / f"{name}.png", column)
-        if self._board:
-            for name, column in zip(("lr", "sr", "hr"), columns, strict=True):
-                self._board.add_image(f"samples/{name}", column, step, dataformats="HWC")
+        if self._trackers:
+            self._trackers.images(step, dict(zip(("lr", "sr", "hr"), columns, strict=True)))
 
     def warn(self, text: str) -> None:
         """A line of its own, once while it stays the same."""
@@ -141,9 +141,3 @@ class Watch:
     def say(self, text: str) -> None:
         """A line of its own."""
         self._console.print(text, highlight=False, markup=False)  # a name may hold brackets
-
-
-def _open_board(folder: Path, step: int) -> Any:
-    from torch.utils.tensorboard import SummaryWriter
-
-    return SummaryWriter(str(folder), purge_step=step)  # hides what a killed run wrote of later steps

@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -120,6 +120,10 @@ class Noise:
     seed: int
     rank: int = 0
     world: int = 1
+
+    def part(self, index: int, count: int) -> Noise:
+        """The numbers of one of ``count`` equal parts of this slice."""
+        return self if count == 1 else replace(self, rank=self.rank * count + index, world=self.world * count)
 
     def draw(self, step: int, stream: int, like: Tensor) -> Tensor:
         """Numbers in [0, 1), one an image of ``like``, of its type and on its device; ``stream`` tells draws of a step apart."""

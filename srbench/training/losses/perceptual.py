@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from srbench.errors import InputError, UnavailableError, UnknownNameError
 from srbench.metrics._backbones import load_backbone
 from srbench.training.losses.pixel import l1, mse
+from srbench.training.optim.precision import autocast
 from srbench.training.recipe.schema import Recipe
 from srbench.training.recipe.tables import Perceptual
 
@@ -47,7 +48,7 @@ class PerceptualLoss(nn.Module):
 
     Args:
         settings: which features of which backbone.
-        precision: ``"bf16"`` runs the backbone under autocast.
+        precision: ``"bf16"`` and ``"fp16"`` run the backbone under autocast.
 
     Raises:
         UnknownNameError: no such layer.
@@ -69,7 +70,7 @@ class PerceptualLoss(nn.Module):
         self.register_buffer("mean", torch.tensor(_IMAGENET_MEAN).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(_IMAGENET_STD).view(1, 3, 1, 1), persistent=False)
         self._distance = l1 if settings.distance == "l1" else mse
-        self._bf16 = precision == "bf16"
+        self._precision = precision
         digest = hashlib.sha256(Path(path).read_bytes()).hexdigest()
         self.source = (
             f"perceptual: {settings.backbone} {settings.layer} {settings.activation} activation, "
@@ -89,7 +90,7 @@ class PerceptualLoss(nn.Module):
 
     def _see(self, image: Tensor) -> Tensor:
         seen = (image.expand(-1, 3, -1, -1) - self.mean) / self.std
-        with torch.autocast(image.device.type, torch.bfloat16, enabled=self._bf16):
+        with autocast(image.device, self._precision):
             made: Tensor = self.features(seen.contiguous(memory_format=torch.channels_last))
         return made.float()
 

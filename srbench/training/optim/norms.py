@@ -1,6 +1,9 @@
-"""Batch norm that keeps its statistics from a step of the recipe on, as small batches' own mislead a network."""
+"""Batch norm that keeps its statistics: from a step of the recipe on, as small batches' own mislead a network, or for a while."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from torch import nn
 
@@ -13,3 +16,17 @@ def freeze_norms(network: nn.Module, recipe: Recipe, step: int) -> None:
         for module in network.modules():
             if isinstance(module, nn.modules.batchnorm._BatchNorm):
                 module.eval()
+
+
+@contextmanager
+def still_norms(network: nn.Module) -> Iterator[None]:
+    """Batch norm goes on normalising by the batch, but its running statistics do not move while the block runs."""
+    norms = [module for module in network.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
+    kept = [(norm, norm.momentum) for norm in norms]
+    for norm in norms:
+        norm.momentum = 0.0
+    try:
+        yield
+    finally:
+        for norm, momentum in kept:
+            norm.momentum = momentum

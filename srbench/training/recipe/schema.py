@@ -40,6 +40,9 @@ class Recipe(BaseModel):
         patch: side of an LR crop in pixels; the HR crop's is ``scale`` times it.
         grow: sides of the crops of later stages; all stages have the same number of steps.
         batch: crops a step, over all processes.
+        accumulate: parts that a process computes its share of a batch in, one after another, where memory does not hold the
+            whole; their gradients are added up, and the step is that of the whole batch but for the order of sums (batch
+            norm sees a part, and so do the means of a relativistic discriminator).
         steps: optimiser steps.
         degradation: how LR is made, in training and validation, such as ``"bd"`` or ``"jpeg:quality=30"``; see
             ``srbench ls degradations``. A random one is drawn anew for every crop.
@@ -59,10 +62,12 @@ class Recipe(BaseModel):
         milestones: as fractions of ``steps``.
         gamma: factor on the rate at each of ``milestones``.
         lr_end: the last rate as a fraction of ``lr``.
+        sync_norm: of several processes, batch norm takes the statistics of the whole batch instead of a slice's.
         freeze_norm: the fraction of ``steps`` after which batch norm keeps its statistics, in training too. A network trained
             on small batches learns to rely on their statistics, which a whole image does not have.
         ema: decay a step of the averaged weights, which are validated and kept (0: the weights themselves).
-        precision: ``"bf16"`` runs the network under autocast; weights and optimiser stay float32.
+        precision: ``"bf16"`` and ``"fp16"`` run the network under autocast; weights and optimiser stay float32. ``"fp16"``
+            scales the loss, for GPUs without bfloat16 (P100, T4).
         channels_last: memory layout of the network's tensors.
         compile: run the network through ``torch.compile`` (2.15 cannot compile the replicated edges of srcnn and fsrcnn).
         keep: which weights are kept: ``"best"`` by validation PSNR, or ``"last"``, which adversarial runs need, as
@@ -91,6 +96,7 @@ class Recipe(BaseModel):
     patch: int = Field(24, ge=1)
     grow: tuple[int, ...] = ()
     batch: int = Field(16, ge=1)
+    accumulate: int = Field(1, ge=1)
     steps: int = Field(10_000, ge=1)
     degradation: str = "bicubic"
     rescale: tuple[float, ...] = ()
@@ -108,9 +114,10 @@ class Recipe(BaseModel):
     lr_end: float = Field(0.0, ge=0, le=1)
     milestones: tuple[float, ...] = ()
     gamma: float = Field(0.5, gt=0, le=1)
+    sync_norm: bool = False
     freeze_norm: float = Field(1.0, ge=0, le=1)
     ema: float = Field(0.999, ge=0, lt=1)
-    precision: Literal["fp32", "bf16"] = "fp32"
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     channels_last: bool = True
     compile: bool = False
     keep: Literal["best", "last"] = "best"
@@ -177,6 +184,12 @@ class Recipe(BaseModel):
     def _one_start(self) -> Recipe:
         if self.init_from and self.warm_from:
             raise ValueError("init_from takes all weights of a parent and warm_from what fits: give one of them")
+        return self
+
+    @model_validator(mode="after")
+    def _parts_are_equal(self) -> Recipe:
+        if self.batch % self.accumulate:
+            raise ValueError(f"a batch of {self.batch} cannot be cut into accumulate = {self.accumulate} equal parts")
         return self
 
     @model_validator(mode="after")
