@@ -132,8 +132,7 @@ def command(
         raise click.UsageError(
             "--extend goes on with one run that is there: not with --all, --overwrite, --budget, --steps"
         )
-    given = {"scale": scale, "channels": channels, "steps": steps, "data": data}
-    keys = {key: value for key, value in given.items() if value is not None} | read_changes(changes)
+    keys = _given(scale=scale, channels=channels, steps=steps, data=data) | read_changes(changes)
     requests = [RecipeRequest(recipe, keys, size, device, seed, name or "") for recipe in recipes]
     options = RunOptions(
         data_root=data_root,
@@ -156,6 +155,10 @@ def command(
         _report(train_model(start.model, request, options), as_json)
     else:
         _train_all(requests, options, as_json)
+
+
+def _given(**keys: Any) -> dict[str, Any]:
+    return {key: value for key, value in keys.items() if value is not None}
 
 
 def _refuse_contradictions(

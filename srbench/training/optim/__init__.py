@@ -5,5 +5,6 @@
 - ``schedule``: the learning rate of a step;
 - ``descent``: one step along a loss: gradients, their mean over processes, their norm, the optimisers;
 - ``average``: averaged weights (EMA);
-- ``norms``: batch norm that keeps its statistics towards the end.
+- ``precision``: the type that a network computes in, and the scale of a loss in float16;
+- ``norms``: batch norm that keeps its statistics, towards the end or for a while.
 """
