@@ -159,9 +159,10 @@ def compare(
     *,
     scale: int | None = None,
     protocol: str = "standard",
+    apart: float | None = None,
     results: str | Path | None = None,
 ) -> Comparison:
-    """Compare two networks image by image: mean difference, its 95 % interval, the paired test, each image.
+    """Compare two networks image by image: mean difference, its 95 % interval, the paired test, effect sizes, each image.
 
     Args:
         a: a text as ``srbench compare`` takes it, such as ``fsrcnn_x4.common``, ``edsr_x4.common+ensemble``, ``net.py:Net`` or
@@ -171,6 +172,8 @@ def compare(
         metric: that both were measured with.
         scale: needed only where both were measured at several scales.
         protocol: a name or an id; left aside for Results.
+        apart: a mean difference that matters, in the metric's unit: ``power`` and ``warning`` say how many images tell it
+            apart; by default, the difference found.
         results: folder of the stored results; results/ by default.
 
     Raises:
@@ -186,14 +189,14 @@ def compare(
         if names[0] == names[1]:
             names = [f"{names[0]} (a)", f"{names[1]} (b)"]
         kept = [one.model_copy(update={"checkpoint": n, "variant": ""}) for one, n in zip((a, b), names, strict=True)]
-        return compare_stored(kept, names[0], names[1], a.dataset, metric, a.scale, a.protocol)
+        return compare_stored(kept, names[0], names[1], a.dataset, metric, a.scale, a.protocol, apart)
     if isinstance(a, Result) or isinstance(b, Result):
         raise InputError("compare(): give two names or two Results, not a mixture")
     stored = read_results(results)
     names = recorded_names(stored, [a, b], dataset, scale, protocol)
     if len(names) != 2:
         raise InputError(f"compare(): {a!r} and {b!r} are {len(names)} of the measured: {', '.join(names)}; name two")
-    return compare_stored(stored, names[0], names[1], dataset, metric, scale, protocol)
+    return compare_stored(stored, names[0], names[1], dataset, metric, scale, protocol, apart)
 
 
 def recorded_names(

@@ -94,6 +94,8 @@ def test_a_metric_says_what_a_caller_must_know(metric: Metric) -> None:
 
 
 def test_identical_images_score_the_best_value_and_noisy_ones_less(metric: Metric) -> None:
+    if not metric.needs:
+        pytest.skip("it compares with nothing")
     hr = image(metric)
     scores = [score(metric, pair(noisy(hr, sigma) if sigma else hr, hr)).item() for sigma in (0, 5, 15, 45)]
     assert scores[0] == pytest.approx(best(metric), abs=1e-5)

@@ -18,9 +18,16 @@ if TYPE_CHECKING:
 @click.option("--metric", default="psnr", show_default=True, help="A metric that all were measured with.")
 @click.option("--scale", type=click.IntRange(1), help="Needed only where all were measured at several scales.")
 @click.option("--protocol", default="standard", show_default=True, help="A protocol's name or id.")
+@click.option("--apart", type=float, help="A difference that matters, such as 0.05: how many images tell it apart?")
 @json_option
 def command(
-    models: tuple[str, ...], dataset: str, metric: str, scale: int | None, protocol: str, as_json: bool
+    models: tuple[str, ...],
+    dataset: str,
+    metric: str,
+    scale: int | None,
+    protocol: str,
+    apart: float | None,
+    as_json: bool,
 ) -> None:
     """Compare two or more MODELS image by image, from the records in results/.
 
@@ -31,7 +38,8 @@ def command(
     srbench compare mynet.py:MyNet bicubic --dataset set5
 
     Prints the mean difference to the best with its 95 % interval, the p of the Wilcoxon signed-rank test (of several models
-    raised by Holm's method), and each image.
+    raised by Holm's method), effect sizes, and each image. Where the images are too few for the difference found, or for that of
+    --apart, it says how many would do (power of 80 %, simulated from the differences image by image).
     """
     from srbench.cli._tables import columns_of_terminal
     from srbench.door import recorded_names
@@ -44,13 +52,13 @@ def command(
     if len(names) < 2:
         raise click.UsageError("name two models or more")
     if len(names) == 2:
-        found = compare(results, names[0], names[1], dataset, metric, scale, protocol)
+        found = compare(results, names[0], names[1], dataset, metric, scale, protocol, apart)
         if as_json:
             print_json(_plain(found))
         else:
             click.echo(render_comparison(found), nl=False)
         return
-    ranking = rank_all(results, names, dataset, metric, scale, protocol)
+    ranking = rank_all(results, names, dataset, metric, scale, protocol, apart)
     if as_json:
         others = [_plain(other) | {"holm": p} for other, p in zip(ranking.others, ranking.holm, strict=True)]
         print_json({"best": ranking.best, "others": others})
@@ -69,4 +77,4 @@ def _plain(found: Comparison) -> dict[str, object]:
     }
     record["interval"] = list(found.interval) if found.interval else None
     record["images"] = [{"image": name, "a": plain(x), "b": plain(y)} for name, x, y in found.images]
-    return record | {"verdict": found.verdict}
+    return record | {"verdict": found.verdict, "warning": found.warning}

@@ -58,7 +58,7 @@ def _who(who: Entrant) -> dict[str, Plain]:
 def _row(row: Row, table: Table) -> dict[str, Plain]:
     rank, speed = row.rank, table.speed(row)
     found = {"rank": rank.place if rank else None} | _who(row.who) | {"status": "ok", "reason": ""}
-    found |= {"rank_low": rank.low, "rank_high": rank.high, "p_best": rank.first} if rank else {}
+    found |= {"rank_low": rank.low, "rank_high": rank.high, "p_best": rank.first, "p_holm": rank.p} if rank else {}
     found |= {"images": len(table.images), "separable": table.separable}
     for info in table.metrics:
         m, score = info.name, row.scores[info.name]

@@ -82,7 +82,7 @@ def lines(columns: Sequence[Column], style: Style | None = None) -> Iterator[str
 def _table(table: Table, width: int, wide: bool, condense: bool, style: Style | None) -> Iterator[str]:
     rows = _condensed(table) if condense else list(table.rows)
     columns = [c for c in _columns(table, rows, condense) if not c.urgency or set(c.cells) != {NONE}]
-    chosen = columns if wide else _fitting(columns, width)
+    chosen = columns if wide else fitting(columns, width)
     few = "" if table.separable or len(table.rows) < 2 else f", too few to separate models ({ALIKE})"
     count = f"{len(table.images)} image{'s' if len(table.images) != 1 else ''}"
     title = f"{table.title}: {count}{few}"
@@ -167,7 +167,7 @@ def _minutes(value: float | None) -> str:
     return NONE if value is None else f"{number(value, 0)} min"
 
 
-def _fitting(columns: Sequence[Column], width: int) -> list[Column]:
+def fitting(columns: Sequence[Column], width: int) -> list[Column]:
     """As many columns as there is room for, the most urgent first; the model and its first metric always stand."""
     chosen: list[Column] = []
     room = width

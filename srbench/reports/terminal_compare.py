@@ -5,9 +5,10 @@ from __future__ import annotations
 import string
 from collections.abc import Iterator, Sequence
 
+from srbench.power import MOST_IMAGES
 from srbench.reports.tables.comparison import Comparison, Ranking
-from srbench.reports.terminal import Column, lines
-from srbench.reports.units import interval, number
+from srbench.reports.terminal import Column, fitting, lines
+from srbench.reports.units import NONE, interval, number
 
 
 def render_comparison(found: Comparison) -> str:
@@ -30,9 +31,17 @@ def render_comparison(found: Comparison) -> str:
         *lines(columns),
         f"95 % interval of the mean difference: {reach}",
         f"{found.a} is better on {found.wins}, worse on {found.losses}, equal on {found.ties} images",
+        f"effect size: {_effect(found)}",
         found.verdict,
+        *([found.warning] if found.warning else []),
     ]
     return "\n".join(text) + "\n"
+
+
+def _effect(found: Comparison) -> str:
+    """Both effect sizes in words."""
+    rank, standard = found.effect.rank_biserial, found.effect.standardised
+    return f"rank-biserial {number(rank, 2, sign=True)}, Cohen's d of pairs {number(standard, 2, sign=True)}"
 
 
 def render_ranking(found: Ranking, width: int) -> str:
@@ -49,10 +58,22 @@ def render_ranking(found: Ranking, width: int) -> str:
         Column("to A", ["", *(number(o.difference, digits, sign=True) for o in others)], 3),
         Column("95 %", ["", *(interval(o.interval, digits, sign=True) for o in others)], 4),
         Column("p (Holm)", ["", *(f"{p:.2g}" for p in found.holm)], 5),
-        Column("won/lost/equal", ["", *(f"{o.wins}/{o.losses}/{o.ties}" for o in others)], 6),
+        Column("won/lost/equal", ["", *(f"{o.wins}/{o.losses}/{o.ties}" for o in others)], 6, 2),
+        Column("d", ["", *(number(o.effect.standardised, 2, sign=True) for o in others)], 7, 3),
+        Column("needs", ["", *(_needs(o) for o in others)], 8, 1),
     ]
-    text = [_title(one), *lines(columns), "", *_images(found, letters, width), "", _verdict(found)]
+    shown = fitting(columns, width)
+    text = [_title(one), *lines(shown), "", *_images(found, letters, width), "", _verdict(found)]
+    if columns[-1] in shown and any(o.power and not o.power.enough for o in others):
+        text.append(f"needs: images that would tell it from A (80 % power, after Holm); there are {len(one.images)}")
     return "\n".join(text) + "\n"
+
+
+def _needs(found: Comparison) -> str:
+    """How many images the comparison needs."""
+    if found.power is None:
+        return NONE
+    return str(found.power.needed) if found.power.needed else f"> {MOST_IMAGES}"
 
 
 def _images(found: Ranking, letters: Sequence[str], width: int) -> Iterator[str]:

@@ -55,6 +55,17 @@ def interval(ends: tuple[float, float] | None, digits: int, sign: bool = False) 
     return "" if ends is None else f"[{number(ends[0], digits, sign)}, {number(ends[1], digits, sign)}]"
 
 
+def chance(p: float | None) -> str:
+    """A p-value: two digits that count, ``< .001`` below that.
+
+    >>> chance(0.0312), chance(0.54), chance(1.0), chance(0.00012), chance(None)
+    ('.031', '.54', '1', '< .001', '–')
+    """
+    if p is None:
+        return NONE
+    return "< .001" if p < 0.001 else f"{p:.2g}".removeprefix("0")
+
+
 def share(value: float | None) -> str:
     """A share in percent: ``97 %``, ``< 1 %``."""
     if value is None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from srbench.reports.tables.published import Figure
 from srbench.reports.tables.rows import Absent, MetricInfo, PublishedRow, Row, Score, Speed, Table
-from srbench.reports.units import NONE, amount, interval, number, share, short
+from srbench.reports.units import NONE, amount, chance, interval, number, share, short
 from srbench.results import Fields
 from srbench.stats import SMALL, least_p
 
@@ -21,7 +21,8 @@ READING = (
     "31.21 (−0.11 [−0.17, −0.05]) is the mean and, in brackets, the mean difference to the best row on the same images, with its "
     "95 % interval (Student's t): images differ by decibels, differences between models far less. ∞: the images are identical.",
     "The rank is that of the mean of the first metric. 3 [2–4]: on 95 % of resamples of the images the rank lies between 2 and 4 "
-    "(paired bootstrap), and P(best) is the share on which it is first. "
+    "(paired bootstrap), and P(best) is the share on which it is first. p is that of the Wilcoxon signed-rank test against the "
+    "best row, raised by Holm's method for the number of rows: above .05 the images do not tell the two apart. "
     f"{ALIKE}: the images are too few for a test to tell any two models apart, and the rank says no more than the mean.",
     "Seeds: 3, 30.78 ± 0.02 is the mean over trainings that differ in the seed alone and the standard deviation of theirs.",
     "“Published” is a figure measured under the same protocol, with its source and training data below the table, and Δ is "
@@ -118,6 +119,7 @@ def view(table: Table) -> View:
     columns.add("parameters", lambda row: _amount(row.who.parameters), lambda row: _amount(row.who.parameters))
     if table.separable:
         columns.add("P(best)", lambda row: _shown(row.rank.first if row.rank else None, share))
+        columns.add("p", lambda row: _shown(row.rank.p if row.rank else None, chance))
     for info in table.metrics:
         _metric_columns(columns, info)
     _speed_columns(columns)

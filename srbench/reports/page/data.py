@@ -205,7 +205,7 @@ def _row(table: Table, row: Row, book: _Book) -> dict[str, Json]:
     )  # fmt: skip
     shown: dict[str, Json] = {
         "e": entrant,
-        "r": [rank.place, rank.low, rank.high, _short(rank.first, 3)] if rank else None,
+        "r": [rank.place, rank.low, rank.high, _short(rank.first, 3), _short(rank.p, 5)] if rank else None,
         "m": {info.name: _score(table, row, info.name, info.digits, book) for info in table.metrics},
         "p": [p.record, p.created, book.origin(origin)],
     }

@@ -4,13 +4,24 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from srbench.errors import InputError, UnavailableError, UnknownNameError
+from srbench.power import MOST_IMAGES, Power, power_of
+from srbench.reports.units import share, short
 from srbench.results import Result
-from srbench.stats import ALPHA, differences, holm, least_p, mean_interval, paired_test
+from srbench.stats import (
+    ALPHA,
+    Effect,
+    differences,
+    effect_size,
+    holm,
+    least_p,
+    mean_interval,
+    paired_test,
+)
 from srbench.zoo import Card
 
 
@@ -27,6 +38,8 @@ class Comparison:
         wins: images where a is better, as the metric's direction says.
         losses: where b is.
         ties: where they are equal.
+        effect: how large the difference is beside its spread.
+        power: what this number of images can show, None where that is undefined.
     """
 
     a: str
@@ -48,6 +61,8 @@ class Comparison:
     wins: int
     losses: int
     ties: int
+    effect: Effect
+    power: Power | None
 
     @property
     def verdict(self) -> str:
@@ -60,6 +75,17 @@ class Comparison:
             return f"{n} images cannot tell them apart: the least p is {self.least_p:.3g}"
         return f"the images do not tell them apart (p = {self.p:.2g})"
 
+    @property
+    def warning(self) -> str:
+        """How many images the difference in question needs; "" where these are enough or it is undefined."""
+        if self.power is None or self.power.enough:
+            return ""
+        unit = f" {self.unit}" if self.unit else ""
+        size = short(self.power.difference) if self.power.difference >= 0.1 else f"{self.power.difference:.1g}"
+        needed = f"about {self.power.needed}" if self.power.needed else f"more than {MOST_IMAGES}"
+        chance = share(self.power.power)
+        return f"to tell {size}{unit} apart you need {needed} images; {self.power.images} find it {chance} of the time"
+
 
 def compare(
     results: Iterable[Result],
@@ -69,6 +95,7 @@ def compare(
     metric: str = "psnr",
     scale: int | None = None,
     protocol: str = "standard",
+    apart: float | None = None,
 ) -> Comparison:
     """Compare two stored cells image by image.
 
@@ -80,10 +107,12 @@ def compare(
         metric: a metric that both were measured with.
         scale: needed only if both were measured at several scales.
         protocol: a name, of which the newest version counts that both have, or an id such as ``standard.v1``.
+        apart: the mean difference that matters, in the metric's unit: how many images does it take to tell it? None asks
+            that of the difference found.
 
     Raises:
         UnknownNameError: no such checkpoint, dataset or metric among the records.
-        InputError: several scales without a choice, or cells of different images.
+        InputError: several scales without a choice, cells of different images, or ``apart`` is 0.
         UnavailableError: a cell without a number, with its reason.
     """
     found = [r for r in results if _is_protocol(r.protocol, protocol)]
@@ -106,7 +135,7 @@ def compare(
     if len(scales) > 1:
         raise InputError(f"both were measured at x{', x'.join(map(str, scales))}: choose with --scale")
     key = max(common, key=lambda key: int(key[1].rpartition(".v")[2] or 0))
-    return _compare(a, b, cells[a][key], cells[b][key], metric)
+    return _compare(a, b, cells[a][key], cells[b][key], metric, apart)
 
 
 @dataclass(frozen=True)
@@ -131,16 +160,23 @@ def rank_all(
     metric: str = "psnr",
     scale: int | None = None,
     protocol: str = "standard",
+    apart: float | None = None,
 ) -> Ranking:
-    """Compare any number of stored cells, two or more, with the best of them; arguments and errors as ``compare``."""
+    """Compare any number of stored cells, two or more, with the best of them; arguments and errors as ``compare``.
+
+    The power of each test is that at the level that Holm's method leaves it.
+    """
     first, *rest = dict.fromkeys(names)
     if not rest:
         raise InputError(f"a comparison needs two different models, not {first} alone")
     found = [compare(results, name, first, dataset, metric, scale, protocol) for name in rest]
     means = {first: found[0].mean_b} | {one.a: one.mean_a for one in found}
     order = sorted(means, key=lambda name: -means[name] if found[0].higher_is_better else means[name])
-    others = tuple(compare(results, name, order[0], dataset, metric, scale, protocol) for name in order[1:])
-    return Ranking(order[0], others, holm([one.p for one in others]))
+    others = [compare(results, name, order[0], dataset, metric, scale, protocol, apart) for name in order[1:]]
+    for place, i in enumerate(sorted(range(len(others)), key=lambda i: others[i].p)):
+        gaps = differences([x for _, x, _ in others[i].images], [y for _, _, y in others[i].images])
+        others[i] = replace(others[i], power=power_of(gaps, apart, ALPHA / (len(others) - place)))
+    return Ranking(order[0], tuple(others), holm([one.p for one in others]))
 
 
 def mean_score(
@@ -157,7 +193,7 @@ def mean_score(
     return None
 
 
-def _compare(a: str, b: str, first: Result, second: Result, metric: str) -> Comparison:
+def _compare(a: str, b: str, first: Result, second: Result, metric: str, apart: float | None) -> Comparison:
     for name, cell in ((a, first), (b, second)):
         try:
             cell.mean(metric)
@@ -193,6 +229,8 @@ def _compare(a: str, b: str, first: Result, second: Result, metric: str) -> Comp
         wins=int((better > 0).sum()),
         losses=int((better < 0).sum()),
         ties=int((better == 0).sum()),
+        effect=effect_size(one, two),
+        power=power_of(difference, apart),
     )
 
 

@@ -163,6 +163,8 @@ class Rank:
         high: worst place of that interval, or None.
         first: share of the resamples in which it is the best, P(best); None likewise.
         alike: place of the best row that the paired test cannot tell it from; equal to ``place`` where there is none.
+        p: of the paired test against the best row, raised by Holm's method for the number of rows tested; None for the best
+            row itself, and where there are too few images to tell any two models apart.
     """
 
     place: int
@@ -170,6 +172,7 @@ class Rank:
     high: int | None = None
     first: float | None = None
     alike: int = 0
+    p: float | None = None
 
 
 @dataclass(frozen=True)

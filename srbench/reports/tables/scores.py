@@ -9,7 +9,19 @@ import numpy as np
 from srbench.reports.tables.cells import Cell
 from srbench.reports.tables.published import Figure
 from srbench.reports.tables.rows import Difference, MetricInfo, Rank, Score
-from srbench.stats import ALPHA, SMALL, Interval, differences, least_p, mean_intervals, rank_intervals, share_rank
+from srbench.stats import (
+    ALPHA,
+    SMALL,
+    Floats,
+    Interval,
+    differences,
+    holm,
+    least_p,
+    mean_intervals,
+    paired_test,
+    rank_intervals,
+    share_rank,
+)
 
 Key = tuple[str, str]
 
@@ -67,8 +79,17 @@ def ranks_of(cells: Sequence[Cell], info: MetricInfo) -> Mapping[Key, Rank]:
         return {cell.key: Rank(place, alike=place) for cell, place in zip(having, places, strict=True)}
     intervals = rank_intervals(np.stack(values), info.higher_is_better)
     shared = share_rank(values, info.higher_is_better)
-    columns = zip(having, places, intervals, shared, strict=True)
-    return {cell.key: Rank(place, reach.low, reach.high, reach.first, alike) for cell, place, reach, alike in columns}
+    columns = zip(having, places, intervals, shared, _against_best(values, means, info), strict=True)
+    return {
+        cell.key: Rank(place, reach.low, reach.high, reach.first, alike, p) for cell, place, reach, alike, p in columns
+    }
+
+
+def _against_best(values: Sequence[Floats], means: Floats, info: MetricInfo) -> list[float | None]:
+    """Each row's p of the paired test against the best, by Holm's method over all of them; None for the best."""
+    leader = best_of(means.tolist(), info)
+    raised = iter(holm([paired_test(row, values[leader]) for i, row in enumerate(values) if i != leader]))
+    return [None if i == leader else next(raised) for i in range(len(values))]
 
 
 def _without(cell: Cell, info: MetricInfo) -> Score:

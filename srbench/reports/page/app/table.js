@@ -178,11 +178,12 @@ srb.leaderboard = (() => {
     for (const name of [...srb.state.d].sort((a, b) => srb.size(b) - srb.size(a))) {
       const rank = row.cells[name]?.rank;
       if (!rank) continue;
-      const [at, low, high, first] = rank;
+      const [at, low, high, first, p] = rank;
       const set = srb.data.datasets[name].title;
       if (!srb.isNumber(low)) return [`${at}`, `place ${at} among all checkpoints by the mean on ${set}; too few images to tell any two apart`];
       const best = first >= 0.005 ? `; best of all in ${Math.round(first * 100)} % of the resamples` : "";
-      return [`${at}`, `place ${at} among all checkpoints on ${set}; over other such images ${low === high ? `${low}` : `${low} to ${high}`} (95 %)${best}`];
+      const apart = srb.isNumber(p) ? `; ${p > 0.05 ? "not told apart from the best" : "told apart from the best"} (p = ${p < 0.001 ? "< .001" : p.toPrecision(2)} after Holm)`.replace("= <", "<") : "";
+      return [`${at}`, `place ${at} among all checkpoints on ${set}; over other such images ${low === high ? `${low}` : `${low} to ${high}`} (95 %)${best}${apart}`];
     }
     return ["", "no rank"];
   };
