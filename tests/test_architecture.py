@@ -39,6 +39,9 @@ MAY_IMPORT = {
     "imagefile": "errors files",
     "images": "errors imagefile resize threads",
     "stats": "errors",
+    "power": "errors stats",
+    "formula": "errors",
+    "composites": "errors formula names",
     "published": "errors records files download datasets",
     "weights": "errors files images models published",
     "results": "errors files records",
@@ -71,7 +74,7 @@ MAY_IMPORT = {
     "evaluation": "clip_results temporal degradations errors files provenance datasets models metrics protocol images resize "
     "inference upscaler graphs keywords published subjects measure references zoo results speed_results process",
     "serve": "errors images photos upscaler",
-    "reports": "errors facts files markdown published records results speed_results stats zoo images",
+    "reports": "composites errors facts files formula markdown power published records results speed_results stats zoo images",
 }
 EVERYTHING = ("cli", "__main__", "__init__", "door")
 
@@ -92,6 +95,9 @@ LIGHT = {
     "speed_results",
     "clip_results",
     "stats",
+    "power",
+    "formula",
+    "composites",
     "reports",
 }
 LIGHT |= {"cli", "__init__", "__main__"}

@@ -65,8 +65,6 @@ def test_flat_images_interpolated_ones_and_scale_one_have_no_lattice() -> None:
     assert lattice(flat, 1).item() == 0.0
     plain = texture(208, 240)
     assert lattice(imresize(imresize(plain, 1 / 4), 4), 4) < lattice(plain, 4), "its kernel suppresses just these"
-    nearest = imresize(plain, 1 / 4).repeat_interleave(4, -1).repeat_interleave(4, -2)
-    assert lattice(nearest, 4) < lattice(plain, 4), "blocks have no power just there"
 
 
 def test_small_and_broken_images_are_refused() -> None:

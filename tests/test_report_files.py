@@ -59,7 +59,7 @@ def test_markdown_is_sound() -> None:
     assert first[2][:3] == ["1", "FSRCNN · bicubic skip", "12.3 K"]
     assert re.fullmatch(r"\*\*\d\d\.\d\d\*\* \[\d\d\.\d, \d\d\.\d\]", first[2][5])
     assert first[2][4] == "–", "the best row is tested against nothing"
-    assert all(re.fullmatch(r"< \.001|\.\d+|1", line[4]) for line in first[3:5])
+    assert all(re.fullmatch(r"&lt; \.001|\.\d+|1", line[4]) for line in first[3:5])
     assert first[3][1] == "ESPCN · bf16"
     assert first[4][1:3] == ["Bicubic", "0"]
     assert "nan" not in text.lower()

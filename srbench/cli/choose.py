@@ -48,9 +48,12 @@ def command(
     0.01 dB (reduced precision, exact rewrites, memory layout).
     """
     from srbench.cli._tables import columns_of_terminal
+    from srbench.reports import build_tables
     from srbench.reports.tables import speeds
     from srbench.reports.tables.choose import Budget, choices, frontier, without_seeds
+    from srbench.reports.tables.pick import pick_table
     from srbench.reports.terminal import listed
+    from srbench.results import read_results
     from srbench.speed_results import read_speeds
     from srbench.zoo import list_checkpoints
 
@@ -58,7 +61,8 @@ def command(
     if measure:
         _measure(device, scale, seconds, dataset, protocol)
     found = speeds(read_speeds(), list_checkpoints())
-    table = _table(dataset, scale, protocol)
+    tables = build_tables(read_results(), cards=list_checkpoints(), derive=False)
+    table = pick_table(tables, dataset, scale, protocol)
     where = _where(found, folder, scale)
     budget = Budget(max_ms, max_mb, min_psnr)
     timed = without_seeds(choices(table, found, folder))
@@ -114,21 +118,6 @@ def _where(found: Sequence[Speed], folder: str, scale: int) -> str:
     others = sorted({speed.device for speed in found if speed.scale == scale})
     known = f"; --device takes {', '.join(others)}, whose times are not this machine's" if others else ""
     raise InputError(f"nothing was timed on {folder} at x{scale}: --measure does it{known}")
-
-
-def _table(dataset: str, scale: int, protocol: str) -> Table:
-    from srbench.errors import InputError, UnknownNameError
-    from srbench.reports import build_tables
-    from srbench.results import read_results
-    from srbench.zoo import list_checkpoints
-
-    tables = build_tables(read_results(), cards=list_checkpoints(), derive=False)
-    here = {t.dataset: t for t in tables if t.scale == scale and protocol in (t.protocol, t.protocol_name) and t.rows}
-    if not here:
-        raise InputError(f"results/ has nothing at x{scale} under protocol {protocol!r}: `srbench eval --all` makes it")
-    if dataset not in here:
-        raise UnknownNameError("dataset", dataset, here, f"the results at x{scale} under {protocol}")
-    return here[dataset]
 
 
 def _measure(device: str, scale: int, seconds: float, dataset: str, protocol: str) -> None:

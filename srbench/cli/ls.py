@@ -130,6 +130,24 @@ def _degradations(pattern: str) -> Rows:
     ]
 
 
+def _composites(pattern: str) -> Rows:
+    from srbench.composites import list_composites
+
+    return [
+        {
+            "name": one.name,
+            "version": one.version,
+            "better": "higher" if one.higher_is_better else "lower",
+            "formula": one.formula,
+            "needs": ", ".join(f"{name}: {what}" for name, what in one.asked.items()),
+            "summary": one.summary,
+            "source": one.source,
+        }
+        for one in list_composites()
+        if _matches(one.name, pattern)
+    ]
+
+
 def _recipes(pattern: str) -> Rows:
     import tomllib
 
@@ -153,6 +171,7 @@ def _recipes(pattern: str) -> Rows:
 _KINDS: dict[str, Callable[[str], Rows]] = {
     "models": _models,
     "metrics": _metrics,
+    "composites": _composites,
     "datasets": _datasets,
     "checkpoints": _checkpoints,
     "protocols": _protocols,

@@ -1,15 +1,16 @@
 """Lattice: does an SR image carry the grid of its own upsampler?
 
 A network that upsamples by ``scale`` makes ``scale`` kinds of output pixels along each axis, and one whose layers do not treat
-them alike prints a pattern of that period, as transposed convolutions and pixel shuffle at a bad start do (Odena, Dumoulin, Olah:
-Deconvolution and Checkerboard Artifacts, Distill, 2016, doi:10.23915/distill.00003). LPIPS takes the pattern for texture and rewards
-it. In the spectrum it stands as peaks at the multiples of ``1/scale`` cycles a pixel, where a natural image has nothing special.
+them alike prints a pattern of that period, as transposed convolutions and pixel shuffle at a bad start do (Odena, Dumoulin,
+Olah: Deconvolution and Checkerboard Artifacts, Distill, 2016, doi:10.23915/distill.00003). LPIPS takes the pattern for texture
+and rewards it. In the spectrum it stands as peaks at the multiples of ``1/scale`` cycles a pixel, where a natural image has
+nothing special.
 
 Defined here as: the luma of the image, in blocks of ``16·scale`` pixels that overlap by half, under a Hann window; the mean of
 their periodograms; for each multiple of ``1/scale`` on both axes, the power of its bin over the mean power of the bins around it
-(9×9 without the inner 3×3, into which the window spreads a peak), in dB; the mean of these. The power that rounding to 8 bits adds
-is added to both, so that a flat image has 0 dB. HR and networks without the fault lie near 0, a visible lattice lies at 5 dB and
-more; interpolators lie well below 0, for their kernels suppress just these frequencies.
+(9×9 without the inner 3×3, into which the window spreads a peak), in dB; the mean of these. The power that rounding to 8 bits
+adds is added to both, so that a flat image has 0 dB. HR and networks without the fault lie near 0, a visible lattice lies at
+5 dB and more; interpolators lie well below 0, for their kernels suppress just these frequencies.
 """
 
 from __future__ import annotations

@@ -1,13 +1,34 @@
-"""Which rows a person means: a checkpoint, one of its variants, a pattern, or an architecture, which stands for its best."""
+"""Which table a person means, and which rows: a checkpoint, one of its variants, a pattern, or an architecture (its best one)."""
 
 from __future__ import annotations
 
 import fnmatch
 from collections.abc import Iterable, Sequence
 
-from srbench.errors import UnknownNameError
+from srbench.errors import InputError, UnknownNameError
 from srbench.reports.tables.overview import best_rows
 from srbench.reports.tables.rows import Entrant, Table
+
+
+def pick_table(tables: Iterable[Table], dataset: str, scale: int, protocol: str) -> Table:
+    """The table with numbers of a dataset, scale and protocol.
+
+    Args:
+        tables: of ``build_tables``.
+        dataset: its name in records.
+        scale: the upscaling factor.
+        protocol: a name or an id.
+
+    Raises:
+        InputError: nothing was measured at this scale under this protocol.
+        UnknownNameError: not on this dataset.
+    """
+    here = {t.dataset: t for t in tables if t.scale == scale and protocol in (t.protocol, t.protocol_name) and t.rows}
+    if not here:
+        raise InputError(f"results/ has nothing at x{scale} under protocol {protocol!r}: `srbench eval --all` makes it")
+    if dataset not in here:
+        raise UnknownNameError("dataset", dataset, here, f"the results at x{scale} under {protocol}")
+    return here[dataset]
 
 
 def pick(tables: Sequence[Table], texts: Iterable[str]) -> list[Entrant]:

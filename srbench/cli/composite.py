@@ -1,0 +1,121 @@
+"""``srbench composite``: one score from several stored ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from srbench.cli._common import json_option, print_json
+
+if TYPE_CHECKING:
+    from srbench.composites import Composite
+    from srbench.reports.tables.composite import CompositeScore
+    from srbench.reports.tables.rows import Table
+
+
+@click.command()
+@click.argument("name")
+@click.option("--dataset", default="set14", show_default=True, help="A dataset that has records.")
+@click.option("--scale", type=click.IntRange(1), default=4, show_default=True, help="The upscaling factor.")
+@click.option("--protocol", default="standard", show_default=True, help="A protocol's name or id.")
+@click.option("--set", "given", multiple=True, metavar="NAME=VALUE", help="A constant of the formula.")
+@json_option
+def command(name: str, dataset: str, scale: int, protocol: str, given: tuple[str, ...], as_json: bool) -> None:
+    """Rank what was measured by a composite score: NAME of `srbench ls composites`, or a TOML file of your own.
+
+    \b
+    srbench composite ntire2025-perceptual --dataset set14
+    srbench composite ntire2025-efficiency --set reference_ms=35.2
+    srbench composite mine.toml --dataset set5
+
+    No image is measured again: the formula takes the means of the records, and mult-adds and times of `srbench speed`. What
+    lacks a value of the formula is listed with the command that makes it.
+    """
+    from srbench.composites import load_composite
+    from srbench.reports import build_tables
+    from srbench.reports.tables.composite import composite_scores
+    from srbench.reports.tables.pick import pick_table
+    from srbench.results import read_results
+    from srbench.speed_results import read_speeds
+    from srbench.zoo import list_checkpoints
+
+    composite = load_composite(name).with_constants(_constants(given))
+    tables = build_tables(read_results(), read_speeds(), cards=list_checkpoints(), derive=False)
+    table = pick_table(tables, dataset, scale, protocol)
+    scores = composite_scores(table, composite)
+    if as_json:
+        print_json({"composite": composite.label, "scores": [_plain(one) for one in scores]})
+    else:
+        _print(table, composite, scores)
+
+
+def _constants(given: Sequence[str]) -> dict[str, float]:
+    from srbench.errors import InputError
+
+    found = {}
+    for text in given:
+        name, sign, value = text.partition("=")
+        try:
+            found[name.strip()] = float(value)
+        except ValueError:
+            raise InputError(f"--set {text}: expected NAME=VALUE with a number") from None
+        if not sign:
+            raise InputError(f"--set {text}: expected NAME=VALUE with a number")
+    return found
+
+
+def _print(table: Table, composite: Composite, scores: Sequence[CompositeScore]) -> None:
+    from srbench.cli._tables import columns_of_terminal
+    from srbench.reports.terminal import Column, fitting, lines
+    from srbench.reports.units import chance, interval, number
+
+    numbered = [one for one in scores if one.value is not None]
+    changed = ", ".join(f"{key} = {value:g}" for key, value in composite.constants.items())
+    click.echo(f"{composite.label} ({'higher' if composite.higher_is_better else 'lower'} is better) on {table.title}")
+    click.echo(f"= {composite.formula}")
+    if changed:
+        click.echo(f"with {changed}")
+    if numbered:
+        columns = [
+            Column("model", [one.who.name for one in numbered], 0, left=True),
+            Column("score", [number(one.value, composite.digits) for one in numbered], 1),
+            Column("95 %", [interval(one.interval, composite.digits) for one in numbered], 2, 1),
+            Column("p", [chance(one.p) for one in numbered], 3, 2),
+        ]
+        for place, term in enumerate(composite.terms):
+            values = [_term(term, (one.terms or {}).get(term)) for one in numbered]
+            columns.append(Column(term, values, 4 + place, 3))
+        click.echo("\n".join(lines(fitting(columns, columns_of_terminal()))))
+    else:
+        click.echo("No row has all the values of the formula.")
+    without: dict[str, list[str]] = {}
+    for one in scores:
+        if one.value is None:
+            without.setdefault(f"{one.status}: {one.reason}", []).append(one.who.name)
+    for reason, names in without.items():
+        click.echo(f"\n{reason}\n  {', '.join(names)}")
+
+
+def _term(name: str, value: float | None) -> str:
+    """A metric's mean or a cost as people read it."""
+    from srbench.composites import COSTS
+    from srbench.reports.units import amount, number, short
+
+    if name == "parameters":
+        return amount(value)
+    return short(value) if name in COSTS else number(value, 4)
+
+
+def _plain(one: CompositeScore) -> dict[str, object]:
+    return {
+        "checkpoint": one.who.checkpoint,
+        "variant": one.who.variant,
+        "value": one.value,
+        "interval": list(one.interval) if one.interval else None,
+        "p": one.p,
+        "terms": dict(one.terms or {}),
+        "status": one.status,
+        "reason": one.reason,
+    }
