@@ -160,6 +160,8 @@ def test_scoring_changes_neither_its_images_nor_the_random_state(metric: Metric)
 )
 def test_images_of_a_wrong_form_are_refused(metric: Metric, spoil: Callable[[Tensor], Tensor]) -> None:
     hr = image(metric)
+    if not metric.needs and spoil(hr).shape[-1] != hr.shape[-1]:
+        pytest.skip("it compares with nothing")
     with pytest.raises(InputError, match=rf"^{metric.name}: .*expected"):
         metric(Pair(spoil(hr), hr, imresize(hr, 1 / SCALE), SCALE))
 

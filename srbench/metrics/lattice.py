@@ -18,8 +18,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from srbench.metrics import METRICS, Metric, Pair
-from srbench.metrics._images import check, check_finite, numbers
+from srbench.metrics import METRICS, Metric, Truth
+from srbench.metrics._images import check_finite, check_image, check_size, numbers
 
 _SPACING = 16  # bins between two multiples of 1/scale: the ring around one reaches halfway to the next at most
 _REACH, _INNER = 4, 1
@@ -41,7 +41,8 @@ def lattice(sr: Tensor, scale: int) -> Tensor:
         UnavailableError: an image holds NaN or infinity.
     """
     side = _SPACING * scale
-    check("lattice", sr, sr, channels=(1, 3), minimum=side)
+    check_image("lattice", "SR", sr)
+    check_size("lattice", sr.shape, (1, 3), side)
     check_finite("lattice", sr)
     planes = sr.to(torch.float64)
     plane = (planes * planes.new_tensor(_LUMA)[:, None, None]).sum(dim=1) if sr.shape[1] == 3 else planes[:, 0]
@@ -73,15 +74,15 @@ def _decibels(power: Tensor, scale: int) -> Tensor:
     return torch.stack(found).mean() if found else power.new_zeros(())
 
 
-def _score(pair: Pair) -> Tensor:
-    check("lattice", pair.sr, pair.hr)
-    return lattice(pair.sr, pair.scale)
+def _scale(truth: Truth) -> int:
+    return truth.scale
 
 
 METRICS.register(
     Metric(
         name="lattice",
-        score=_score,
+        prepare=_scale,
+        score=lattice,
         space="channel",
         crop="shave",
         unit="dB",
