@@ -23,9 +23,10 @@ from srbench.errors import InputError, UnavailableError, UnknownNameError
 from srbench.images import read_image
 from srbench.training.after import figures
 from srbench.training.after.figures import draw_filters, draw_run, find_layer, panels
-from srbench.training.after.runs import find_run, list_runs, read_log
+from srbench.training.after.runs import find_run, list_runs
 from srbench.training.loop import trackers
 from srbench.training.loop.folder import claim, lock
+from srbench.training.loop.log import read_log
 from srbench.training.loop.watch import Watch
 
 GAN_LINE = {
@@ -79,7 +80,7 @@ def test_runs_are_listed_with_state_step_and_best_score(srbench_home: Path) -> N
 
 def test_a_run_is_drawn_with_every_key_of_its_log(srbench_home: Path, tmp_path: Path) -> None:
     folder = make_run(srbench_home)
-    groups = panels(read_log(folder), ["l1", "perceptual", "adversarial"])
+    groups = panels(read_log(folder).lines, ["l1", "perceptual", "adversarial"])
     drawn = {key for group in groups.values() for key in group}
     assert drawn == (set(GAN_LINE) | {"val_psnr", "val_lpips"}) - {"samples_per_s"}
     assert list(groups)[-1] == "something"

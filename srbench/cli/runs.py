@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from srbench.cli._common import json_option, print_json, print_table
+from srbench.cli._common import json_option, name_broken, print_json, print_table
+
+if TYPE_CHECKING:
+    from srbench.errors import SrbenchError
+    from srbench.training.after.runs import Run
 
 
 @click.group(invoke_without_command=True)
@@ -24,7 +29,9 @@ def command(ctx: click.Context, as_json: bool) -> None:
         return
     from srbench.training.after.runs import list_runs
 
-    found = list_runs()
+    broken: list[SrbenchError] = []
+    found = list_runs(broken=broken)
+    _say_faults(found)
     if as_json:
         print_json([_facts(run) for run in found])
     elif not found:
@@ -36,6 +43,8 @@ def command(ctx: click.Context, as_json: bool) -> None:
             for run in found
         )
         print_table("", columns, rows)
+    if name_broken(broken):
+        ctx.exit(1)
 
 
 @command.command()
@@ -48,6 +57,7 @@ def show(run: str, out: Path | None, as_json: bool) -> None:
     from srbench.training.after.runs import find_run
 
     found = find_run(run)
+    _say_faults([found])
     written = draw_run(found, out or found.folder / "curves.png")
     if as_json:
         print_json({**_facts(found), "file": str(written)})
@@ -66,6 +76,12 @@ def _facts(run: Any) -> dict[str, Any]:
         "seconds": run.seconds,
         "collapse": run.collapse,
     }
+
+
+def _say_faults(runs: Iterable[Run]) -> None:
+    for run in runs:
+        if run.fault:
+            click.echo(f"Note: {run.fault}", err=True)
 
 
 def _db(value: float | None) -> str:

@@ -12,7 +12,8 @@ import numpy as np
 from srbench.errors import InputError, UnknownNameError
 from srbench.files import replacing
 from srbench.images import as_rgb, read_image
-from srbench.training.after.runs import Run, read_log, sample_files
+from srbench.training.after.runs import Run, sample_files
+from srbench.training.loop.log import read_log
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -73,7 +74,7 @@ def draw_run(run: Run, path: Path) -> Path:
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
-    shown = panels(read_log(run.folder), run.recipe.get("loss", {}))
+    shown = panels(read_log(run.folder).lines, run.recipe.get("loss", {}))
     if not shown:
         raise InputError(f"{run.folder} has no log line yet; nothing to draw")
     samples = sample_files(run.folder)

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from srbench.errors import InputError, UnknownNameError
+from srbench.errors import InputError, SrbenchError, UnknownNameError
 from srbench.home import home
 from srbench.names import PATTERN
-from srbench.records import read_toml
-from srbench.training.loop.folder import LOCK, LOG, RECIPE, SAMPLES, lock
+from srbench.records import is_sealed, read_toml, unseal
+from srbench.training.loop.folder import LOCK, RECIPE, SAMPLES, lock
+from srbench.training.loop.log import LOG, read_log
 
 Status = Literal["running", "stopped", "done"]
 
@@ -32,6 +32,7 @@ class Run:
         seconds: of training, at the last validation.
         collapse: the last log line's, of an adversarial run.
         recipe: the flat recipe.
+        fault: what is wrong with its log; "" for nothing.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Run:
     seconds: float
     collapse: str
     recipe: dict[str, Any]
+    fault: str = ""
 
 
 def runs_root() -> Path:
@@ -51,11 +53,27 @@ def runs_root() -> Path:
     return home() / "runs"
 
 
-def list_runs(root: Path | None = None) -> list[Run]:
-    """Every run below a folder (runs/ by default), cells of ablations included, by name."""
+def list_runs(root: Path | None = None, broken: list[SrbenchError] | None = None) -> list[Run]:
+    """Every run below a folder, cells of ablations included, by name.
+
+    Args:
+        root: the folder; runs/ by default.
+        broken: takes what is wrong with each run that cannot be read, which is then left out.
+
+    Raises:
+        InputError: as :func:`read_run`, where ``broken`` is not given.
+    """
     root = root or runs_root()
     folders = [path.parent for pattern in (f"*/{LOG}", f"*/*/{LOG}") for path in root.glob(pattern)]
-    return [read_run(folder, root) for folder in sorted(folders)]
+    found = []
+    for folder in sorted(folders):
+        try:
+            found.append(read_run(folder, root))
+        except InputError as error:
+            if broken is None:
+                raise
+            broken.append(error)
+    return found
 
 
 def find_run(name: str, root: Path | None = None) -> Run:
@@ -63,17 +81,19 @@ def find_run(name: str, root: Path | None = None) -> Run:
     root = root or runs_root()
     known = name and all(re.fullmatch(PATTERN, part) for part in name.split("/"))
     if not known or not (root / name / LOG).is_file():
-        raise UnknownNameError("run", name, (run.name for run in list_runs(root)), str(root))
+        raise UnknownNameError("run", name, (run.name for run in list_runs(root, broken=[])), str(root))
     return read_run(root / name, root)
 
 
 def read_run(folder: Path, root: Path) -> Run:
-    """The run in a folder; raises InputError where its recipe cannot be read."""
+    """The run in a folder; raises InputError where its recipe cannot be read or is not what was written."""
     try:
         recipe = read_toml(folder / RECIPE, "the recipe of a run")
     except OSError as error:
         raise InputError(f"{folder / RECIPE} cannot be read: {error.strerror}") from None
-    lines = read_log(folder)
+    recipe = unseal(recipe, folder / RECIPE) if is_sealed(recipe) else recipe
+    log = read_log(folder)
+    lines = log.lines
     step, steps = max((line["step"] for line in lines), default=0), int(recipe.get("steps", 0))
     scores = [line["val_psnr"] for line in lines if "val_psnr" in line and line["step"]]
     status: Status = "running" if _held(folder) else "done" if step >= steps else "stopped"
@@ -89,20 +109,8 @@ def read_run(folder: Path, root: Path) -> Run:
         seconds=max((line["seconds"] for line in lines if "seconds" in line), default=0.0),
         collapse=str(logged[-1].get("collapse", "")) if logged else "",
         recipe=recipe,
+        fault=log.remark(folder),
     )
-
-
-def read_log(folder: Path) -> list[dict[str, Any]]:
-    """The log's lines in order; a line that is being written or was cut off by a kill is left out."""
-    lines = []
-    for text in (folder / LOG).read_text(encoding="utf-8", errors="replace").splitlines():
-        try:
-            line = json.loads(text)
-        except (ValueError, RecursionError):
-            continue
-        if isinstance(line, dict) and isinstance(line.get("step"), int):
-            lines.append(line)
-    return lines
 
 
 def sample_files(folder: Path) -> tuple[Path, dict[int, Path], Path] | None:

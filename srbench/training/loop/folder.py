@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
 import platform
 import shutil
@@ -17,16 +16,14 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, TextIO
 
-import tomli_w
-
 from srbench.errors import InputError
-from srbench.files import write_text
+from srbench.records import write_toml
+from srbench.training.loop.log import LOG, forget_after
 
 if TYPE_CHECKING:
     from srbench.training.loop.state import RunState
     from srbench.training.recipe.schema import Recipe
 
-LOG = "log.jsonl"
 RECIPE = "recipe.toml"
 LOCK = "lock"
 SAMPLES = "samples"
@@ -35,7 +32,12 @@ CSV = "log.csv"
 
 
 def start_or_resume(
-    folder: Path, recipe: Recipe, resume: bool, overwrite: bool, extend: bool = False
+    folder: Path,
+    recipe: Recipe,
+    resume: bool,
+    overwrite: bool,
+    extend: bool = False,
+    say: Callable[[str], None] = lambda _: None,
 ) -> RunState | None:
     """Prepare the folder of a run; the state to go on from, or None for a fresh start.
 
@@ -45,12 +47,13 @@ def start_or_resume(
         resume: go on from a state that is there.
         overwrite: start again whatever is there.
         extend: go on although the run that is there had fewer steps.
+        say: told what is damaged and does without.
 
     Raises:
         InputError: the folder holds a run and neither ``resume`` nor ``overwrite`` was asked for, or the run to resume
             has another recipe.
     """
-    from srbench.training.loop.state import STATE, load_state
+    from srbench.training.loop.state import load_state, remove_states, settle
 
     state = load_state(folder) if not overwrite else None
     if state is not None and not (resume or extend):
@@ -63,11 +66,15 @@ def start_or_resume(
         for key, stored in state.facts.recipe.model_dump(mode="json").items():
             if wanted[key] != stored and not (extend and key in ("steps", "planned")):
                 raise InputError(f"{folder} was started with {key} = {stored!r}, not {wanted[key]!r}")
-        _forget_after(folder / LOG, state.step)
+        if state.fault:
+            say(f"warning: {state.fault}; going on from the state before it, of step {state.step}")
+            settle(folder)
+        if lost := forget_after(folder, state.step).remark(folder):
+            say(f"warning: {lost}")
         write_recipe(folder, recipe)
         return state
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / STATE).unlink(missing_ok=True)
+    remove_states(folder)
     for old in (SAMPLES, BOARD):
         shutil.rmtree(folder / old, ignore_errors=True)
     (folder / CSV).unlink(missing_ok=True)
@@ -90,7 +97,7 @@ def check_writable(folder: Path) -> None:
 
 def write_recipe(folder: Path, recipe: Recipe) -> None:
     """Write the flat recipe of a run into its folder."""
-    write_text(folder / RECIPE, tomli_w.dumps(recipe.model_dump(mode="json", exclude_none=True)))
+    write_toml(folder / RECIPE, recipe.model_dump(mode="json", exclude_none=True))
 
 
 @contextmanager
@@ -146,18 +153,6 @@ def lock(file: TextIO) -> bool:
     except OSError:
         return False
     return True
-
-
-def _forget_after(log: Path, step: int) -> None:
-    """Drop the log lines of steps that will be done again, and a line that a kill cut off."""
-    kept = []
-    for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if log.is_file() else []:
-        try:
-            if json.loads(line)["step"] <= step:
-                kept.append(line + "\n")
-        except (ValueError, KeyError, TypeError, RecursionError):
-            continue
-    write_text(log, "".join(kept))
 
 
 class Stop:

@@ -187,7 +187,7 @@ class Trainer:
         goes_on, extend = options.resume, bool(options.extend)
         state = None
         if processes.main:
-            state = start_or_resume(self.folder, self.recipe, goes_on, options.overwrite, extend)
+            state = start_or_resume(self.folder, self.recipe, goes_on, options.overwrite, extend, self.watch.say)
         processes.wait()
         if not processes.main and (goes_on or extend):
             state = load_state(self.folder)

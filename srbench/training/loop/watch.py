@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
@@ -13,7 +12,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from srbench.images import write_image
 from srbench.training.data.decode import U8
-from srbench.training.loop.folder import LOG, SAMPLES
+from srbench.training.loop.folder import SAMPLES
+from srbench.training.loop.log import LOG, log_line
 from srbench.training.loop.trackers import TrackedRun, Trackers, check_trackers
 
 _STRIPS = 8  # sets of sample images over a run
@@ -93,7 +93,7 @@ class Watch:
         if self._file is None:  # not before the first line: a start rewrites or removes what an earlier run left
             self._file = (self._folder / LOG).open("a", encoding="utf-8")
             self._trackers = Trackers(self._wanted, TrackedRun(self._folder, self._title, step))
-        self._file.write(json.dumps({"step": step, **facts}) + "\n")
+        self._file.write(log_line(step, facts))
         self._file.flush()
         if self._trackers:
             self._trackers.log(step, facts)

@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from srbench.errors import InputError, UnknownNameError, first_problem
 from srbench.home import home
 from srbench.names import check_name
-from srbench.records import read_toml
+from srbench.records import is_sealed, read_toml, unseal
 from srbench.training.recipe.schema import CPU_KEYS, Recipe, Size
 
 
@@ -83,9 +83,17 @@ def load_recipe(name: str, model: str, changes: Mapping[str, Any] | None = None,
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        return read_toml(path, "a recipe")
+        values = read_toml(path, "a recipe")
     except OSError as error:
         raise InputError(f"recipe {path} cannot be read: {error.strerror}") from None
+    if not is_sealed(values):
+        return values
+    try:
+        return unseal(values, path)
+    except InputError:
+        raise InputError(
+            f"{path} is not what a run wrote: remove its checksum to make it a recipe of your own"
+        ) from None
 
 
 def _own_tables(values: dict[str, Any], path: Path, model: str, size: Size) -> list[dict[str, Any]]:
