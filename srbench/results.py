@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SCHEMA_VERSION = 1
+FAULTS = ("oom", "failed")
+"""Statuses of what went wrong; a command that meets one exits with 1."""
 
 R = TypeVar("R")
 
@@ -148,6 +150,12 @@ class Result(_Record):
     def ok(self) -> bool:
         """Whether the cell has numbers (a single metric may still lack them)."""
         return self.status == "ok"
+
+    @property
+    def faults(self) -> list[str]:
+        """What could have had a number and has none, each with its reason; not what is known to be impossible."""
+        found = [f"{self.status}: {self.reason}"] if self.status in FAULTS else []
+        return found + [f"{name} {m.status}: {m.reason}" for name, m in self.metrics.items() if m.status in FAULTS]
 
     @property
     def of_zoo(self) -> bool:

@@ -101,6 +101,13 @@ def test_changes_are_typed() -> None:
         ("rescale=[1.5]", "between 0 and 1"),
         ("loss={}", "at least one term"),
         ("schedule=exponential", "never reaches"),
+        ("betas=[2.0, 0.9]", r"betas\.0 = 2\.0: .*less than 1"),
+        ("betas=[0.9, -1.0]", r"betas\.1 = -1\.0: .*greater than or equal to 0"),
+        ("betas=3", r"betas = 3: .*valid tuple"),
+        ("adversarial.betas=[0.5, 1.0]", r"adversarial\.betas\.1 = 1\.0: .*less than 1"),
+        ("lr=inf", r"lr = inf: .*finite"),
+        ("loss={l1 = nan}", r"loss\.l1 = nan: .*finite"),
+        (f"seed={10**30}", r"seed = 1000.*less than 9223372036854775808"),
         ("steps", "key=value"),
     ],
 )

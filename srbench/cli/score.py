@@ -48,7 +48,7 @@ def command(
 
     baby.png matches baby, babyx4, baby_x4 and baby_METHOD. Several methods may be in one folder (baby_EDSR.png and
     baby_SwinIR.png), or each in a folder of its own. What does not match is listed; the exit code is 1 where an HR image
-    has no SR image.
+    has no SR image, or where a metric failed.
     """
     from srbench.evaluation.scoring import score_methods
 
@@ -65,7 +65,10 @@ def command(
         _print_several(results)
     _say_what_is_left_out(sr, hr, data_root)
     _say(results)
-    if any(_listed(result, "hr_only") for result in results):
+    faults = [f"{result.checkpoint}: {fault}" for result in results for fault in result.faults]
+    for fault in faults:
+        click.echo(f"Error: {fault}", err=True)
+    if faults or any(_listed(result, "hr_only") for result in results):
         click.get_current_context().exit(1)
 
 

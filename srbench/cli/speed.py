@@ -58,6 +58,7 @@ def command(
     from srbench.evaluation.speed import run
     from srbench.evaluation.speed_rows import QUICK, Limits
     from srbench.evaluation.variants import default_variants, parse_ways
+    from srbench.results import FAULTS
     from srbench.subjects import resolve_timed
 
     if not (names or every):
@@ -76,9 +77,11 @@ def command(
     records = run(subjects, ways, where, limits, shape, None, overwrite, progress)
     if as_json:
         print_json([record.model_dump(mode="json") for record in records])
-        return
-    for record in records:
-        _show(record)
+    else:
+        for record in records:
+            _show(record)
+    if any(variant.status in FAULTS for record in records for variant in record.variants.values()):
+        click.get_current_context().exit(1)
 
 
 def _show(record: Any) -> None:

@@ -77,7 +77,7 @@ class EvalOutcome:
         cells: ``(checkpoint, dataset, scale, protocol id)`` of each of its cells, those of all processes.
         measured: cells computed now.
         kept: cells found stored.
-        errors: one line a dataset or cell that could not be used.
+        errors: one line a dataset or cell that could not be used, or that ran out of memory or failed.
         rank: of this process.
         notes: what a reader of the numbers must know, such as tiles that overlap too little, or what has no number.
     """
@@ -152,6 +152,7 @@ def _run_cell(
         kept = stored(subject, inference, samples, plan.metrics, root)
         if kept is not None:
             outcome.kept += 1
+            outcome.errors += [f"{label}: {fault}" for fault in kept.faults]
             outcome.notes += [f"{label}: {note}" for note in kept.notes]
             return
     folder = _folder(plan, subject, inference, samples)
@@ -166,6 +167,7 @@ def _run_cell(
         replace=plan.overwrite,
     )
     outcome.measured += 1
+    outcome.errors += [f"{label}: {fault}" for fault in made.faults]
     outcome.notes += [f"{label}: {note}" for note in made.notes]
     if "of 255 off" in (tiling := made.provenance.get("tiling", "")):
         outcome.notes.append(f"{label}: tiles: {tiling}")

@@ -5,7 +5,7 @@
 - ``start``, ``initial``, ``compiled``: the network with its first weights;
 - ``own``: networks that no registry knows;
 - ``validation``, ``half``: images that are not trained on, and what they decide;
-- ``progress``, ``watch``, ``trackers``, ``state``, ``folder``: what is measured, shown and saved, and where;
+- ``progress``, ``watch``, ``trackers``, ``log``, ``state``, ``folder``: what is measured, shown and saved, and where;
 - ``options``, ``budget``, ``pace``, ``distributed``: how it is carried out, how long, and in how many processes;
 - ``card``: what is written of it.
 """

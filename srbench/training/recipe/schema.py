@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from srbench.degradations import get_degradation
 from srbench.errors import SrbenchError
-from srbench.training.recipe.tables import Adversarial, Perceptual
+from srbench.training.recipe.tables import Adversarial, Decay, Perceptual
 
 Size = Literal["full", "cpu"]
 CPU_KEYS = ("data", "val", "patch", "grow", "batch", "steps", "loss", "freeze_norm", "val_every", "log_every")
@@ -79,7 +79,7 @@ class Recipe(BaseModel):
             stages go by the plan of their step, so that a recipe with its plans trains the same weights without a clock.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     name: str = ""
     size: Size = "full"
@@ -106,7 +106,7 @@ class Recipe(BaseModel):
     adversarial: Adversarial | None = None
     optimiser: Literal["adam", "adamw", "muon", "sgd", "rmsprop"] = "adam"
     lr: float = Field(1e-3, gt=0)
-    betas: tuple[float, float] = (0.9, 0.999)
+    betas: tuple[Decay, Decay] = (0.9, 0.999)
     weight_decay: float = Field(0.0, ge=0)
     grad_clip: float = Field(0.0, ge=0)
     schedule: Literal["cosine", "step", "exponential", "constant"] = "cosine"
@@ -116,12 +116,12 @@ class Recipe(BaseModel):
     gamma: float = Field(0.5, gt=0, le=1)
     sync_norm: bool = False
     freeze_norm: float = Field(1.0, ge=0, le=1)
-    ema: float = Field(0.999, ge=0, lt=1)
+    ema: Decay = 0.999
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     channels_last: bool = True
     compile: bool = False
     keep: Literal["best", "last"] = "best"
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, lt=2**63)
     val_every: int = Field(500, ge=1)
     log_every: int = Field(50, ge=1)
     planned: tuple[tuple[int, int, int], ...] = ()

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Decay = Annotated[float, Field(ge=0, lt=1)]
+"""Of an average: of an optimiser's moments, a momentum."""
 
 
 class Perceptual(BaseModel):
@@ -17,7 +20,7 @@ class Perceptual(BaseModel):
         distance: between features, ``"l1"`` or ``"mse"``, as a mean.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     backbone: Literal["vgg19", "vgg16"] = "vgg19"
     layer: str = "conv5_4"
@@ -46,7 +49,7 @@ class Adversarial(BaseModel):
         penalty: of ``wgan-gp``, the weight λ of the gradient penalty.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     kind: Literal["standard", "relativistic", "wgan-clip", "wgan-gp"] = "standard"
     discriminator: Literal["dense", "convolutional"] = "dense"
@@ -54,7 +57,7 @@ class Adversarial(BaseModel):
     reference: int = Field(16, ge=1)
     optimiser: Literal["adam", "adamw", "sgd", "rmsprop"] = "adam"
     lr: float = Field(1e-4, gt=0)
-    betas: tuple[float, float] = (0.9, 0.999)
+    betas: tuple[Decay, Decay] = (0.9, 0.999)
     weight_decay: float = Field(0.0, ge=0)
     grad_clip: float = Field(0.0, ge=0)
     real_label: float = Field(1.0, ge=0, le=1)
