@@ -6,6 +6,8 @@ PIP := $(BIN)/pip --disable-pip-version-check
 MARKERS ?= not slow and not gpu and not network and not browser
 BENCH ?= tests/benchmarks
 N ?= 1000
+KILLS ?= 50
+ROUNDS ?= 5
 SEED ?= 0
 RECIPES ?= common srgan srgan-perpix esrgan-wgan-gp
 
@@ -46,8 +48,8 @@ check: dev  ## format, lint, types, and that reports/ is fresh
 docs: dev  ## build the documentation into site/, strictly: a dead link or a wrong docstring is an error
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 
-campaign: dev  ## damage files by the thousand (N=1000 of each kind, SEED=0) and count what is read right or refused clearly
-	$(BIN)/python -m tests.campaign --n $(N) --seed $(SEED)
+campaign: dev  ## damage files by the thousand (N=1000 of each kind, SEED=0), kill commands (KILLS=50), let 8 write at once (ROUNDS=5)
+	$(BIN)/python -m tests.campaign --n $(N) --kills $(KILLS) --rounds $(ROUNDS) --seed $(SEED)
 
 same: dev  ## scores of the zoo and two short trainings; BEFORE=file compares bit for bit with another commit's
 	$(BIN)/python -m tests.same_numbers same_numbers.json $(if $(BEFORE),--against $(BEFORE))

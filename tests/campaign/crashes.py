@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import time
 from collections.abc import Iterator
@@ -13,7 +12,7 @@ from functools import cache
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
-from tests.campaign.kills import Facts, Victim, leftovers
+from tests.campaign.kills import Facts, Victim
 
 
 def srbench(*arguments: object) -> None:
@@ -307,35 +306,3 @@ VICTIMS = (
     Victim("data get", prepare_get, work_get, lambda place: files(place / "data"), data_seen),
     Victim("report", prepare_report, work_report, lambda place: files(place / "reports"), report_seen),
 )
-
-# Concurrent writers
-
-
-def concurrent(folder: Path, rounds: int, writers: int = 8) -> tuple[int, list[str]]:
-    """Rounds of several processes that fill one home with the same cells at once; how many, and what was wrong."""
-    from tests.campaign.kills import LIMIT_S, ended, start
-
-    template = folder / "template"
-    template.mkdir(parents=True)
-    prepare_eval(template)
-    expected: Facts = {}
-    wrong = []
-    import shutil
-
-    for number in range(rounds + 1):
-        place = folder / f"round{number}"
-        shutil.copytree(template, place)
-        # The first is one alone, whom the others are compared with.
-        codes = [ended(pid, LIMIT_S) for pid in [start(work_eval, place) for _ in range(writers if number else 1)]]
-        found = records(place)
-        expected = expected or found
-        left = leftovers(place)
-        if any(codes) or found != expected or left:
-            wrong.append(f"round {number}: exit codes {codes}, {len(found)} records, {left}")
-        shutil.rmtree(place)
-    return rounds, wrong
-
-
-def dump(facts: Facts) -> str:
-    """For people who look."""
-    return json.dumps(facts, indent=1, default=repr)

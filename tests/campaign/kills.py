@@ -69,7 +69,7 @@ class Killed:
 
 def kill(victim: Victim, folder: Path, count: int, seed: int = 0) -> Killed:
     """Kill a victim ``count`` times; all randomness but the machine's own follows from the seed."""
-    _one_thread()
+    one_thread()
     tally, source, begun = Killed(victim.name), random.Random(f"{victim.name} {seed}"), time.monotonic()
     template = folder / "template"
     template.mkdir(parents=True)
@@ -99,17 +99,17 @@ def kill(victim: Victim, folder: Path, count: int, seed: int = 0) -> Killed:
     return tally
 
 
-def start(work: Callable[[Path], None], place: Path) -> int:
-    """A process that does the work in ``place``; its number. What it says goes into ``place.said``."""
+def start(work: Callable[[Path], None], place: Path, said: str = "") -> int:
+    """A process that does the work in ``place``; its number. What it says goes into ``place.said``, or so called a file."""
     pid = os.fork()
     if pid:
         return pid
     code = 1
     try:
         os.chdir(place)
-        said = os.open(place.with_suffix(".said"), os.O_CREAT | os.O_WRONLY | os.O_TRUNC)
-        os.dup2(said, 1)
-        os.dup2(said, 2)
+        output = os.open(place.with_suffix(f".{said or 'said'}"), os.O_CREAT | os.O_WRONLY | os.O_TRUNC)
+        os.dup2(output, 1)
+        os.dup2(output, 2)
         work(place)
         code = 0
     except SystemExit as end:
@@ -193,7 +193,7 @@ def _import_as(place: Path) -> None:
                 importlib.import_module(name)
 
 
-def _one_thread() -> None:
+def one_thread() -> None:
     """A fork has the thread alone that made it: libraries must not think that it has others."""
     import torch
 
