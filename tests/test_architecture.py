@@ -52,6 +52,7 @@ MAY_IMPORT = {
     "datasets": "degradations download errors files images protocol provenance records",
     "models": "errors facts registry images resize",
     "zoo": "errors files models names records weights",
+    "machines": "errors records",
     "migration": "errors files records results speed_results zoo",
     "interop": "errors registry models zoo weights",
     "metrics": "download errors files registry images resize threads interop",
@@ -68,10 +69,11 @@ MAY_IMPORT = {
     "references": "errors",
     "measure": "errors images metrics protocol references results",
     "training": "degradations errors files markdown names provenance records datasets models metrics protocol images resize "
-    "inference upscaler subjects measure references weights zoo",
+    "inference upscaler subjects measure references weights zoo machines process",
     "clip_results": "errors records results",
     "temporal": "errors registry",
-    "evaluation": "clip_results temporal degradations errors files provenance datasets models metrics protocol images resize "
+    "evaluation": "clip_results temporal degradations errors files markdown machines provenance datasets models metrics protocol "
+    "images resize "
     "inference upscaler graphs keywords published subjects measure references zoo results speed_results process",
     "serve": "errors images photos upscaler",
     "reports": "composites errors facts files formula markdown power published records results speed_results stats zoo images",
@@ -194,6 +196,7 @@ ROOMS = {
     "loop": "recipe data optim losses",
     "after": "recipe data loop",
     "zoo": "recipe losses loop",
+    "jobs": "loop zoo",
 }
 
 

@@ -65,18 +65,19 @@ def print_json(value: Any) -> None:
     click.echo(json.dumps(value, indent=2, default=str, allow_nan=False))
 
 
-def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], err: bool = False) -> None:
     """A table that breaks no number and no name; piped output is as wide as its content.
 
     On a terminal that is too narrow, prose wraps between words first; then columns are left out from the right, and named.
+    ``err`` prints on standard error.
     """
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    console = Console()
+    console = Console(stderr=err)
     if not console.is_terminal:
-        console = Console(width=240)
+        console = Console(width=240, stderr=err)
     cells = [["" if cell is None else str(cell) for cell in row] for row in rows]
     widths, hidden = fit_columns(columns, cells, console.width)
     table = Table(

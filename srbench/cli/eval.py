@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING
 import click
 
 from srbench.cli._common import cache_memory_option, data_root_option, json_option, name_broken, split, split_datasets
+from srbench.cli._launch import launch_options, print_where
 from srbench.cli._subjects import hint, inference_options, subject_options
 from srbench.inference import Inference
 
 if TYPE_CHECKING:
     from srbench.errors import SrbenchError
     from srbench.evaluation.run import EvalOutcome, EvalPlan
+    from srbench.machines.cluster import Cluster
     from srbench.subjects import SubjectOptions
 
 
@@ -48,6 +50,7 @@ if TYPE_CHECKING:
 @cache_memory_option
 @data_root_option
 @inference_options
+@launch_options
 @json_option
 def command(
     targets: tuple[str, ...],
@@ -71,6 +74,7 @@ def command(
     no_report: bool,
     data_root: str | None,
     inference: Inference,
+    cluster: Cluster | None,
     as_json: bool,
 ) -> None:
     """Measure TARGETS on datasets.
@@ -83,14 +87,16 @@ def command(
     srbench eval fsrcnn_x4.common bicubic --datasets path/to/images --protocol standard,classic
     srbench eval EDSR_x4.pth --datasets set5
     srbench eval mynet.py:MyNet --weights mynet.pth --name mynet-1 --scale 4 --option width=64 --datasets set5
+    srbench eval --all --datasets set5,set14 --launcher submitit --jobs 16 --partition gpu
 
     A cell that is stored in results/ with the same weights, data, protocol and metric versions is not measured again.
     Without --scale a checkpoint runs at its own scale, interpolators at the scales of the checkpoints and of results/.
-    Under torchrun the cells are shared out among the processes. What can have no number (no checkpoint, another scale, a
+    Under torchrun the cells are shared out among the processes; --launcher submitit packs them into jobs of similar cost, and
+    the same command measures what a lost job did not. What can have no number (no checkpoint, another scale, a
     protocol of luma for a network of RGB) is said and leaves no record. What is measured of your own stands in reports/own.md
     and in none of the zoo's reports; --private and --results keep it out of that, too.
     """
-    from srbench.evaluation.run import EvalPlan, run, wait
+    from srbench.evaluation.run import EvalPlan, wait
 
     if checkpoint:
         hint("--checkpoint", "--weights" if targets else "an argument: srbench eval FILE --model NAME")
@@ -115,13 +121,36 @@ def command(
         name=name,
     )
     root = _folder_of_records(private, results)
-    outcome = run(plan, quiet=as_json, root=root)
+    outcome = _measure(plan, cluster, root, as_json)
     if outcome.rank == 0:
         shown = View(every, wide, as_json, write=root is None and not no_report)
         faults = name_broken(_show(plan, outcome, root, shown))
         outcome.errors += [f"{faults} of the records are broken and left out"] * bool(faults)
     wait(int(os.environ.get("WORLD_SIZE", "1")))  # torchrun ends all processes when one has failed
     _say(outcome)
+
+
+def _measure(plan: EvalPlan, cluster: Cluster | None, root: Path | None, quiet: bool) -> EvalOutcome:
+    """Here, or in jobs."""
+    if cluster is None:
+        from srbench.evaluation.run import run
+
+        return run(plan, quiet=quiet, root=root)
+    from srbench.evaluation.jobs import run_in_jobs
+
+    context = click.get_current_context()
+    if "RANK" in os.environ:
+        raise click.UsageError("--launcher submitit starts its own processes: leave out torchrun")
+    device = context.params["device"]  # as it was written: the jobs' machines have devices of their own
+    try:
+        outcome, folders = run_in_jobs(
+            plan, cluster, device, root=root, quiet=quiet, say=lambda text: click.echo(text, err=True)
+        )
+    except KeyboardInterrupt:
+        click.echo("Jobs of SLURM go on; the same command waits for them, and measures what is lacking.", err=True)
+        raise
+    print_where(folders)
+    return outcome
 
 
 def _folder_of_records(private: bool, results: str | None) -> Path | None:

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from srbench.cli._common import data_root_option, device_option, print_json
+from srbench.cli._launch import launch_options, print_where
 from srbench.errors import InputError
 
 if TYPE_CHECKING:
+    from srbench.machines.cluster import Cluster
     from srbench.training.loop.options import RunOptions
     from srbench.training.zoo import RecipeRequest
     from srbench.zoo import Card
@@ -75,6 +77,7 @@ if TYPE_CHECKING:
 @click.option("--tensorboard", is_flag=True, help="The same as --track tensorboard.")
 @data_root_option
 @device_option
+@launch_options
 @click.option("--json", "as_json", is_flag=True, help="Print the card as JSON at the end.")
 def command(
     model: str | None,
@@ -102,6 +105,7 @@ def command(
     tensorboard: bool,
     data_root: str | None,
     device: str,
+    cluster: Cluster | None,
     as_json: bool,
 ) -> None:
     """Train MODEL by a recipe and write the best weights and their card to zoo/.
@@ -117,6 +121,7 @@ def command(
     srbench train edsr_baseline --extend 30m             and half an hour more
     srbench train mynet.py:MyNet --scale 4               a network of your own
     srbench train --all --recipe common --budget 1h      the whole zoo, then the leaderboard
+    srbench train --all --launcher submitit --jobs 16    a job a network, on SLURM
     torchrun --nproc-per-node 4 -m srbench train edsr    one run in four processes
 
     --all trains one network after another, each for --budget; the same command goes on where it was stopped and skips
@@ -128,6 +133,8 @@ def command(
     from srbench.training.zoo import RecipeRequest, train_model
 
     _refuse_contradictions(model, every, recipes, name, overwrite)
+    if cluster is not None and not every:
+        raise click.UsageError("--launcher submitit gives each network of --all a job; one network needs none")
     if extend and (every or overwrite or budget or steps):
         raise click.UsageError(
             "--extend goes on with one run that is there: not with --all, --overwrite, --budget, --steps"
@@ -154,7 +161,7 @@ def command(
         request = replace(requests[0], changes={**start.changes, **keys})
         _report(train_model(start.model, request, options), as_json)
     else:
-        _train_all(requests, options, as_json)
+        _train_all(requests, options, cluster, as_json)
 
 
 def _given(**keys: Any) -> dict[str, Any]:
@@ -201,11 +208,21 @@ def _toml_or_text(text: str) -> Any:
         return text
 
 
-def _train_all(requests: list[RecipeRequest], options: RunOptions, as_json: bool) -> None:
+def _train_all(requests: list[RecipeRequest], options: RunOptions, cluster: Cluster | None, as_json: bool) -> None:
     from srbench.training.loop.distributed import is_main
-    from srbench.training.zoo import train_zoo
 
-    done = train_zoo(requests, options, _say, lambda card: _report(card, as_json=False, err=True))
+    def report(card: Card) -> None:
+        _report(card, as_json=False, err=True)
+
+    if cluster is None:
+        from srbench.training.zoo import train_zoo
+
+        done = train_zoo(requests, options, _say, report)
+    else:
+        from srbench.training.jobs import train_in_jobs
+
+        done, folders = train_in_jobs(requests, options, cluster, _say, report)
+        print_where(folders)
     if as_json and is_main():
         print_json([card.model_dump(mode="json") for card in done.cards])
     elif options.zoo is None and done.cards:

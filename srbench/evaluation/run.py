@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from srbench.datasets.local import ImageSet, find_dataset
 from srbench.errors import InputError, SrbenchError, UnavailableError
@@ -23,7 +23,7 @@ from srbench.measure import DEFAULT_METRICS
 from srbench.metrics import get_metric
 from srbench.models import MODELS
 from srbench.protocol import Protocol, get_protocol
-from srbench.results import read_results
+from srbench.results import Result, read_results
 from srbench.subjects import Subject, SubjectOptions, everything, resolve, unique
 from srbench.zoo import list_checkpoints
 
@@ -82,16 +82,26 @@ class EvalOutcome:
         notes: what a reader of the numbers must know, such as tiles that overlap too little, or what has no number.
     """
 
-    cells: set[tuple[str, str, int, str]] = field(default_factory=set)
+    cells: set[CellKey] = field(default_factory=set)
     measured: int = 0
     kept: int = 0
     errors: list[str] = field(default_factory=list)
     rank: int = 0
     notes: list[str] = field(default_factory=list)
 
+    def take(self, label: str, done: CellDone) -> None:
+        """Count a cell, and keep what is to be said of it under its label."""
+        self.measured += done.state == "measured"
+        self.kept += done.state == "kept"
+        self.errors += [done.reason] if done.state == "failed" else []
+        self.errors += [f"{label}: {fault}" for fault in done.faults]
+        self.notes += [f"{label}: {note}" for note in done.notes]
+
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 QualityCell = tuple[Subject, ImageSet, int, Protocol]
+CellKey = tuple[str, str, int, str]
+State = Literal["measured", "kept", "failed"]
 
 
 def run(plan: EvalPlan, quiet: bool = False, root: Path | None = None) -> EvalOutcome:
@@ -107,7 +117,38 @@ def run(plan: EvalPlan, quiet: bool = False, root: Path | None = None) -> EvalOu
         UnavailableError: nothing that was asked for can have a number.
     """
     rank, world = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
-    outcome = EvalOutcome(rank=rank)
+    planned = plan_cells(plan, root)
+    outcome = planned.outcome
+    outcome.rank = rank
+    measure_cells(plan, planned.cells[rank::world], outcome, root, quiet=quiet or rank > 0)
+    outcome.notes += planned.last_notes(root)
+    wait(world)
+    outcome.errors = list(dict.fromkeys(outcome.errors))
+    return outcome
+
+
+@dataclass(frozen=True)
+class Planned:
+    """The cells of a plan before the first is measured.
+
+    Attributes:
+        cells: those that can have a number, dataset by dataset.
+        sets: the image sets.
+        outcome: names of the cells, and what is known already to be wrong or worth a note.
+    """
+
+    cells: list[QualityCell]
+    sets: list[ImageSet]
+    outcome: EvalOutcome
+
+    def last_notes(self, root: Path | None) -> list[str]:
+        """What is to be said once all is measured: records that hold for other images."""
+        return [text for images in self.sets if (text := outdated(images, root))]
+
+
+def plan_cells(plan: EvalPlan, root: Path | None = None) -> Planned:
+    """What a plan asks for, with every name checked and nothing computed; raises as :func:`run`."""
+    outcome = EvalOutcome()
     protocols = [get_protocol(name) for name in plan.protocols]
     if not protocols or not plan.metrics:
         raise InputError(f"no {'metric' if protocols else 'protocol'} is named; see `srbench ls`")
@@ -122,55 +163,103 @@ def run(plan: EvalPlan, quiet: bool = False, root: Path | None = None) -> EvalOu
         raise next(iter(lacking.values()))
     outcome.notes += lacking
     outcome.notes += [note for subject in named for note in subject.notes]
-    outcome.cells = {(subject.name, images.name, scale, protocol.id) for subject, images, scale, protocol in cells}
-    mine = cells[rank::world]
-    with Progress(sum(len(images) for _, images, _, _ in mine), quiet or rank > 0) as progress:
+    outcome.cells = {cell_key(cell) for cell in cells}
+    return Planned(cells, sets, outcome)
+
+
+def cell_key(cell: QualityCell) -> CellKey:
+    """What names a cell: checkpoint, dataset, scale, protocol id."""
+    subject, images, scale, protocol = cell
+    return subject.name, images.name, scale, protocol.id
+
+
+@dataclass(frozen=True)
+class CellDone:
+    """What became of one cell.
+
+    Attributes:
+        state: ``measured``, ``kept`` (its record holds) or ``failed``.
+        reason: why it failed.
+        notes: what a reader of its numbers must know.
+        faults: why it, or one of its metrics, has no number although it should.
+    """
+
+    state: State
+    reason: str = ""
+    notes: tuple[str, ...] = ()
+    faults: tuple[str, ...] = ()
+
+    @classmethod
+    def of_record(cls, kept: Result) -> CellDone:
+        """Of a cell whose record holds."""
+        return cls("kept", notes=tuple(kept.notes), faults=tuple(kept.faults))
+
+
+def measure_cells(
+    plan: EvalPlan,
+    cells: Sequence[QualityCell],
+    outcome: EvalOutcome,
+    root: Path | None = None,
+    *,
+    quiet: bool = False,
+    done: Callable[[QualityCell, CellDone], None] = lambda _cell, _done: None,
+) -> None:
+    """Measure cells one after the other and store their records.
+
+    Args:
+        plan: that they belong to.
+        cells: in an order that keeps those of one set, scale and protocol together, which then share decoded images.
+        outcome: takes what comes of them.
+        root: the results folder; home's by default.
+        quiet: show no progress.
+        done: told of each cell when its record is written, or when it has failed.
+    """
+    with Progress(sum(len(images) for _, images, _, _ in cells), quiet) as progress:
         samples: Samples | None = None
-        for subject, images, scale, protocol in mine:
+        for subject, images, scale, protocol in cells:
+            label = f"{subject.name} on {images.name} x{scale}"
             progress.start(f"{subject.name} · {images.name} ×{scale}", len(images))
             if samples is None or (samples.images, samples.scale, samples.protocol) != (images, scale, protocol):
                 samples = Samples(images, scale, protocol, plan.from_files)
             try:
-                _run_cell(plan, subject, samples, outcome, root, progress)
+                made = _run_cell(plan, subject, samples, root, progress)
             except InputError as error:
-                outcome.errors.append(f"{subject.name} on {images.name} x{scale}: {error}")
+                made = CellDone("failed", f"{label}: {error}")
+            outcome.take(label, made)
+            done((subject, images, scale, protocol), made)
             progress.end()
         progress.close(f"{outcome.measured} measured, {outcome.kept} as stored")
-    outcome.notes += [text for images in sets if (text := outdated(images, root))]
-    wait(world)
-    outcome.errors = list(dict.fromkeys(outcome.errors))
-    return outcome
 
 
-def _run_cell(
-    plan: EvalPlan, subject: Subject, samples: Samples, outcome: EvalOutcome, root: Path | None, progress: Progress
-) -> None:
+def _run_cell(plan: EvalPlan, subject: Subject, samples: Samples, root: Path | None, progress: Progress) -> CellDone:
     """Measure and store one cell unless its record holds."""
-    inference = fastest(subject, samples.scale, plan.inference) if plan.fast else plan.inference
-    label = f"{subject.name} on {samples.images.name} x{samples.scale}"
-    if not plan.overwrite and plan.save_images is None:
-        kept = stored(subject, inference, samples, plan.metrics, root)
-        if kept is not None:
-            outcome.kept += 1
-            outcome.errors += [f"{label}: {fault}" for fault in kept.faults]
-            outcome.notes += [f"{label}: {note}" for note in kept.notes]
-            return
-    folder = _folder(plan, subject, inference, samples)
+    if kept := kept_record(plan, subject, samples, root):
+        return CellDone.of_record(kept)
+    inference = _inference(plan, subject, samples)
     made = run_cell(
         subject,
         samples,
         plan.metrics,
         inference,
-        save_images=folder,
+        save_images=_folder(plan, subject, inference, samples),
         root=root,
         on_image=progress.image,
         replace=plan.overwrite,
     )
-    outcome.measured += 1
-    outcome.errors += [f"{label}: {fault}" for fault in made.faults]
-    outcome.notes += [f"{label}: {note}" for note in made.notes]
-    if "of 255 off" in (tiling := made.provenance.get("tiling", "")):
-        outcome.notes.append(f"{label}: tiles: {tiling}")
+    tiling = made.provenance.get("tiling", "")
+    notes = (*made.notes, *([f"tiles: {tiling}"] if "of 255 off" in tiling else []))
+    return CellDone("measured", notes=notes, faults=tuple(made.faults))
+
+
+def kept_record(plan: EvalPlan, subject: Subject, samples: Samples, root: Path | None = None) -> Result | None:
+    """The record that stands for a cell of the plan, so that it is not measured; None where it has to be."""
+    if plan.overwrite or plan.save_images is not None:
+        return None
+    return stored(subject, _inference(plan, subject, samples), samples, plan.metrics, root)
+
+
+def _inference(plan: EvalPlan, subject: Subject, samples: Samples) -> Inference:
+    return fastest(subject, samples.scale, plan.inference) if plan.fast else plan.inference
 
 
 def _named(plan: EvalPlan) -> list[Subject]:
