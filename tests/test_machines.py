@@ -59,13 +59,16 @@ def test_longest_first_keeps_grahams_bound(costs: list[int], jobs: int) -> None:
     )
     ours = max(sum(costs[index] for index in indices) for indices in pack(costs, jobs))
     assert best <= ours <= (4 / 3 - 1 / (3 * jobs)) * best + 1e-9
-    assert least_makespan(costs, jobs) <= best
+    assert least_makespan(costs, [1.0] * jobs) <= best
 
 
 def test_a_free_worker_takes_the_next_job() -> None:
-    assert makespan([4, 1, 1, 1], 2) == 4
-    assert makespan([1, 1, 1, 4], 2) == 5
-    assert makespan([], 3) == 0
+    assert makespan([4, 1, 1, 1], [1, 1]) == 4
+    assert makespan([1, 1, 1, 4], [1, 1]) == 5
+    assert makespan([], [1, 1, 1]) == 0
+    assert makespan([2, 2, 2], [0.5, 1]) == 4
+    assert least_makespan([2, 2, 2], [0.5, 1]) == 4
+    assert least_makespan([9, 1], [0.5, 1]) == 9
 
 
 # Journals

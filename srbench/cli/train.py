@@ -133,12 +133,7 @@ def command(
     from srbench.training.zoo import RecipeRequest, train_model
 
     _refuse_contradictions(model, every, recipes, name, overwrite)
-    if cluster is not None and not every:
-        raise click.UsageError("--launcher submitit gives each network of --all a job; one network needs none")
-    if extend and (every or overwrite or budget or steps):
-        raise click.UsageError(
-            "--extend goes on with one run that is there: not with --all, --overwrite, --budget, --steps"
-        )
+    _refuse_one_of_many(every, cluster is not None, bool(extend), bool(overwrite or budget or steps))
     keys = _given(scale=scale, channels=channels, steps=steps, data=data) | read_changes(changes)
     requests = [RecipeRequest(recipe, keys, size, device, seed, name or "") for recipe in recipes]
     options = RunOptions(
@@ -179,6 +174,15 @@ def _refuse_contradictions(
         raise click.UsageError("--name gives one recipe's checkpoints their name; several keep their own")
     if every and overwrite:
         raise click.UsageError("--all skips what is in the zoo: to train one network again, name it with --overwrite")
+
+
+def _refuse_one_of_many(every: bool, launched: bool, extend: bool, anew: bool) -> None:
+    if launched and not every:
+        raise click.UsageError("--launcher submitit gives each network of --all a job; one network needs none")
+    if extend and (every or anew):
+        raise click.UsageError(
+            "--extend goes on with one run that is there: not with --all, --overwrite, --budget, --steps"
+        )
 
 
 def read_changes(changes: Iterable[str]) -> dict[str, Any]:

@@ -60,6 +60,7 @@ class Way:
         drawn: hours where it does not; the median of the draws.
         over: ``drawn`` over the least possible with the same times.
         worst: the same, of the worst draw.
+        uneven: ``over`` where one worker in eight has half the speed.
     """
 
     name: str
@@ -68,6 +69,7 @@ class Way:
     drawn: float
     over: float
     worst: float
+    uneven: float
 
 
 @dataclass(frozen=True)
@@ -105,13 +107,16 @@ class Simulated:
         c = self.campaign
         clock = "processor time" if self.device == "cpu" else "wall time"
         rows = [
-            [way.name, f"{way.jobs:,}", f"{way.known:.2f}", f"{way.drawn:.2f}", f"{way.over:.3f}", f"{way.worst:.3f}"]
+            [way.name, f"{way.jobs:,}", *(f"{hours:,.1f}" for hours in (way.known, way.drawn))]
+            + [f"{ratio:.3f}" for ratio in (way.over, way.worst, way.uneven)]
             for way in self.ways
         ]
-        heads = ["cells into jobs", "jobs", "h, as foretold", "h, as drawn", "over the least", "worst draw"]
+        heads = [
+            "cells into jobs", "jobs", "h, as foretold", "h, as drawn", "over the least", "worst draw", "one worker in 8 slow",
+        ]  # fmt: skip
         return (
             f"{c.checkpoints:,} checkpoints × {c.sets} sets × {c.scales} scales are {self.cells:,} cells, {self.hours:,.0f} "
-            f"hours of one worker. On {c.workers} workers no packing takes less than {self.least:.2f} h.\n\n"
+            f"hours of one worker. On {c.workers} workers no packing takes less than {self.least:,.1f} h.\n\n"
             f"The cost model is fitted to {self.fit_cells} cells of {self.fit_networks} networks on `{self.device}` ({clock}). "
             f"For a network that it was not fitted to, it is off by {self.typical_error:.0%} (median); the standard deviation of "
             f"ln(measured / foretold) is {self.spread:.2f}, and so much is drawn for each network. A job starts in "
@@ -143,7 +148,7 @@ def simulate(campaign: Campaign, measured: Sequence[Entry] | None = None) -> Sim
         cells=len(costs),
         hours=sum(costs) / 3600,
         startup=startup,
-        least=least_makespan(costs, campaign.workers) / 3600,
+        least=least_makespan(costs, [1.0] * campaign.workers) / 3600,
         ways=ways,
         fit_cells=fitted.cells,
         fit_networks=fitted.networks,
@@ -222,12 +227,26 @@ def _way(
     startup: float,
     workers: int,
 ) -> Way:
-    def hours(times: Sequence[float]) -> float:
-        return makespan([startup + sum(times[index] for index in job) for job in jobs], workers) / 3600
+    even = [1.0] * workers
+    uneven = [0.5 if worker % 8 == 0 else 1.0 for worker in range(workers)]
 
-    drawn = [hours(times) for times in draws]
-    over = [time / (least_makespan(times, workers) / 3600) for time, times in zip(drawn, draws, strict=True)]
-    return Way(name, len(jobs), hours(costs), statistics.median(drawn), statistics.median(over), max(over))
+    def hours(times: Sequence[float], speeds: Sequence[float]) -> float:
+        return makespan([startup + sum(times[index] for index in job) for job in jobs], speeds) / 3600
+
+    def over(speeds: Sequence[float]) -> list[float]:
+        return [hours(times, speeds) / (least_makespan(times, speeds) / 3600) for times in draws]
+
+    drawn = statistics.median(hours(times, even) for times in draws)
+    ratios = over(even)
+    return Way(
+        name,
+        len(jobs),
+        hours(costs, even),
+        drawn,
+        statistics.median(ratios),
+        max(ratios),
+        statistics.median(over(uneven)),
+    )
 
 
 def write_into(page: Path, simulated: Simulated) -> None:

@@ -35,19 +35,23 @@ def pack(costs: Sequence[float], jobs: int) -> list[list[int]]:
     return [sorted(indices) for indices in sorted(packed, key=lambda indices: -loads[id(indices)])]
 
 
-def makespan(durations: Sequence[float], workers: int) -> float:
-    """When the last job ends, if each worker takes the next job of the queue as soon as it is free.
+def makespan(durations: Sequence[float], speeds: Sequence[float]) -> float:
+    """When the last job ends, if each worker takes the next job of the queue as soon as it is free, the fastest first.
 
     Args:
-        durations: of the jobs in the queue's order.
-        workers: that take them.
+        durations: of the jobs in the queue's order, at speed 1.
+        speeds: of each worker.
     """
-    free = [0.0] * workers
+    free = [(0.0, -speed) for speed in speeds]
+    heapq.heapify(free)
+    ends = [0.0]
     for duration in durations:
-        heapq.heapreplace(free, free[0] + duration)
-    return max(free, default=0.0)
+        since, speed = heapq.heappop(free)
+        ends.append(since - duration / speed)
+        heapq.heappush(free, (ends[-1], speed))
+    return max(ends)
 
 
-def least_makespan(costs: Sequence[float], workers: int) -> float:
-    """What no packing can beat: an equal share for each worker, or the one most expensive piece."""
-    return max(sum(costs) / workers, max(costs, default=0.0))
+def least_makespan(costs: Sequence[float], speeds: Sequence[float]) -> float:
+    """What no packing can beat: an equal share for each worker by its speed, or the most expensive piece on the fastest."""
+    return max(sum(costs) / sum(speeds), max(costs, default=0.0) / max(speeds))

@@ -9,4 +9,5 @@ Rooms, each of which may use those before it::
     loop/     one run
     after/    many runs: ablations, tables, figures
     zoo.py    one network by one recipe, and every network by every recipe
+    jobs.py   the same in a job a network, on many machines
 """
