@@ -12,7 +12,7 @@ SEED ?= 0
 RECIPES ?= common srgan srgan-perpix esrgan-wgan-gp
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo dev test check docs same format bench report zoo clean campaign
+.PHONY: help install demo dev test check litert docs same format bench report zoo clean campaign
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -24,7 +24,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 
 $(VENV)/.dev: $(VENV)/.installed
 	$(PIP) install --quiet --constraint constraints.txt setuptools wheel cython
-	$(PIP) install --quiet --constraint constraints.txt --no-build-isolation --editable '.[dev,serve,video,docs,basicsr,tensorboard,spandrel,onnx,submitit]'
+	$(PIP) install --quiet --constraint constraints.txt --no-build-isolation --editable '.[dev,serve,video,docs,basicsr,tensorboard,spandrel,onnx,submitit,litert,ncnn]'
 	touch $@
 
 install: $(VENV)/.installed  ## make .venv with srbench and its pinned dependencies
@@ -44,6 +44,13 @@ check: dev  ## format, lint, types, and that reports/ is fresh
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/srbench report --check
+
+litert: .venv-litert/.installed  ## make .venv-litert, with which `srbench export --format litert` converts
+
+.venv-litert/.installed: constraints-litert.txt
+	test -x .venv-litert/bin/python || $(PYTHON) -m venv .venv-litert
+	.venv-litert/bin/pip --disable-pip-version-check install --quiet --constraint constraints-litert.txt litert-torch
+	touch $@
 
 docs: dev  ## build the documentation into site/, strictly: a dead link or a wrong docstring is an error
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet

@@ -22,6 +22,7 @@ _PUBLIC = {
     "compare": "srbench.door",
     "create_model": "srbench.models",
     "evaluate": "srbench.evaluation",
+    "export": "srbench.door",
     "leaderboard": "srbench.reports.notebook",
     "list_checkpoints": "srbench.zoo",
     "list_datasets": "srbench.door",
@@ -39,13 +40,13 @@ _PUBLIC = {
 _MODULES = ("images",)
 
 __all__ = [
-    "Inference", "Protocol", "Result", "Traits", "Upscaler", "__version__", "compare", "create_model", "evaluate",
+    "Inference", "Protocol", "Result", "Traits", "Upscaler", "__version__", "compare", "create_model", "evaluate", "export",
     "leaderboard", "list_checkpoints", "list_datasets", "list_metrics", "list_models", "list_recipes", "load", "load_checkpoint",
     "load_results", "score", "train", "upscale",
 ]  # fmt: skip
 
 if TYPE_CHECKING:
-    from srbench.door import compare, list_datasets, list_recipes, train, upscale
+    from srbench.door import compare, export, list_datasets, list_recipes, train, upscale
     from srbench.evaluation import evaluate, score
     from srbench.inference import Inference
     from srbench.metrics import list_metrics

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
 from srbench.errors import InputError
 from srbench.inference import DEFAULTS
-from srbench.keywords import typed_keywords
-from srbench.subjects import LoadOptions
+from srbench.keywords import part_of, typed_keywords
+from srbench.subjects import LoadOptions, SubjectOptions
 
 if TYPE_CHECKING:
     from torch import nn
 
+    from srbench.exporting.make import Exported
     from srbench.reports.tables.comparison import Comparison
     from srbench.results import Result
     from srbench.subjects.start import Trainable
@@ -148,6 +149,72 @@ def train(
             run[name] = parse_budget(run[name], name)
     request = RecipeRequest(str(recipe), keys, size, how.get("device", "auto"), seed, how.get("name", ""))
     return train_model(start.model, request, RunOptions(**run))
+
+
+class ExportOptions(SubjectOptions, total=False):
+    """What names a subject, and how it is exported; see ``srbench.exporting.make.How``."""
+
+    whole: bool
+    dtype: Literal["float32", "uint8"]
+    fused: bool
+    precision: Literal["fp32", "fp16", "int8"]
+    size: tuple[int, int] | None
+    calibrate: str
+    dataset: str
+    images: int
+    data_root: str | None
+    seconds: float
+    untrained: bool
+    progress: Callable[[str], Any]
+
+
+@typed_keywords(ExportOptions)
+def export(
+    network: str | Path,
+    out: str | Path | None = None,
+    format: str | None = None,  # noqa: A002
+    scale: int | None = None,
+    **given: Unpack[ExportOptions],
+) -> Exported:
+    """Write a network for another runtime, and measure what that costs.
+
+    Args:
+        network: a text as ``srbench.load`` takes it: a checkpoint, a file of weights, a class of one's own.
+        out: the file; the subject's name with the format's suffix by default.
+        format: ``onnx``, ``litert`` or ``ncnn``; what the suffix of ``out`` says by default.
+        scale: the upscaling factor, where ``network`` leaves it open.
+        given: ``whole`` (RGB in, RGB out), ``dtype`` (``uint8`` for a whole upscaler), ``fused``, ``precision`` (``fp32``,
+            ``fp16``, ``int8``), ``size`` (LR height and width of a file of fixed size and of what is timed), ``calibrate``
+            (training images for int8), ``dataset`` and ``images`` (what the loss is measured on), ``data_root``, ``seconds``
+            (of each clock), ``untrained`` (random weights where there are no others), ``progress`` (told what is being done);
+            ``channels``, ``weights``, ``model``, ``options``, ``traits``, ``zoo`` and ``key`` as ``srbench.load`` has them.
+
+    Returns:
+        the path of the file and its card, which lies beside it.
+
+    Raises:
+        UnknownNameError: no such network, format or argument, with the nearest one.
+        InputError: values that do not go together; a network that the format cannot express.
+        UnavailableError: ``no_weights``; an extra that is not installed; calibration images that are not here.
+    """
+    from srbench.exporting.formats import get_format
+    from srbench.exporting.make import How, export_subject
+    from srbench.subjects import resolve_one, resolve_timed
+
+    path = None if out is None else Path(out)
+    kind = get_format(format, path)
+    named: SubjectOptions = part_of(given, SubjectOptions)
+    rest: dict[str, Any] = {name: value for name, value in given.items() if name not in named}
+    progress, untrained = rest.pop("progress", None), rest.pop("untrained", False)
+    how = How.of(rest)
+    if untrained:
+        subject = resolve_timed([str(network)], scale, **named)[0]
+    else:
+        subject = resolve_one(network, scale, **named)
+        if obstacle := subject.obstacle(subject.scale):
+            raise obstacle
+    path = path or Path(f"{subject.name}{'-whole' if how.whole else ''}{kind.suffix}")
+    return export_subject(subject, kind, path, how, progress or (lambda _: None))
 
 
 @typed_keywords()

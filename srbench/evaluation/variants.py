@@ -6,13 +6,14 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from srbench.errors import InputError
 from srbench.graphs import captured
 from srbench.inference import PLAIN, Inference
 from srbench.models._fused import can_fuse
 from srbench.upscaler import Upscaler, network_pass
+from srbench.weights.programs import Program
 
 
 def parse_ways(names: list[str], device: torch.device) -> list[Inference]:
@@ -48,6 +49,8 @@ def reason_against(way: Inference, upscaler: Upscaler) -> str:
         return ""
     if upscaler.channels == "any":
         return "an interpolator has no layers to change"
+    if runtime := runtime_of(upscaler.network):
+        return f"{runtime} runs the file as it is"
     if way.unsupported:
         return way.unsupported
     if way.precision == "fp16" and way.torch_device.type == "cpu":
@@ -55,6 +58,12 @@ def reason_against(way: Inference, upscaler: Upscaler) -> str:
     if way.fused and not can_fuse(upscaler.network):
         return "no exact rewrite: the fused form is the network itself"
     return ""
+
+
+def runtime_of(network: nn.Module) -> str:
+    """Who runs a network that is a file of another runtime, such as ``onnxruntime``; empty where PyTorch does."""
+    found = (part for part in network.modules() if isinstance(part, Program))
+    return next((part.runtime for part in found), "")
 
 
 def passes(upscaler: Upscaler, x: Tensor) -> Callable[[], Tensor]:

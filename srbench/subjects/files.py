@@ -15,7 +15,7 @@ from srbench.upscaler import Traits, Upscaler
 from srbench.weights import open_weights
 from srbench.weights.recognise import Recognised, recognise
 
-SUFFIXES = (".pth", ".pt", ".ckpt", ".bin", ".tar", ".safetensors", ".npz", ".mat", ".onnx")
+SUFFIXES = (".pth", ".pt", ".ckpt", ".bin", ".tar", ".safetensors", ".npz", ".mat", ".onnx", ".tflite", ".param")
 
 
 def recognises(text: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,7 +12,10 @@ from torch import Tensor
 from srbench.errors import InputError
 from srbench.weights.fit import fit
 
-__all__ = ["WeightsFile", "fit", "open_weights", "read_weights"]
+__all__ = ["PROGRAMS", "WeightsFile", "fit", "open_weights", "read_weights"]
+
+PROGRAMS = {"onnx": "an ONNX file", "litert": "a LiteRT file", "ncnn": "an ncnn network"}
+"""Kinds of files that are programs and not weights."""
 
 
 @dataclass(frozen=True)
@@ -20,11 +24,11 @@ class WeightsFile:
 
     Attributes:
         path: the file.
-        sha256: of its bytes.
-        kind: ``torch``, ``safetensors``, ``npz``, ``mat`` or ``onnx``, as its content says.
+        sha256: of its bytes; an ncnn network's are those of its ``.param`` and ``.bin``.
+        kind: ``torch``, ``safetensors``, ``npz``, ``mat``, ``onnx``, ``litert`` or ``ncnn``, as its content says.
         key: where in the file the state dict stands, dotted; empty where the file is one.
-        state: key → tensor on the CPU, floats as float32, without the prefixes that wrappers put before each key; empty of an
-            ONNX file, which is a program.
+        state: key → tensor on the CPU, floats as float32, without the prefixes that wrappers put before each key; empty of
+            a program.
         prefix: what was taken off each key.
         tried: every state dict that the file holds, with its number of tensors.
         top_level: the uppermost names.
@@ -46,8 +50,8 @@ def open_weights(path: Path | str, key: str = "") -> WeightsFile:
     """Read a file of weights and choose the state dict that is meant.
 
     Args:
-        path: ``.pth``, ``.pt``, ``.ckpt``, ``.bin``, ``.tar``, ``.safetensors``, ``.npz``, ``.mat`` or ``.onnx``; its content
-            says what it is.
+        path: ``.pth``, ``.pt``, ``.ckpt``, ``.bin``, ``.tar``, ``.safetensors``, ``.npz``, ``.mat``, ``.onnx``, ``.tflite`` or
+            ncnn's ``.param``; its content says what it is.
         key: which state dict of the file, where several are as likely; dotted, or the end of that.
 
     Returns:
@@ -61,12 +65,12 @@ def open_weights(path: Path | str, key: str = "") -> WeightsFile:
 
     path = Path(path)
     content = read(path)
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    if content.kind == "onnx":
+    digest = digest_of([path, *content.others])
+    if content.kind in PROGRAMS:
         if key:
-            raise InputError(f"{path} is an ONNX file: it holds one network, and --key {key} chooses nothing")
-        return WeightsFile(path, digest, "onnx", "", {})
+            what = PROGRAMS[content.kind]
+            raise InputError(f"{path} is {what}: it holds one network, and --key {key} chooses nothing")
+        return WeightsFile(path, digest, content.kind, "", {})
     if content.kind == "mat":  # MATLAB's names mean something by themselves; nobody wraps them
         assert isinstance(content.tree, dict)
         chosen = Candidate("", content.tree, "", 2)
@@ -91,11 +95,21 @@ def open_weights(path: Path | str, key: str = "") -> WeightsFile:
 
 
 def read_weights(path: Path | str, key: str = "") -> dict[str, Tensor]:
-    """Key → tensor of a file of weights of any kind but ONNX, floats as float32; arguments and errors of ``open_weights``."""
+    """Key → tensor of a file of weights, which is no program, floats as float32; arguments and errors of ``open_weights``."""
     file = open_weights(path, key)
-    if file.kind == "onnx":
-        raise InputError(f"{file.path} is an ONNX file, a program and not weights")
+    if file.kind in PROGRAMS:
+        raise InputError(f"{file.path} is {PROGRAMS[file.kind]}, a program and not weights")
     return file.state
+
+
+def digest_of(paths: Iterable[Path]) -> str:
+    """sha256 of the bytes of files, one after the other."""
+    digest = hashlib.sha256()
+    for path in paths:
+        with path.open("rb") as file:
+            while piece := file.read(1 << 20):
+                digest.update(piece)
+    return digest.hexdigest()
 
 
 def as_float32(tensor: Tensor) -> Tensor:

@@ -29,7 +29,10 @@ _MANY = 0xFFFF  # the number stands elsewhere
 _PIECE = 1 << 20
 _SLACK = 64 << 20  # a small archive may be compressed as it likes
 _RATIO = 8  # weights are noise: what shrinks by more than this is none
-KNOWN = "PyTorch (.pth, .pt, .ckpt, .bin, .tar), safetensors, NumPy (.npz), MATLAB (.mat) and ONNX files"
+KNOWN = (
+    "PyTorch (.pth, .pt, .ckpt, .bin, .tar), safetensors, NumPy (.npz), MATLAB (.mat), ONNX, LiteRT (.tflite) and ncnn "
+    "(.param) files"
+)
 
 # What frameworks put beside weights: settings and curves. Where a file names one of these, an empty stand-in takes its place.
 _HOLDERS = re.compile(
@@ -46,14 +49,16 @@ class Content:
     """What a file holds.
 
     Attributes:
-        kind: ``torch``, ``safetensors``, ``npz``, ``mat`` or ``onnx``.
-        tree: nested mappings and lists with tensors in them; empty of an ONNX file, which is a program and not weights.
+        kind: ``torch``, ``safetensors``, ``npz``, ``mat``, ``onnx``, ``litert`` or ``ncnn``.
+        tree: nested mappings and lists with tensors in them; empty of a program, which is no set of weights.
         notes: what was left out.
+        others: files that belong to it, such as the ``.bin`` of an ncnn ``.param``.
     """
 
     kind: str
     tree: object
     notes: tuple[str, ...] = ()
+    others: tuple[Path, ...] = ()
 
 
 def read(path: Path) -> Content:
@@ -84,13 +89,20 @@ def _kind(path: Path, head: bytes, size: int) -> str:
         return "mat"
     if head.startswith(b"\x80"):
         return "torch"
-    if _is_onnx(head):
-        return "onnx"
+    program = next((kind for kind, applies in _PROGRAMS.items() if applies(head)), None)
+    if program is not None:
+        return program
     _refuse_others(path, head)
+    return _by_suffix(path)
+
+
+def _by_suffix(path: Path) -> str:
+    """PyTorch's old files begin with anything; what else has the suffix of a kind is damaged."""
     suffix = path.suffix.lower()
-    by_suffix = {".safetensors": "safetensors", ".npz": "zip", ".mat": "mat", ".onnx": "onnx"}
-    if suffix in by_suffix:
+    if suffix in (".safetensors", ".npz", ".mat", ".onnx", ".tflite", ".param"):
         raise InputError(f"{path} is cut off or no {suffix[1:]} file")
+    if suffix == ".bin" and path.with_suffix(".param").is_file():
+        raise InputError(f"{path} holds the weights of an ncnn network: give {path.with_suffix('.param')}")
     if suffix in (".pth", ".pt", ".ckpt", ".bin", ".tar"):
         return "torch"
     raise InputError(f"{path} is no file of weights that srbench knows; it knows {KNOWN}")
@@ -101,6 +113,13 @@ def _is_onnx(head: bytes) -> bool:
     return (
         len(head) > 16 and head[0] == 0x08 and head[1] < 0x40 and head[2] in (0x12, 0x1A, 0x22, 0x2A, 0x32, 0x3A, 0x42)
     )
+
+
+_PROGRAMS: Mapping[str, Callable[[bytes], bool]] = {
+    "litert": lambda h: h[4:8] == b"TFL3",
+    "ncnn": lambda h: h.split(maxsplit=1)[:1] == [b"7767517"],
+    "onnx": _is_onnx,
+}
 
 
 _OTHERS: tuple[tuple[Callable[[bytes], bool], str], ...] = (
@@ -114,7 +133,6 @@ _OTHERS: tuple[tuple[Callable[[bytes], bool], str], ...] = (
     (lambda h: h.startswith(b"\x1f\x8b"), "a gzip file: unpack it first"),
     (lambda h: h[257:262] == b"ustar", "a tar archive: unpack it and give the file of weights in it"),
     (lambda h: h.startswith(b"\x93NUMPY"), "a single NumPy array, not a set of weights by name"),
-    (lambda h: h[4:8] == b"TFL3", "a TensorFlow Lite file, which srbench does not read"),
 )
 
 
@@ -292,12 +310,25 @@ def _read_onnx(path: Path, size: int) -> Content:  # noqa: ARG001
     return Content("onnx", {})
 
 
+def _read_litert(path: Path, size: int) -> Content:  # noqa: ARG001
+    return Content("litert", {})
+
+
+def _read_ncnn(path: Path, size: int) -> Content:  # noqa: ARG001
+    weights = path.with_suffix(".bin")
+    if not weights.is_file():
+        raise InputError(f"{path} is an ncnn network, whose weights are missing: expected {weights.name} beside it")
+    return Content("ncnn", {}, others=(weights,))
+
+
 _READERS: Mapping[str, Callable[[Path, int], Content]] = {
     "zip": _read_zip,
     "torch": _read_torch,
     "safetensors": _read_safetensors,
     "mat": _read_mat,
     "onnx": _read_onnx,
+    "litert": _read_litert,
+    "ncnn": _read_ncnn,
 }
 
 

@@ -19,7 +19,7 @@ from srbench.errors import InputError, UnavailableError
 from srbench.models import MODELS, Model, create_model, get_model
 from srbench.models._shapes import Found, Shapes
 from srbench.published import PublishedCard, published_card
-from srbench.weights import WeightsFile
+from srbench.weights import PROGRAMS, WeightsFile
 from srbench.weights.fit import fit
 from srbench.weights.layouts import State, layouts
 from srbench.weights.layouts.matlab import moved
@@ -60,7 +60,7 @@ class Recognised:
         file: where it was found.
         model: our architecture; empty where it is of another library.
         display: for people, such as ``IMDN`` or ``CRAFT (spandrel)``.
-        origin: who computes: ``srbench``, ``spandrel`` or ``onnx``.
+        origin: who computes: ``srbench``, ``spandrel``, ``onnx``, ``litert`` or ``ncnn``.
         layout: whose names the weights had; empty for ours.
         scales: what it can be measured at.
         channels: ``y`` or ``rgb``.
@@ -83,7 +83,7 @@ class Recognised:
     file: WeightsFile
     model: str
     display: str
-    origin: Literal["srbench", "spandrel", "onnx"]
+    origin: Literal["srbench", "spandrel", "onnx", "litert", "ncnn"]
     layout: str
     scales: tuple[int, ...]
     channels: Literal["y", "rgb"]
@@ -137,16 +137,14 @@ def recognise(
         InputError: no network is known that has these keys, with the nearest; two networks could be meant; the scale is not
             to be found; what the user said is not true of the file.
         UnknownNameError: no such model or option.
-        UnavailableError: spandrel or onnxruntime would be needed and is not installed.
+        UnavailableError: spandrel or a runtime would be needed and is not installed.
     """
     wanted = Wanted(scale, model, channels, dict(options or {}), range)
     card = published_card(file.sha256)
     if card is not None:
         wanted = replace(wanted, options={**card.options, **wanted.options}, model=wanted.model or card.model or None)
-    if file.kind == "onnx":
-        from srbench.weights.onnx import open_onnx
-
-        return replace(open_onnx(file, wanted), card=card)
+    if file.kind in PROGRAMS:
+        return replace(_program(file, wanted), card=card)
     matches = list(_matches(file.state, wanted))
     if matches:
         return _ours(file, matches[0], wanted, card)
@@ -157,6 +155,18 @@ def recognise(
         if foreign is not None:
             return replace(foreign, card=card)
     raise InputError(_unknown(file, wanted, card))
+
+
+def _program(file: WeightsFile, wanted: Wanted) -> Recognised:
+    """A file that holds its own network, opened by its runtime."""
+    from srbench.weights.litert import open_litert
+    from srbench.weights.ncnn import open_ncnn
+    from srbench.weights.onnx import open_onnx
+
+    if wanted.model is not None:
+        kind = PROGRAMS[file.kind]
+        raise InputError(f"{file.path} is {kind}, which holds its own network: leave out --model {wanted.model}")
+    return {"onnx": open_onnx, "litert": open_litert, "ncnn": open_ncnn}[file.kind](file, wanted)
 
 
 def _matches(state: State, wanted: Wanted) -> Iterator[_Match]:
