@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from importlib import import_module
 from importlib.metadata import version
 
 
@@ -16,9 +17,9 @@ def main(source: str, target: str, shape: str, kind: str) -> None:
         shape: of the input, as JSON.
         kind: of its values, such as ``float32``.
     """
-    import litert_torch
     import torch
 
+    litert_torch = import_module("litert_torch")  # never in srbench's own environment, whose dependencies are declared
     network = torch.export.load(source).module()
     x = torch.zeros(json.loads(shape), dtype=getattr(torch, kind))
     litert_torch.convert(network, (x,)).export(target)

@@ -51,9 +51,10 @@ class Signature:
 class Program(nn.Module, ABC):
     """A file as a network ``(N, C, h, w)``; images go through one by one where the program takes one.
 
-    Attributes:
-        runtime: who computes, for people.
-        content: of the file; each copy opens it anew, as a runtime's session cannot be copied.
+    ``runtime`` says who computes, for people. A runtime's session cannot be copied, so that each copy opens ``content`` anew.
+
+    Args:
+        content: of the file, as its runtime takes it.
         signature: how it takes an image.
     """
 
