@@ -69,24 +69,17 @@ MAY_IMPORT = {
     "references": "errors",
     "measure": "errors images metrics protocol references results",
     "training": "degradations errors files markdown names provenance records datasets models metrics protocol images resize "
-<<<<<<< HEAD
     "inference upscaler subjects measure references weights zoo machines process",
     "clip_results": "errors records results",
     "temporal": "errors registry",
     "evaluation": "clip_results temporal degradations errors files markdown machines provenance datasets models metrics protocol "
     "images resize "
-    "inference upscaler graphs keywords published subjects measure references zoo results speed_results process",
-    "serve": "errors images photos upscaler",
-    "reports": "composites errors facts files formula markdown power published records results speed_results stats zoo images",
-=======
-    "inference upscaler subjects measure weights zoo",
-    "evaluation": "degradations errors files provenance datasets models metrics protocol images resize inference upscaler "
-    "graphs keywords published subjects measure zoo results speed_results process weights",
+    "inference upscaler graphs keywords published subjects measure references zoo results speed_results process "
+    "weights",
     "serve": "errors images photos upscaler",
     "exporting": "datasets errors evaluation files images inference measure models protocol provenance resize subjects upscaler "
     "weights",
-    "reports": "errors facts files markdown published records results speed_results stats zoo images",
->>>>>>> 8966a12 (srbench export: networks as ONNX, LiteRT or ncnn, measured at once; their files are subjects)
+    "reports": "composites errors facts files formula markdown power published records results speed_results stats zoo images",
 }
 EVERYTHING = ("cli", "__main__", "__init__", "door")
 
