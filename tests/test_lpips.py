@@ -21,7 +21,7 @@ def passes(weights_root: Path) -> list[int]:
     """Grows with each pass of the backbone."""
     found: list[int] = []
     network = lpips._network("alex", torch.device("cpu"))
-    handle = network.net.register_forward_hook(lambda *_: found.append(1))  # type: ignore[union-attr]
+    handle = network.trunk.register_forward_hook(lambda *_: found.append(1))
     yield found  # type: ignore[misc]
     handle.remove()
 

@@ -10,37 +10,59 @@ border of 4 pixels cropped they would be .3441 and .4405.
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from srbench.metrics import METRICS, Metric, Truth
 from srbench.metrics._backbones import load_backbone
-from srbench.metrics._images import PEAK, check, check_alike, check_image, check_size, numbers
+from srbench.metrics._images import PEAK, check, check_alike, check_image, check_size, numbers, strips
+from srbench.metrics._winograd import Winograd
+from srbench.threads import share_out
 
 Net = Literal["alex", "vgg"]
 
-# Of each net: the backbone, the layers whose (rectified) output is compared, their channels, and the least height and width
-# that its pooling leaves something of.
-_NETS: dict[Net, tuple[str, tuple[int, ...], tuple[int, ...], int]] = {
-    "alex": ("alexnet", (1, 4, 7, 9, 11), (64, 192, 384, 256, 256), 31),
-    "vgg": ("vgg16", (3, 8, 15, 22, 29), (64, 128, 256, 512, 512), 16),
+# Of each net: the backbone, the layers whose (rectified) output is compared, and the least height and width that its
+# pooling leaves something of.
+_NETS: dict[Net, tuple[str, tuple[int, ...], int]] = {
+    "alex": ("alexnet", (1, 4, 7, 9, 11), 31),
+    "vgg": ("vgg16", (3, 8, 15, 22, 29), 16),
 }
+# The package scales RGB to [−1, 1], takes (−.030, −.088, −.188) off and divides by (.458, .448, .450).
+_MEAN = tuple(PEAK / 2 * (1 + shift) for shift in (-0.030, -0.088, -0.188))
+_SCALE = (0.458, 0.448, 0.450)
+_EPSILON = 1e-10  # beside the length of a feature vector, as in the package
+_SAMPLES = 2**16  # of features that are compared at once
 
 
 class _Trunk(nn.Module):
-    """The outputs of some layers of a backbone."""
+    """The outputs of some layers of a backbone, in the memory order channels_last.
+
+    Args:
+        features: the backbone's layers.
+        taps: those whose output is compared.
+    """
 
     def __init__(self, features: nn.Sequential, taps: tuple[int, ...]) -> None:
         super().__init__()
-        self.features = features[: taps[-1] + 1]
+        used = features[: taps[-1] + 1]
+        _take_scaling_in(used[0])
+        layers = (Winograd(layer) if Winograd.fits(layer) else layer for layer in used)
+        self.features = nn.Sequential(*layers).to(memory_format=torch.channels_last)
         self.taps = taps
 
     def forward(self, image: Tensor) -> list[Tensor]:
+        """What the layers give of an image.
+
+        Args:
+            image: what :func:`_centred` made.
+        """
         outputs = []
         for index, layer in enumerate(self.features):
             image = layer(image)
@@ -49,24 +71,33 @@ class _Trunk(nn.Module):
         return outputs
 
 
+def _take_scaling_in(first: nn.Module) -> None:
+    """Have the first convolution divide by LPIPS' scale. The mean is taken off before, so that the border's zeros are exact."""
+    scale = torch.tensor(_SCALE, dtype=torch.float64).view(1, 3, 1, 1) * (PEAK / 2)
+    weight = first.get_parameter("weight")
+    weight.copy_(weight.double() / scale)
+
+
+@dataclass(frozen=True)
+class _Network:
+    """The trunk and, for each layer, the weights of its channels."""
+
+    trunk: _Trunk
+    weights: tuple[Tensor, ...]
+
+
 @cache
-def _network(net: Net, device: torch.device) -> nn.Module:
-    """The ``lpips`` package's network over our backbone. Its own constructor would draw a random trunk first."""
+def _network(net: Net, device: torch.device) -> _Network:
+    """The network of the ``lpips`` package over our backbone; its own constructor would draw a random trunk first."""
     import lpips
 
-    name, taps, channels, _ = _NETS[net]
-    network: nn.Module = lpips.LPIPS.__new__(lpips.LPIPS)
-    nn.Module.__init__(network)
-    network.lpips, network.spatial, network.version, network.L = True, False, "0.1", len(taps)  # type: ignore[assignment]
-    network.scaling_layer = lpips.ScalingLayer()
-    network.net = _Trunk(load_backbone(name)[0], taps)
-    with torch.random.fork_rng(devices=[]):  # its layers draw weights, which would move the state of a training run
-        network.lins = nn.ModuleList(lpips.NetLinLayer(count, use_dropout=True) for count in channels)
-    linear = torch.load(
-        Path(lpips.__file__).parent / "weights" / "v0.1" / f"{net}.pth", map_location="cpu", weights_only=True
-    )
-    network.lins.load_state_dict({key.removeprefix("lin"): value for key, value in linear.items()}, strict=True)
-    return network.requires_grad_(False).eval().to(device)
+    name, taps, _ = _NETS[net]
+    with torch.no_grad():
+        trunk = _Trunk(load_backbone(name)[0], taps).requires_grad_(False).eval().to(device)
+    path = Path(lpips.__file__).parent / "weights" / "v0.1" / f"{net}.pth"
+    linear = torch.load(path, map_location="cpu", weights_only=True)
+    weights = (linear[f"lin{layer}.model.1.weight"].flatten().to(device) for layer in range(len(taps)))
+    return _Network(trunk, tuple(weights))
 
 
 @dataclass(frozen=True)
@@ -98,9 +129,12 @@ def prepare(net: Net, truth: Truth) -> Reference:
     """
     hr, name = truth.hr, _metric_name(net)
     check_image(name, "HR", hr)
-    check_size(name, hr.shape, channels=(1, 3), minimum=_NETS[net][3])
+    check_size(name, hr.shape, channels=(1, 3), minimum=_NETS[net][2])
     network = _network(net, hr.device)
-    return Reference(hr.shape, hr.device, tuple(_features(network, hr[i : i + 1]) for i in range(len(hr))))
+    features = [_layers(network, hr[index : index + 1]) for index in range(len(hr))]
+    for layer in itertools.chain(*features):
+        _scale_all(layer)
+    return Reference(hr.shape, hr.device, tuple(map(tuple, features)))
 
 
 @torch.no_grad()
@@ -119,12 +153,12 @@ def score(net: Net, sr: Tensor, reference: Reference) -> Tensor:
     name = _metric_name(net)
     check_image(name, "SR", sr)
     check_alike(name, sr, reference.shape, reference.device)
-    network: Any = _network(net, sr.device)
+    network = _network(net, sr.device)
     scores = torch.zeros(sr.shape[0], dtype=torch.float64, device=sr.device)
     for index in range(sr.shape[0]):  # one at a time: the features of a batch of 2K images would not fit into memory
-        made, truth = _features(network, sr[index : index + 1]), reference.features[index]
-        layers = zip(network.lins, made, truth, strict=True)
-        scores[index] = sum(lin((a - b) ** 2).mean([2, 3], keepdim=True) for lin, a, b in layers).double().sum()
+        made = _layers(network, sr[index : index + 1])
+        layers = zip(made, reference.features[index], network.weights, strict=True)
+        scores[index] = torch.stack([_distance(*layer) for layer in layers]).sum()
     return numbers(name, scores)
 
 
@@ -141,7 +175,7 @@ def lpips_distance(sr: Tensor, hr: Tensor, net: Net = "alex") -> Tensor:
         UnavailableError: the backbone's weights are neither here nor downloadable.
         InputError: shapes do not fit.
     """
-    check(_metric_name(net), sr, hr, channels=(1, 3), minimum=_NETS[net][3])
+    check(_metric_name(net), sr, hr, channels=(1, 3), minimum=_NETS[net][2])
     return score(net, sr, prepare(net, Truth(hr, None, 1)))
 
 
@@ -149,12 +183,52 @@ def _metric_name(net: Net) -> str:
     return "lpips" if net == "alex" else f"lpips-{net}"
 
 
-def _features(network: Any, image: Tensor) -> tuple[Tensor, ...]:
-    """What is compared of an image ``(1, C, H, W)``: each layer's output, scaled to length 1 over the channels."""
-    import lpips
+def _layers(network: _Network, image: Tensor) -> list[Tensor]:
+    """What is compared of an image ``(1, C, H, W)``: each layer's output as ``(H·W, C)``, not scaled yet."""
+    return [out.permute(0, 2, 3, 1).reshape(-1, out.shape[1]) for out in network.trunk(_centred(image))]
 
-    seen = image.to(torch.float32).expand(-1, 3, -1, -1) / (PEAK / 2) - 1.0
-    return tuple(lpips.normalize_tensor(out) for out in network.net(network.scaling_layer(seen)))
+
+def _centred(image: Tensor) -> Tensor:
+    """RGB less LPIPS' mean: float32 ``(1, 3, H, W)`` on the 0–255 scale."""
+    out = torch.empty(1, 3, *image.shape[-2:], dtype=torch.float32, device=image.device)
+    for channel, mean in enumerate(_MEAN):
+        torch.sub(image[:, channel % image.shape[1]], mean, out=out[:, channel])
+    return out
+
+
+def _scaled(features: Tensor) -> Tensor:
+    """Each row ``(P, C)`` divided by its length, in place; one of zeros stays."""
+    return features.div_(torch.linalg.vector_norm(features, dim=1, keepdim=True).add_(_EPSILON))
+
+
+def _scale_all(features: Tensor) -> None:
+    def work(parts: Sequence[slice]) -> list[None]:
+        for rows in parts:
+            _scaled(features[rows])
+        return [None] * len(parts)
+
+    share_out(work, _strips(features), features.numel())
+
+
+def _distance(made: Tensor, truth: Tensor, weights: Tensor) -> Tensor:
+    """The mean over positions of the weighted squared difference of scaled features, float64; ``made`` is overwritten.
+
+    Args:
+        made: ``(P, C)``, not scaled yet.
+        truth: ``(P, C)``, scaled.
+        weights: ``(C,)``.
+    """
+
+    def work(parts: Sequence[slice]) -> list[Tensor]:
+        return [_scaled(made[rows]).sub_(truth[rows]).square_().mv(weights).sum() for rows in parts]
+
+    return torch.stack(share_out(work, _strips(made), made.numel())).sum(dtype=torch.float64) / len(made)
+
+
+def _strips(features: Tensor) -> list[slice]:
+    """Rows that stay in the second-level cache from the first operation to the last; on a GPU all of them."""
+    rows = max(1, _SAMPLES // features.shape[1]) if features.device.type == "cpu" else len(features)
+    return list(strips(len(features), rows))
 
 
 _BACKBONES: tuple[tuple[Net, str], ...] = (("alex", "AlexNet"), ("vgg", "VGG16"))
