@@ -31,6 +31,7 @@ from tests.builders import narrow_vgg, store_parent, write_images
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 CPU = torch.device("cpu")
+UNET = {"adversarial.discriminator": "unet", "adversarial.norm": "spectral"}
 KINDS = ["standard", "relativistic", "wgan-clip", "wgan-gp"]
 TINY = {"blocks": 1, "features": 8}
 SLOW = ["srgan", "srgan-smooth", "srgan-wgan-clip", "esrgan"]
@@ -154,9 +155,17 @@ def test_noise_is_a_function_of_seed_and_step_and_shared_by_rank() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"patch": 5}, r"patch = 5 at x4: the dense .* multiple of 16, not 20; .*'convolutional' takes any"),
-        ({"patch": 4, "grow": (8,)}, r"grow = \[8\] at x4: the dense discriminator takes HR crops of one size"),
-        ({"patch": 3, "adversarial.discriminator": "convolutional"}, "gives 12 HR pixels; the discriminator needs 16"),
+        (
+            {"patch": 5},
+            r"patch = 5 at x4: the discriminator 'dense' .* multiple of 16, all of one size, not 20; .*'conv",
+        ),
+        (
+            {"patch": 4, "grow": (8,)},
+            r"grow = \[8\] at x4: the discriminator 'dense' .* all of one size, not 16 and 32",
+        ),
+        ({"patch": 3, "adversarial.discriminator": "convolutional"}, "takes HR crops of 16 pixels or more, not 12"),
+        ({"patch": 5, "adversarial.discriminator": "patch"}, "takes HR crops of 24 pixels or more, not 20"),
+        ({"patch": 5, **UNET}, "takes HR crops of a side that is a multiple of 8, not 20"),
     ],
 )
 def test_a_patch_that_the_discriminator_cannot_take(changes: dict[str, object], message: str) -> None:
@@ -174,6 +183,9 @@ def test_a_patch_that_the_discriminator_cannot_take(changes: dict[str, object], 
         ("adversarial.kind=wgan-gp", "norm must be 'none' or 'virtual'"),
         ("adversarial.fake_label=1.0", "must be above fake_label"),
         ("keep=best", "keep = 'last'"),
+        ("adversarial.discriminator=unnet", r"there is no discriminator 'unnet'; .*did you mean 'unet'"),
+        ("adversarial.norm=spectral", "'dense' takes norm = 'batch' or 'none' or 'virtual', not 'spectral'"),
+        ("adversarial={kind='wgan-clip',discriminator='patch',norm='spectral'}", "spectral norm computes the weights"),
         ("perceptual.layr=conv1_1", r"unknown recipe key 'layr' in perceptual.*Did you mean 'layer'"),
     ],
 )
@@ -225,7 +237,7 @@ def _narrow(monkeypatch: pytest.MonkeyPatch) -> None:
     """Discriminators of the published depth and a fraction of the width, which is all that a test needs."""
     strides = [1, 2] * 4
     widths = tuple((512 if number == 7 else 8, stride) for number, stride in enumerate(strides))
-    monkeypatch.setattr("srbench.models._discriminators._WIDTHS", widths)
+    monkeypatch.setattr("srbench.models.discriminators.srgan._WIDTHS", widths)
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 
+from srbench.errors import InputError
 from srbench.models import create_model, get_model
 from srbench.training.loop.initial import draw_weights
 from srbench.training.loop.options import RunOptions
@@ -51,6 +52,29 @@ def test_without_a_skip_the_last_layer_is_pytorchs_too() -> None:
     network, _ = drawn("espcn", init="pytorch", skip="none")
     last = [m for m in network.modules() if isinstance(m, nn.Conv2d)][-1].weight.detach()
     assert float(last.abs().max()) > 0.9 * last[0].numel() ** -0.5
+
+
+@pytest.mark.parametrize("model", ["espcn", "srresnet_s", "msrresnet", "edsr_baseline"])
+def test_icnr_starts_every_phase_alike_and_changes_nothing_else(model: str) -> None:
+    network, before = drawn(model, init="icnr", skip="none")
+    weights = network.state_dict()
+    changed = {key for key in weights if not torch.equal(before[key], weights[key])}
+    shuffled = {"espcn": 1, "srresnet_s": 2, "msrresnet": 2, "edsr_baseline": 2}[model]
+    assert len({key.rpartition(".")[0] for key in changed}) == shuffled
+    factor = 4 if shuffled == 1 else 2
+    for key in changed:
+        groups = weights[key].unflatten(0, (-1, factor**2))
+        assert torch.equal(groups, groups[:, :1].expand_as(groups)), key
+    network.eval()
+    with torch.no_grad():
+        made = network(torch.rand(1, 1 if model == "espcn" else 3, 12, 12, generator=torch.Generator().manual_seed(0)))
+    if model == "espcn":  # nothing follows the shuffle: each input pixel is a block of equal ones
+        torch.testing.assert_close(made, made[..., ::4, ::4].repeat_interleave(4, -1).repeat_interleave(4, -2))
+
+
+def test_icnr_needs_a_pixel_shuffle() -> None:
+    with pytest.raises(InputError, match="vdsr has no convolution before a pixel shuffle"):
+        drawn("vdsr", init="icnr")
 
 
 def test_a_run_starts_from_what_its_recipe_draws(tmp_path: Path, srbench_home: Path) -> None:

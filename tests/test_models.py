@@ -116,7 +116,13 @@ VARIANTS: dict[str, object] = {
     "tail": 12,
     "shared": True,
 }
-VARIANTS |= {"tails": "x2x3x4", "upsampler": "upsampling", "tail_activation": "lrelu", "width": 24}
+VARIANTS |= {
+    "tails": "x2x3x4",
+    "upsampler": "upsampling",
+    "tail_activation": "lrelu",
+    "width": 24,
+    "activation": "relu",
+}
 
 
 @pytest.mark.parametrize(("model", "scale"), CASES)

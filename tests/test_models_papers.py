@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 from srbench.errors import InputError, UnavailableError
+from srbench.interop.basicsr import import_basicsr
 from srbench.models import create_model
-from srbench.models._discriminators import Discriminator, convolutional_discriminator, dense_discriminator
 from srbench.models.btsrn import PConv
+from srbench.models.discriminators import DISCRIMINATORS, DiscriminatorModel
+from srbench.models.discriminators.srgan import Discriminator, convolutional_discriminator, dense_discriminator
+from srbench.models.discriminators.unet import UNetDiscriminator, doubled
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -93,10 +99,55 @@ def test_mdsr_serves_every_scale_with_one_set_of_weights() -> None:
         network.set_scale(8)
 
 
-def test_discriminator_counts() -> None:
+@pytest.mark.parametrize("kind", list(DISCRIMINATORS), ids=lambda kind: kind.name)
+def test_a_discriminator_has_the_stated_size_and_judges_its_smallest_crop(kind: DiscriminatorModel) -> None:
     with torch.device("meta"):
-        assert total(dense_discriminator(224)) == 107_451_585
-        assert total(convolutional_discriminator()) == 5_215_425
+        assert total(kind.build(kind.side, kind.norms[0], "rgb")) == kind.parameters
+    side = -(-kind.minimum // kind.multiple_of) * kind.multiple_of
+    kind.check([side], kind.norms[-1])
+    for norm in kind.norms:
+        critic = kind.build(side, norm, "y")
+        if norm == "virtual":
+            critic.set_reference(torch.rand(3, 1, side, side))
+        logits = critic(torch.rand(2, 1, side, side))
+        assert logits.shape[:2] == (2, 1)
+        assert logits.isfinite().all()
+    with pytest.raises(InputError, match=f"'{kind.name}' takes"):
+        kind.check([side - 1], kind.norms[0])
+    with pytest.raises(InputError, match="takes"):
+        kind.check([side], "layer")  # type: ignore[arg-type]
+
+
+def test_the_unet_discriminator_is_basicsrs_with_the_same_weights() -> None:
+    if find_spec("basicsr") is None:
+        pytest.skip("basicsr is not installed")
+    module = import_basicsr("basicsr.archs.discriminator_arch")
+    torch.manual_seed(0)
+    theirs, ours = module.UNetDiscriminatorSN(3, 16).double(), UNetDiscriminator(features=16).double().eval()
+    x = torch.rand(2, 3, 32, 40, dtype=torch.float64)
+    for _ in range(5):  # the norms are estimated anew in each pass of training
+        theirs(x)
+    ours.load_state_dict(theirs.eval().state_dict(), strict=True)
+    torch.testing.assert_close(ours(x), theirs(x))
+
+
+def test_bilinear_doubling_is_torchs() -> None:
+    x = torch.rand(2, 3, 1, 7, dtype=torch.float64)
+    torch.testing.assert_close(doubled(x), F.interpolate(x, scale_factor=2, mode="bilinear"))
+
+
+def test_spectral_norm_bounds_how_steep_a_discriminator_is() -> None:
+    torch.manual_seed(0)
+    critic = DISCRIMINATORS.get("patch").build(24, "spectral", "rgb")
+    with torch.no_grad():
+        for layer in critic.modules():
+            if hasattr(layer, "weight_orig"):
+                layer.weight_orig.mul_(50)
+    for _ in range(30):
+        critic(torch.rand(1, 3, 24, 24))
+    for layer in critic.modules():
+        if hasattr(layer, "weight_orig"):
+            assert float(torch.linalg.matrix_norm(layer.weight.detach().flatten(1), 2)) == pytest.approx(1, rel=0.05)
 
 
 @pytest.mark.parametrize("norm", ["batch", "none", "virtual"])

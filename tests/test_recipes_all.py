@@ -66,7 +66,7 @@ def run(name: str, model: str, steps: int, images: Path, home: Path, monkeypatch
 def test_three_steps(name: str, model: str, images: Path, srbench_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     strides = [1, 2] * 4
     widths = tuple((512 if number == 7 else 8, stride) for number, stride in enumerate(strides))
-    monkeypatch.setattr("srbench.models._discriminators._WIDTHS", widths)
+    monkeypatch.setattr("srbench.models.discriminators.srgan._WIDTHS", widths)
     run(name, model, 3, images, srbench_home, monkeypatch)
 
 

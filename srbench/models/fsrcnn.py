@@ -7,6 +7,7 @@ import math
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from srbench.errors import InputError
 from srbench.models import Paper, register_size
 from srbench.models._layers import colours
 from srbench.models._shapes import Found, Shapes
@@ -47,13 +48,23 @@ class FSRCNN(nn.Module):
         s: channels after shrinking.
         m: number of mapping layers.
         kernel: side of the transposed convolution's, odd; weights whose output lies one pixel off need 11.
+        activation: ``prelu`` (the paper's) or ``relu``.
         channels: ``y`` or ``rgb``.
     """
 
     def __init__(
-        self, scale: int, d: int = 56, s: int = 12, m: int = 4, kernel: int = KERNEL, channels: str = "y"
+        self,
+        scale: int,
+        d: int = 56,
+        s: int = 12,
+        m: int = 4,
+        kernel: int = KERNEL,
+        activation: str = "prelu",
+        channels: str = "y",
     ) -> None:
         super().__init__()
+        if activation not in ("prelu", "relu"):
+            raise InputError(f"activation must be 'prelu' or 'relu', not {activation!r}")
         planes = colours(channels)
         self.receptive_radius = 2 + m + _reach(kernel, scale)
         widths = [(planes, d, 5), (d, s, 1), *[(s, s, 3)] * m, (s, d, 1)]
@@ -63,7 +74,7 @@ class FSRCNN(nn.Module):
             nn.init.kaiming_normal_(conv.weight, a=0.25)
             if conv.bias is not None:
                 nn.init.zeros_(conv.bias)
-            layers += [conv, nn.PReLU(outputs)]
+            layers += [conv, nn.PReLU(outputs) if activation == "prelu" else nn.ReLU()]
         self.body = nn.Sequential(*layers)
         self.deconv = ReplicatedTransposedConvolution(d, planes, scale, kernel)
         nn.init.normal_(self.deconv.weight, std=0.001)
@@ -75,12 +86,13 @@ class FSRCNN(nn.Module):
 
 
 def _infer(shapes: Shapes) -> Found | None:
-    channels, mappings = shapes.channels("body.0.weight"), shapes.count("body") // 2 - 3
+    channels, mappings = shapes.channels("body.0.weight"), (shapes.count("body") + 1) // 2 - 3  # a ReLU has no key
     kernel = shapes.side("deconv.weight", 3)
     if channels is None or mappings < 1 or not kernel % 2:
         return None
     d, s = shapes.side("body.0.weight"), shapes.side("body.2.weight")
-    return Found((2, 3, 4), channels, {"d": d, "s": s, "m": mappings, "kernel": kernel})
+    activation = "prelu" if "body.1.weight" in shapes else "relu"
+    return Found((2, 3, 4), channels, {"d": d, "s": s, "m": mappings, "kernel": kernel, "activation": activation})
 
 
 _PAPER = Paper(
@@ -96,5 +108,5 @@ for _name, _parameters, _d, _s, _m in (("fsrcnn", 12_809, 56, 12, 4), ("fsrcnn_s
         infer=_infer,
         receptive_radius=4 + _m,
         channels="y",
-        options={"d": _d, "s": _s, "m": _m, "kernel": KERNEL},
+        options={"d": _d, "s": _s, "m": _m, "kernel": KERNEL, "activation": "prelu"},
     )

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 
 from srbench.errors import InputError
 from srbench.models import Channels
-from srbench.models._discriminators import Discriminator, convolutional_discriminator, dense_discriminator
+from srbench.models.discriminators import DISCRIMINATORS
+from srbench.models.discriminators.srgan import Discriminator
 from srbench.training.data.sampler import WHOLE, Sampler, Share
 from srbench.training.loop.progress import Window
 from srbench.training.loop.state import AdversarialFacts, Groups, RunState
@@ -29,7 +30,6 @@ from srbench.training.optim.schedule import learning_rate
 from srbench.training.recipe.schema import Recipe
 from srbench.training.recipe.tables import Adversarial
 
-_STRIDE = 16  # what the discriminators' convolutions shrink a patch by
 _PENALTY_STREAM = 2  # of the step's random numbers; labels of HR and SR take 0 and 1
 
 
@@ -152,7 +152,7 @@ class AdversarialStep(SupervisedStep):
         return loss
 
     def judge(self, images: Tensor) -> Tensor:
-        """The discriminator's scores ``(n, 1)`` of images ``(n, C, H, W)``, float32."""
+        """The discriminator's scores, ``(n, 1)`` or a map ``(n, 1, h, w)``, of images ``(n, C, H, W)``, float32."""
         with autocast(images.device, self._recipe.precision):
             made: Tensor = self.discriminator(images)
         return made.float()
@@ -171,7 +171,11 @@ class AdversarialStep(SupervisedStep):
         """Draw the reference batch of virtual batch norm: HR crops drawn as those of the step after the last one."""
         if self._keys.norm == "virtual":
             count = min(self._keys.reference, len(sampler.images.hr))
-            self.discriminator.set_reference(sampler.of_batch(count).tensors_at(self._recipe.plan_at(0)[0], device)[1])
+            self._set_reference(sampler.of_batch(count).tensors_at(self._recipe.plan_at(0)[0], device)[1])
+
+    def _set_reference(self, batch: Tensor) -> None:
+        assert isinstance(self.discriminator, Discriminator), "the discriminators with virtual batch norm"
+        self.discriminator.set_reference(batch)
 
     def check(self) -> None:
         """Raise SrbenchError where a step since the last look measured what is no number."""
@@ -208,7 +212,7 @@ class AdversarialStep(SupervisedStep):
 
     def tensors(self) -> Groups:
         """What a saved state keeps, by group; the reference batch too, where there is one."""
-        reference = self.discriminator.reference
+        reference = getattr(self.discriminator, "reference", None)
         return {
             **super().tensors(),
             "discriminator": dict(self.discriminator.state_dict()),
@@ -229,7 +233,7 @@ class AdversarialStep(SupervisedStep):
         self.discriminator.load_state_dict(tensors["discriminator"])
         self._discriminators_descent.load(tensors.get("discriminator_optimiser", {}))
         if "reference" in tensors:
-            self.discriminator.set_reference(tensors["reference"]["batch"].to(device))
+            self._set_reference(tensors["reference"]["batch"].to(device))
 
 
 def keys_of(recipe: Recipe) -> Adversarial:
@@ -238,28 +242,21 @@ def keys_of(recipe: Recipe) -> Adversarial:
     return recipe.discriminator
 
 
-def make_discriminator(recipe: Recipe, channels: str) -> Discriminator:
+def make_discriminator(recipe: Recipe, channels: str) -> nn.Module:
     """The recipe's discriminator for HR crops of its patch.
 
     Raises:
-        InputError: a patch that it cannot take.
+        InputError: a patch or a norm that it cannot take.
     """
     keys = keys_of(recipe)
-    side = recipe.patch * recipe.scale
-    if keys.discriminator == "convolutional":
-        if side < _STRIDE:
-            raise InputError(
-                f"patch = {recipe.patch} at x{recipe.scale} gives {side} HR pixels; the discriminator needs {_STRIDE} or more"
-            )
-        return convolutional_discriminator(keys.norm, channels)
-    if side % _STRIDE or recipe.grow:
-        wrong = f"grow = {list(recipe.grow)}" if recipe.grow else f"patch = {recipe.patch}"
-        raise InputError(
-            f"{wrong} at x{recipe.scale}: the dense discriminator takes HR crops of one size that is a multiple of "
-            f"{_STRIDE}, not {side if not recipe.grow else 'several'}; "
-            f"adversarial.discriminator = 'convolutional' takes any of {_STRIDE} pixels or more"
-        )
-    return dense_discriminator(side, keys.norm, channels)
+    sides = [patch * recipe.scale for _, _, patch in recipe.stages()]
+    chosen = DISCRIMINATORS.get(keys.discriminator)
+    try:
+        chosen.check(sides, keys.norm)
+    except InputError as error:
+        given = f"grow = {list(recipe.grow)}" if recipe.grow else f"patch = {recipe.patch}"
+        raise InputError(f"{given} at x{recipe.scale}: {error}") from None
+    return chosen.build(sides[0], keys.norm, channels)
 
 
 @torch.no_grad()

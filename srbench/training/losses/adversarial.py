@@ -34,16 +34,16 @@ class Objective(Protocol):
         """The discriminator's loss, and what is logged of it.
 
         Args:
-            real: its scores ``(N, 1)`` of HR.
-            fake: its scores ``(N, 1)`` of SR.
-            targets: what cross-entropy wants of either, ``(N, 1)`` each.
+            real: its scores of HR, ``(N, 1)`` or a map ``(N, 1, h, w)``.
+            fake: its scores of SR, alike.
+            targets: what cross-entropy wants of either, alike.
         """
 
     def generator(self, fake: Tensor, real: Callable[[], Tensor]) -> Tensor:
         """The generator's loss.
 
         Args:
-            fake: the discriminator's scores ``(N, 1)`` of SR.
+            fake: the discriminator's scores of SR, as above.
             real: gives those of HR, without gradient; asked for only where they matter.
         """
 
@@ -138,14 +138,14 @@ def make_targets(keys: Adversarial, step: int, scores: Tensor, noise: Noise) -> 
     Args:
         keys: of the recipe.
         step: of the run.
-        scores: ``(N, 1)``, whose form the targets have.
+        scores: ``(N, 1)`` or a map ``(N, 1, h, w)``, whose form the targets have.
         noise: of the labels.
     """
     found = []
     for stream, label in enumerate((keys.real_label, keys.fake_label)):
         targets = torch.full_like(scores, label)
         if keys.label_noise:
-            shift = noise.draw(step, stream, scores).view(-1, 1)
+            shift = noise.draw(step, stream, scores).view(-1, *[1] * (scores.dim() - 1))  # one label an image
             targets = (targets + (2 * shift - 1) * keys.label_noise).clamp(0, 1)
         found.append(targets)
     return found[0], found[1]
@@ -155,14 +155,14 @@ def gradient_penalty(critic: nn.Module, sr: Tensor, hr: Tensor, share: Tensor) -
     """``mean((‖∇critic‖ − 1)²)`` at a point between each SR and its HR; in float32, as it is differentiated twice.
 
     Args:
-        critic: scores images.
+        critic: scores images; of a map of scores, the mean is the image's.
         sr: ``(N, C, H, W)``, without gradient.
         hr: of the same shape.
         share: ``(N,)`` of HR in each point, in [0, 1).
     """
     share = share.view(-1, 1, 1, 1)
     between = (share * hr + (1 - share) * sr).requires_grad_()
-    (slope,) = torch.autograd.grad(critic(between).sum(), between, create_graph=True)
+    (slope,) = torch.autograd.grad(critic(between).flatten(1).mean(1).sum(), between, create_graph=True)
     return (slope.flatten(1).norm(dim=1) - 1).square().mean()
 
 

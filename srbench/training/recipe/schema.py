@@ -32,7 +32,8 @@ class Recipe(BaseModel):
         channels: ``"y"``, ``"rgb"``, or ``"model"`` for what the network was published on.
         skip: ``"bicubic"`` adds the network's output to the bicubically upscaled input, if it has no such skip itself.
         options: the model's build options.
-        init: who draws the initial weights: the ``"model"``, as its file says, or ``"pytorch"`` (see ``initial.py``).
+        init: who draws the initial weights: the ``"model"``, as its file says, ``"pytorch"``, or ``"icnr"``, which
+            lets the phases of a sub-pixel layer start alike (see ``initial.py``).
         init_from: a checkpoint of the same architecture, options and scale whose weights training starts from; or a file of
             weights of any origin, of which those that fit are taken; or "".
         warm_from: a checkpoint of the same architecture at any scale, or ``x2.common`` for whatever network is trained;
@@ -90,7 +91,7 @@ class Recipe(BaseModel):
     channels: Literal["model", "y", "rgb"] = "model"
     skip: Literal["none", "bicubic"] = "none"
     options: dict[str, str | int | float | bool] = {}
-    init: Literal["model", "pytorch"] = "model"
+    init: Literal["model", "pytorch", "icnr"] = "model"
     init_from: str = ""
     warm_from: str = ""
     patch: int = Field(24, ge=1)

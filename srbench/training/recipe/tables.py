@@ -6,6 +6,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from srbench.errors import SrbenchError
+from srbench.models.discriminators import check_choice
+
 Decay = Annotated[float, Field(ge=0, lt=1)]
 """Of an average: of an optimiser's moments, a momentum."""
 
@@ -33,8 +36,10 @@ class Adversarial(BaseModel):
 
     Attributes:
         kind: ``standard`` (binary cross-entropy), ``relativistic`` (average), ``wgan-clip`` or ``wgan-gp``.
-        discriminator: ``dense`` is SRGAN's, built for the recipe's patch; ``convolutional`` takes any patch.
-        norm: ``batch``, ``none`` or ``virtual``, which normalises by a reference batch drawn before the first step.
+        discriminator: ``dense`` is SRGAN's, built for the recipe's patch; ``convolutional`` takes any patch; ``patch`` is
+            PatchGAN, which judges regions; ``unet`` is Real-ESRGAN's, which judges pixels.
+        norm: ``batch``, ``none``, ``virtual``, which normalises by a reference batch drawn before the first step, or
+            ``spectral``, which bounds how steep each convolution is; a discriminator takes some of them.
         reference: crops in that reference batch, at most as many as there are images and copies.
         optimiser: the discriminator's.
         lr: the discriminator's peak rate, which follows the generator's schedule.
@@ -52,8 +57,8 @@ class Adversarial(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     kind: Literal["standard", "relativistic", "wgan-clip", "wgan-gp"] = "standard"
-    discriminator: Literal["dense", "convolutional"] = "dense"
-    norm: Literal["batch", "none", "virtual"] = "batch"
+    discriminator: str = "dense"
+    norm: Literal["batch", "none", "virtual", "spectral"] = "batch"
     reference: int = Field(16, ge=1)
     optimiser: Literal["adam", "adamw", "sgd", "rmsprop"] = "adam"
     lr: float = Field(1e-4, gt=0)
@@ -73,6 +78,14 @@ class Adversarial(BaseModel):
             raise ValueError(
                 "a gradient penalty is one image's, and batch norm mixes images: norm must be 'none' or 'virtual'"
             )
+        if self.kind == "wgan-clip" and self.norm == "spectral":
+            raise ValueError(
+                "spectral norm computes the weights that wgan-clip would clip: use wgan-gp or another norm"
+            )
+        try:
+            check_choice(self.discriminator, self.norm)
+        except SrbenchError as error:
+            raise ValueError(str(error)) from None
         if self.fake_label >= self.real_label:
             raise ValueError(f"real_label = {self.real_label} must be above fake_label = {self.fake_label}")
         return self

@@ -6,16 +6,14 @@ one with stride 2, LeakyReLU of 0.2, a norm on all but the first. They give logi
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from srbench.errors import InputError
+from srbench.models import Paper
 from srbench.models._layers import colours
-
-Norm = Literal["batch", "none", "virtual"]
+from srbench.models.discriminators import DISCRIMINATORS, DiscriminatorModel, Norm
 
 _WIDTHS = ((64, 1), (64, 2), (128, 1), (128, 2), (256, 1), (256, 2), (512, 1), (512, 2))
 _SHRINK = 16
@@ -137,3 +135,34 @@ def dense_discriminator(patch: int, norm: Norm = "batch", channels: str = "rgb")
 def convolutional_discriminator(norm: Norm = "batch", channels: str = "rgb") -> Discriminator:
     """The same convolutions with a head that takes any patch of 16 HR pixels or more; 5,215,425 parameters."""
     return Discriminator(ConvolutionalHead(), norm, channels)
+
+
+_PAPER = Paper(
+    "Photo-Realistic Single Image Super-Resolution Using a Generative Adversarial Network",
+    2017,
+    "https://arxiv.org/abs/1609.04802",
+)
+DISCRIMINATORS.register(
+    DiscriminatorModel(
+        name="dense",
+        build=dense_discriminator,
+        paper=_PAPER,
+        norms=("batch", "none", "virtual"),
+        side=224,
+        parameters=107_451_585,
+        minimum=_SHRINK,
+        multiple_of=_SHRINK,
+        one_size=True,
+    )
+)
+DISCRIMINATORS.register(
+    DiscriminatorModel(
+        name="convolutional",
+        build=lambda side, norm, channels: convolutional_discriminator(norm, channels),  # noqa: ARG005
+        paper=_PAPER,
+        norms=("batch", "none", "virtual"),
+        side=96,
+        parameters=5_215_425,
+        minimum=_SHRINK,
+    )
+)
