@@ -315,7 +315,8 @@ def test_the_range_is_found_or_taken_from_the_card(
 
 def test_half_of_a_state_dict_says_what_lacks(tmp_path: Path) -> None:
     state = list(network("imdn", 4).state_dict().items())
-    for kept in (state[:-20], state[20:]):
+    skipped = [(f"network.{key}", value) for key, value in state]
+    for kept in (state[:-20], state[20:], skipped[20:]):
         with pytest.raises(
             InputError, match=r"no network is known .* resembles IMDN but lacks 20 keys \((body|conv_first)\."
         ):

@@ -24,7 +24,7 @@ from srbench.weights.fit import fit
 from srbench.weights.layouts import State, layouts
 from srbench.weights.layouts.matlab import moved
 from srbench.weights.probe import Seen, best, look
-from srbench.weights.unwrap import without_skip
+from srbench.weights.unwrap import SKIPPED, without_skip
 
 WHITE = 255
 _ALIKE = 0.6
@@ -445,8 +445,9 @@ def _unknown(file: WeightsFile, wanted: Wanted, card: PublishedCard | None) -> s
 def _nearest(state: State) -> str:
     """The network of ours that most of the keys belong to, and what it lacks: half of a state dict is told as such."""
     found: tuple[float, str] = (_ALIKE, "")
+    bare = {key.removeprefix(SKIPPED): value for key, value in state.items()}  # ours, with a skip around them
     for layout in layouts():
-        shapes = Shapes({key: tuple(value.shape) for key, value in (layout.translate(state) or {}).items()})
+        shapes = Shapes({key: tuple(value.shape) for key, value in (layout.translate(bare) or {}).items()})
         for model in {m.infer: m for m in MODELS if m.infer is not None and shapes}.values():
             wanted = _expected(model, shapes)
             shared = [key for key, shape in shapes.items() if wanted.get(key) == shape]
