@@ -127,12 +127,25 @@ def metrics() -> str:
             m.unit or "–",
             "↑" if m.higher_is_better else "↓",
             {"channel": "the protocol's channel", "rgb": "8-bit RGB"}[m.space],
+            m.minimum,
             m.version,
             m.source,
+            m.licence or "–",
         )
         for m in METRICS
     ]
-    return _grid(["metric", "what it is", "unit", "better", "sees", "version", "source"], rows)
+    heads = [
+        "metric",
+        "what it is",
+        "unit",
+        "better",
+        "sees",
+        "least size",
+        "version",
+        "source",
+        "licence of its weights",
+    ]
+    return _grid(heads, rows)
 
 
 def datasets() -> str:

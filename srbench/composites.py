@@ -139,6 +139,14 @@ _BUILT_IN = (
         source="Chen et al., NTIRE 2025 Challenge on Image Super-Resolution (×4), CVPRW 2025, arXiv:2504.14582",
     ),
     Composite(
+        name="pi",
+        version=1,
+        formula="((10 - ma) + niqe_pi) / 2",
+        higher_is_better=False,
+        summary="Perceptual Index of the 2018 PIRM challenge",
+        source="Blau, Mechrez, Timofte, Michaeli, Zelnik-Manor: The 2018 PIRM Challenge, ECCVW 2018, arXiv:1809.07517",
+    ),
+    Composite(
         name="ntire2025-efficiency",
         version=1,
         formula="0.7 * exp(2 * ms / reference_ms) + 0.15 * exp(2 * mult_adds / reference_mult_adds)"

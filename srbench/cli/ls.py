@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from srbench.cli._common import json_option, print_json, print_table
 from srbench.errors import InputError
+
+if TYPE_CHECKING:
+    from srbench.metrics import Metric
 
 Rows = list[dict[str, Any]]
 
@@ -43,6 +46,18 @@ def _models(pattern: str) -> Rows:
     ]
 
 
+def _state(metric: Metric) -> str:
+    """``ready``, or why it has no number here and what to do."""
+    from srbench.errors import UnavailableError
+
+    try:
+        if metric.ready is not None:
+            metric.ready()
+    except UnavailableError as error:
+        return f"{error.status}: {error.reason}"
+    return "ready"
+
+
 def _metrics(pattern: str) -> Rows:
     from srbench.metrics import METRICS
 
@@ -53,9 +68,12 @@ def _metrics(pattern: str) -> Rows:
             "better": "higher" if metric.higher_is_better else "lower",
             "sees": metric.space,
             "needs": sorted(metric.needs),
+            "minimum": metric.minimum,
             "version": metric.version,
+            "state": _state(metric),
             "summary": metric.summary,
             "source": metric.source,
+            "licence": metric.licence,
         }
         for metric in METRICS
         if _matches(metric.name, pattern)
@@ -178,7 +196,7 @@ _KINDS: dict[str, Callable[[str], Rows]] = {
     "degradations": _degradations,
     "recipes": _recipes,
 }
-_ONLY_IN_JSON = {"url", "options", "homepage", "source", "sha256", "file"}
+_ONLY_IN_JSON = {"url", "options", "homepage", "source", "sha256", "file", "licence"}
 
 
 @click.command()
@@ -199,12 +217,18 @@ def command(kind: str, pattern: str, as_json: bool) -> None:
     if not rows:
         click.echo(f"no {kind}" + (f" match {pattern!r}" if pattern != "*" else " yet"))
         return
-    columns = [key for key in rows[0] if key not in _ONLY_IN_JSON]
+    hidden = _ONLY_IN_JSON - {"licence"} if kind == "datasets" else _ONLY_IN_JSON
+    columns = [key for key in rows[0] if key not in hidden]
     print_table("", columns, ([_cell(key, row[key]) for key in columns] for row in rows))
+    for row in rows:
+        if row.get("state", "ready") != "ready":
+            click.echo(f"\n{row['name']}: {row['state']}")
 
 
 def _cell(column: str, value: Any) -> str:
     """Short text: ``2 3 4`` of a list, one number where all scales have the same."""
+    if column == "state":
+        return str(value).partition(":")[0]
     if column == "scales":
         return " ".join(f"x{scale}" for scale in value)
     if column == "parameters":

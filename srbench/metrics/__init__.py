@@ -105,6 +105,10 @@ class Metric:
             in another order and a few samples round the other way; in its unit.
         prepare: ``prepare(truth)`` → the reference: any object, whose tensors are counted as its memory. Metrics with the
             same function and view of the image share one reference. Left out, ``score`` takes a Pair and nothing is shared.
+        minimum: the smallest height and width that it takes.
+        licence: of the weights or the package that it stands on, "" where it has none.
+        ready: raises UnavailableError where the weights or the package that it needs are not on this machine, with the way to get
+            them; it loads nothing. None where it needs none.
     """
 
     name: str
@@ -122,6 +126,9 @@ class Metric:
     greatest: float | None = None
     tolerance: float = 1e-3
     prepare: Callable[[Truth], Any] = _keep_all
+    minimum: int = 1
+    licence: str = ""
+    ready: Callable[[], object] | None = None
 
     def __post_init__(self) -> None:
         if self.prepare is _keep_all and not isinstance(self.score, _OfPairs):

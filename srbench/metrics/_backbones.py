@@ -88,10 +88,18 @@ def load_backbone(name: str) -> tuple[nn.Sequential, str]:
     return features.requires_grad_(False).eval(), str(path)
 
 
-def _find(name: str) -> Path:
-    """A file with the right sha256, downloaded where none is on this machine."""
+def check_backbone(name: str) -> None:
+    """Raise UnavailableError where no file with the right sha256 is on this machine; nothing is downloaded."""
+    found, tried = _at_hand(name)
+    if found is None:
+        wanted = f"{_SOURCES[name].megabytes} MB from {_SOURCES[name].url}"
+        raise UnavailableError("unavailable", f"the weights of {name} are not here yet ({'; '.join(tried)}): {wanted}")
+
+
+def _at_hand(name: str) -> tuple[Path | None, list[str]]:
+    """A file with the right sha256 on this machine, or None, and why each place did not serve."""
     source = _SOURCES[name]
-    cached = Path(torch.hub.get_dir()) / "checkpoints" / source.file
+    cached = _cached(source)
     # A reason is kept in results that are shared: it names files and the variable, no folder of this machine.
     own_place, cache_place = "the folder SRBENCH_WEIGHTS", "torchvision's cache"
     candidates = [(cached, source.prefix, cache_place)]
@@ -107,9 +115,23 @@ def _find(name: str) -> Path:
         if not path.is_file():
             tried.append(f"no {path.name} in {place}")
         elif (found := _sha256(path, path.stat().st_mtime_ns)).startswith(expected):
-            return path
+            return path, tried
         else:
             tried.append(f"{path.name} in {place} has sha256 {found[:16]}…, expected {expected[:16]}…")
+    return None, tried
+
+
+def _cached(source: _Source) -> Path:
+    return Path(torch.hub.get_dir()) / "checkpoints" / source.file
+
+
+def _find(name: str) -> Path:
+    """A file with the right sha256, downloaded where none is on this machine."""
+    found, tried = _at_hand(name)
+    if found is not None:
+        return found
+    source = _SOURCES[name]
+    cached = _cached(source)
     failure = _download(source.url, cached, source.prefix)
     if not failure:
         return cached

@@ -93,5 +93,6 @@ METRICS.register(
         source="doi:10.23915/distill.00003 (Odena, Dumoulin, Olah, 2016); defined in srbench.metrics.lattice",
         needs=frozenset(),
         tolerance=0.05,
+        minimum=2 * _SPACING,
     )
 )

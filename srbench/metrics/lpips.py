@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from srbench.metrics import METRICS, Metric, Truth
-from srbench.metrics._backbones import load_backbone
+from srbench.metrics._backbones import check_backbone, load_backbone
 from srbench.metrics._images import PEAK, check, check_alike, check_image, check_size, numbers, strips
 from srbench.metrics._winograd import Winograd
 from srbench.threads import share_out
@@ -248,5 +248,8 @@ for _net, _what in _BACKBONES:
             source="arXiv:1801.03924",
             least=0.0,
             tolerance=1e-4,
+            minimum=_NETS[_net][3],
+            licence="BSD 2-clause; backbone: torchvision, BSD 3-clause",
+            ready=partial(check_backbone, _NETS[_net][0]),
         )
     )

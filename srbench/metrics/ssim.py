@@ -143,5 +143,6 @@ METRICS.register(
         least=-1.0,
         greatest=1.0,
         tolerance=1e-4,
+        minimum=WINDOW,
     )
 )
