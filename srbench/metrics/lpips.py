@@ -248,7 +248,7 @@ for _net, _what in _BACKBONES:
             source="arXiv:1801.03924",
             least=0.0,
             tolerance=1e-4,
-            minimum=_NETS[_net][3],
+            minimum=_NETS[_net][-1],
             licence="BSD 2-clause; backbone: torchvision, BSD 3-clause",
             ready=partial(check_backbone, _NETS[_net][0]),
         )
