@@ -24,8 +24,10 @@ from typing import Any
 import numpy as np
 import psutil
 import pytest
+from click.testing import CliRunner
 
 import srbench
+from srbench.cli import main
 from srbench.errors import InputError
 from srbench.imagefile import decode_image, encode_image
 from srbench.images import as_rgb
@@ -323,6 +325,10 @@ def test_a_taken_port_is_one_line() -> None:
         sock.listen()
         with pytest.raises(InputError, match=r"cannot listen on 127.0.0.1 port \d+: .*choose another"):
             bind("127.0.0.1", sock.getsockname()[1])
+        taken = ["serve", "bicubic", "--scale", "2", "--port", str(sock.getsockname()[1])]
+        done = CliRunner().invoke(main, taken)
+        assert (done.exit_code, done.output.count("\n")) == (1, 1)
+        assert "choose another with --host and --port" in done.output
     with pytest.raises(InputError, match=r"cannot listen on no-such-host\.invalid"):
         bind("no-such-host.invalid", 0)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -39,18 +41,32 @@ def pan(count: int, height: int, width: int) -> list[np.ndarray]:
 
 def make_clip(
     path: Path, count: int = 24, size: tuple[int, int] = (36, 48), *, times: list[int] | None = None, sound: bool = True,
-    video: bool = True, pixel_format: str = "yuv420p", colours: dict[str, int] | None = None,
+    video: bool = True, pixel_format: str = "yuv420p", colours: dict[str, int] | None = None, rotation: int = 0,
+    aspect: Fraction | None = None, subtitles: Path | None = None,
 ) -> Path:  # fmt: skip
     """A clip of a pan with a tone; ``times`` in milliseconds."""
-    with av.open(str(path), "w") as out:
+    with contextlib.ExitStack() as stack:
+        out = stack.enter_context(av.open(str(path), "w"))
         if video:
             stream = out.add_stream("libx264", rate=24)
             stream.height, stream.width, stream.pix_fmt = *size, pixel_format
             for name, value in (colours or {}).items():
                 setattr(stream.codec_context, name, value)
             stream.codec_context.time_base = Fraction(1, 1000) if times else Fraction(1, 24)
+            if rotation:
+                stream.set_display_rotation(rotation)
+            if aspect:
+                stream.codec_context.sample_aspect_ratio = aspect
         if sound:
             audio = out.add_stream("aac", rate=16000, layout="mono")
+            audio.metadata["language"] = "deu"
+        if subtitles:
+            lines = stack.enter_context(av.open(str(subtitles)))
+            text = out.add_stream_from_template(lines.streams[0])
+            text.metadata["language"], text.disposition = "fra", av.stream.Disposition.forced
+            out.set_chapters(
+                [{"id": 1, "start": 0, "end": 400, "time_base": Fraction(1, 1000), "metadata": {"title": "One"}}]
+            )
         if video:
             for index, image in enumerate(pan(count, *size)):
                 frame = av.VideoFrame.from_ndarray(image, "rgb24").reformat(format=pixel_format)
@@ -65,6 +81,11 @@ def make_clip(
                 piece.sample_rate, piece.pts = 16000, start
                 out.mux(audio.encode(piece))
             out.mux(audio.encode(None))
+        if subtitles:
+            for packet in lines.demux():
+                if packet.pts is not None:
+                    packet.stream = text
+                    out.mux(packet)
     return path
 
 
@@ -101,11 +122,12 @@ def test_times_and_sound_are_the_inputs(tmp_path: Path, bicubic: Any, suffix: st
     assert sorted(path.name for path in tmp_path.iterdir()) == [f"in{suffix}", f"out{suffix}"]
 
 
-def test_variable_frame_rate(tmp_path: Path, bicubic: Any) -> None:
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_variable_frame_rate(tmp_path: Path, bicubic: Any, suffix: str) -> None:
     times = [0, 20, 120, 130, 400, 410, 420, 1000, 1001, 1700, 1750, 2500]
-    source = make_clip(tmp_path / "in.mkv", 12, times=times)
-    upscale_video(bicubic, source, tmp_path / "out.mkv", VideoOptions(segment=5))
-    assert [one[0] for one in seen(tmp_path / "out.mkv")["frames"]] == pytest.approx([one / 1000 for one in times])
+    source = make_clip(tmp_path / f"in{suffix}", 12, times=times)
+    upscale_video(bicubic, source, tmp_path / f"out{suffix}", VideoOptions(segment=5))
+    assert [one[0] for one in seen(tmp_path / f"out{suffix}")["frames"]] == pytest.approx([one / 1000 for one in times])
 
 
 def test_odd_sizes(tmp_path: Path) -> None:
@@ -133,6 +155,74 @@ def test_colours_stay_what_they_are(tmp_path: Path, bicubic: Any, full: bool, ma
             )
     for small, large in zip(*planes, strict=True):
         assert abs(small.mean() - large.mean()) < 1.5
+
+
+def test_wide_colours_stay_what_they_are(tmp_path: Path, bicubic: Any) -> None:
+    """BT.2020 with PQ in 10 bits: matrix, range, transfer and primaries."""
+    colours = {"colorspace": 9, "color_range": 1, "color_trc": 16, "color_primaries": 9}
+    source = make_clip(tmp_path / "in.mp4", 2, colours=colours, sound=False, pixel_format="yuv420p10le")
+    upscale_video(bicubic, source, tmp_path / "out.mkv")
+    assert seen(tmp_path / "out.mkv")["tags"] == seen(source)["tags"] == (9, 1, 16, 9)
+
+
+@pytest.mark.parametrize("rotation", [90, 180, 270])
+def test_rotation_is_applied(tmp_path: Path, bicubic: Any, rotation: int) -> None:
+    """As by the frames turned by hand: what a player shows of the input, larger, with no rotation left to apply."""
+    lossless = VideoOptions(codec="ffv1", pixel_format="bgr0")
+    plain = upscale_video(bicubic, make_clip(tmp_path / "a.mp4", 2, sound=False), tmp_path / "a.mkv", lossless)
+    source = make_clip(tmp_path / "b.mp4", 2, sound=False, rotation=rotation)
+    turned = upscale_video(bicubic, source, tmp_path / "b.mkv", lossless)
+    with av.open(str(plain)) as one, av.open(str(turned)) as other:
+        for upright, made in zip(one.decode(video=0), other.decode(video=0), strict=True):
+            assert made.rotation == 0
+            expected = np.rot90(upright.to_ndarray(format="rgb24"), rotation // 90)
+            difference = np.abs(made.to_ndarray(format="rgb24").astype(int) - expected)
+            assert difference.max() <= 1, "bicubic's sums come in another order"
+
+
+def test_pixels_that_are_not_square_stay_so(tmp_path: Path, bicubic: Any) -> None:
+    source = make_clip(tmp_path / "in.mkv", 2, aspect=Fraction(4, 3), sound=False)
+    upscale_video(bicubic, source, tmp_path / "out.mp4")
+    done = ["upscale", str(source), str(tmp_path / "exact.mp4"), "--checkpoint", "bicubic", "--size", "128x72"]
+    assert CliRunner().invoke(main, done).exit_code == 0
+    for name, expected in (("out.mp4", Fraction(4, 3)), ("exact.mp4", Fraction(1))):
+        with av.open(str(tmp_path / name)) as opened:
+            assert (opened.streams.video[0].sample_aspect_ratio or 1) == expected, "what is shown keeps its shape"
+
+
+def test_subtitles_and_what_is_said_of_streams_are_kept(tmp_path: Path, bicubic: Any) -> None:
+    lines = tmp_path / "lines.srt"
+    lines.write_text("1\n00:00:00,000 --> 00:00:00,250\nfirst\n\n2\n00:00:00,300 --> 00:00:00,700\n<i>second</i>\n\n")
+    source = make_clip(tmp_path / "in.mkv", subtitles=lines)
+    upscale_video(bicubic, source, tmp_path / "out.mkv", VideoOptions(segment=10))
+    told = []
+    for path in (source, tmp_path / "out.mkv"):
+        with av.open(str(path)) as opened:
+            facts = [(one.type, one.metadata.get("language"), one.disposition) for one in opened.streams]
+            chapters = [(one["start"], one["end"], one["metadata"]) for one in opened.chapters()]
+            text = [(p.pts * p.time_base, p.duration, bytes(p)) for p in opened.demux(subtitles=0) if p.pts is not None]
+        told.append((facts, chapters, text))
+    assert told[0] == told[1]
+    assert [kind for kind, _, _ in told[0][0]] == ["video", "audio", "subtitle"]
+    assert [data for _, _, data in told[0][2]] == [b"first", b"<i>second</i>"]
+    with pytest.raises(InputError, match=r"\.webm cannot hold audio of aac; \.mkv holds it"):
+        upscale_video(bicubic, source, tmp_path / "out.webm", VideoOptions(codec="libvpx-vp9"))
+    with pytest.raises(InputError, match=r"\.mp4 cannot hold subtitle of subrip"):
+        upscale_video(bicubic, source, tmp_path / "out.mp4")
+
+
+@pytest.mark.slow
+def test_five_seconds_with_sound(tmp_path: Path, bicubic: Any) -> None:
+    """Duration, number and times of frames, and every packet of sound are the input's."""
+    source = make_clip(tmp_path / "in.mp4", 120)
+    upscale_video(bicubic, source, tmp_path / "out.mp4")
+    before, after = seen(source), seen(tmp_path / "out.mp4")
+    assert len(after["frames"]) == len(before["frames"]) == 120
+    assert [one[0] for one in after["frames"]] == [one[0] for one in before["frames"]]
+    assert after["sound"] == before["sound"]
+    assert len(after["sound"]) > 70
+    assert after["duration"] == before["duration"]
+    assert after["duration"] == pytest.approx(5e6, abs=1e5)
 
 
 def test_ten_bits_stay_ten(tmp_path: Path, bicubic: Any) -> None:
@@ -211,6 +301,60 @@ def test_sigkill_and_resume(tmp_path: Path) -> None:
     assert not (tmp_path / "out.mp4").exists()
     subprocess.run([*command, str(tmp_path / "out.mp4"), "--resume"], env=environment, check=True)
     assert (tmp_path / "out.mp4").read_bytes() == (tmp_path / "whole.mp4").read_bytes()
+
+
+def limit_files() -> None:
+    """As a disk with 60 kB left: writing beyond is an error and no signal."""
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))
+
+
+@pytest.mark.slow
+def test_a_full_disk_is_one_line_and_the_run_goes_on_when_there_is_room(tmp_path: Path) -> None:
+    source = make_clip(tmp_path / "in.mp4", 30, (72, 96))
+    command = [
+        sys.executable,
+        "-m",
+        "srbench",
+        "upscale",
+        str(source),
+        "--checkpoint",
+        "bicubic",
+        "--scale",
+        "2",
+        "--segment",
+        "5",
+    ]
+    command += ["--crf", "1"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    out = str(tmp_path / "out.mp4")
+    full = subprocess.run([*command, out], env=environment, preexec_fn=limit_files, capture_output=True, text=True)
+    assert full.returncode == 1
+    assert "File too large" in full.stderr
+    assert "Traceback" not in full.stderr
+    assert not (tmp_path / "out.mp4").exists()
+    assert not list((tmp_path / ".out.mp4.parts").glob("*.staging*"))
+    subprocess.run([*command, out, "--resume"], env=environment, check=True)
+    subprocess.run([*command, str(tmp_path / "whole.mp4")], env=environment, check=True)
+    assert (tmp_path / "out.mp4").read_bytes() == (tmp_path / "whole.mp4").read_bytes()
+
+
+@pytest.mark.slow
+def test_a_disk_that_is_really_full(tmp_path: Path, bicubic: Any) -> None:
+    place = tmp_path / "small"
+    place.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "none", str(place)], capture_output=True).returncode:
+        pytest.skip("no right to mount a file system")
+    try:
+        source = make_clip(tmp_path / "in.mp4", 30, (72, 96))
+        with pytest.raises(OSError, match="No space left on device"):
+            upscale_video(bicubic, source, place / "out.mp4", VideoOptions(crf=1, segment=30))
+        with pytest.raises(OSError, match="No space left on device"):
+            upscale_video(bicubic, source, place / "frames")
+        assert not (place / "out.mp4").exists()
+        assert not list(place.rglob("*.staging*"))
+    finally:
+        subprocess.run(["umount", str(place)], check=True)
 
 
 def test_on_the_command_line(tmp_path: Path) -> None:

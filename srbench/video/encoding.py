@@ -141,6 +141,8 @@ class _Segment:
         context = stream.codec_context
         context.colorspace, context.color_range = clip.colours.matrix, clip.colours.conversion[1]
         context.color_trc, context.color_primaries = clip.colours.transfer, clip.colours.primaries
+        if clip.aspect is not None:
+            context.sample_aspect_ratio = (clip.aspect * shape[0] / shape[1]).limit_denominator(10_000)
         context.thread_count = 1
         context.options = {
             **({} if options.codec == "ffv1" else {"crf": str(options.crf)}),

@@ -38,6 +38,9 @@ def put_together(parts: Parts, source: Path, clip: Clip, staging: Path) -> None:
         copied = {one.index: out.add_stream_from_template(one) for one in _others(opened)}
         for one in _others(opened):
             copied[one.index].metadata.update(one.metadata)
+            copied[one.index].disposition = one.disposition
+        if opened is not None and (chapters := opened.chapters()):
+            out.set_chapters(chapters)
         others = _copied(opened, copied) if copied else iter(())
         for _, _, packet, stream in heapq.merge(_video(parts, clip, video), others, key=lambda item: item[:2]):
             packet.stream = stream

@@ -72,6 +72,8 @@ class Clip:
         frames: how many there are; None where the file does not say.
         pixel_format: of the output.
         colours: of the output, and of the input where it is a file.
+        aspect: width by height of what is shown, upright, where the input's pixels are not square; else None.
+        interlaced: whether its first frame says that it is two half frames.
     """
 
     rate: Fraction
@@ -79,3 +81,5 @@ class Clip:
     frames: int | None
     pixel_format: str
     colours: Colours
+    aspect: Fraction | None = None
+    interlaced: bool = False

@@ -81,7 +81,11 @@ class VideoFile:
             )
             rate = stream.average_rate or stream.guessed_rate or Fraction(25)
             format_ = pixel_format(frame.format.name.replace("yuvj", "yuv"), options)
-            return Clip(Fraction(rate), Fraction(stream.time_base), stream.frames or None, format_, colours)
+            time_base = Fraction(stream.time_base)
+            interlaced = bool(frame.interlaced_frame)
+            return Clip(
+                Fraction(rate), time_base, stream.frames or None, format_, colours, _aspect(stream, frame), interlaced
+            )
 
     @contextlib.contextmanager
     def opened(self) -> Iterator[Iterator[Any]]:
@@ -163,6 +167,14 @@ class FrameFolder:
                 "the frames of a clip are of one size"
             )
         return np.repeat(photo.pixels[..., None], 3, axis=2) if photo.pixels.ndim == 2 else photo.pixels
+
+
+def _aspect(stream: Any, frame: Any) -> Fraction | None:
+    pixel = stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio
+    if not pixel or pixel == 1:
+        return None
+    aspect = Fraction(pixel) * Fraction(frame.width, frame.height)
+    return 1 / aspect if round(frame.rotation / 90) % 2 else aspect
 
 
 def source_of(path: Path) -> Source:

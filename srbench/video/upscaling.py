@@ -30,6 +30,8 @@ from srbench.video.options import VideoOptions
 from srbench.video.parts import Parts
 from srbench.video.sources import source_of
 
+_FULL = {errno.ENOSPC: "No space left on device", errno.EDQUOT: "Disk quota exceeded", errno.EFBIG: "File too large"}
+
 Pixels = npt.NDArray[Any]
 
 
@@ -73,7 +75,7 @@ def upscale_video(
     def upscaled(pixels: Pixels) -> Pixels:
         return upscale_photo(upscaler, Photo(pixels), way).pixels
 
-    with _one_line(source):
+    with _one_line(source, target):
         frames = source_of(source)
         if to_folder:
             _check_folder(source, target, options)
@@ -85,6 +87,8 @@ def upscale_video(
             return target
         check_output(source, target, options)
         clip = frames.look(options)
+        if clip.interlaced:
+            way.say(f"{source}: is interlaced; upscaling enlarges its combs, so deinterlace it first")
         parts = Parts(target, facts_of(frames.inputs(), upscaler, way, asdict(options)))
         parts.begin(resume)
         encode(parts, frames, clip, upscaled, options, progress)
@@ -102,13 +106,13 @@ def _check_folder(source: Path, target: Path, options: VideoOptions) -> None:
 
 
 @contextlib.contextmanager
-def _one_line(source: Path) -> Iterator[None]:
+def _one_line(source: Path, target: Path) -> Iterator[None]:
     import av
 
     try:
         yield
     except av.FFmpegError as error:
-        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-            raise OSError(errno.ENOSPC, "No space left on device", str(error.filename or "")) from None
+        if isinstance(error, OSError) and error.errno in _FULL:
+            raise OSError(error.errno, _FULL[error.errno], str(error.filename or target)) from None
         where = getattr(error, "filename", None) or source
         raise InputError(f"{where}: {getattr(error, 'strerror', None) or error}") from None
