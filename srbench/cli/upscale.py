@@ -44,6 +44,9 @@ _FORMATS = click.Choice(["png", "jpg", "webp", "tif", "bmp"])
     "--segment", type=click.IntRange(1), default=100, show_default=True, help="Frames a stopped run may lose."
 )
 @click.option(
+    "--encoder-threads", type=click.IntRange(1), default=1, show_default=True, help="More are faster; bits vary then."
+)
+@click.option(
     "--fps", metavar="RATE", help="Of a folder of frames that becomes a clip: 25, 24000/1001 …; 25 by default."
 )
 @click.option("--resume", is_flag=True, help="Go on with a clip or folder whose run was stopped.")
@@ -64,6 +67,7 @@ def command(
     crf: int,
     pixel_format: str,
     segment: int,
+    encoder_threads: int,
     fps: str | None,
     resume: bool,
     automatic: bool,
@@ -96,7 +100,8 @@ def command(
         if skip_existing and Path(target).is_file():
             click.echo(f"{target} is there already", err=True)
             return
-        options = {"codec": codec, "crf": crf, "pixel_format": pixel_format, "segment": segment}
+        options: dict[str, Any] = {"codec": codec, "crf": crf, "pixel_format": pixel_format, "segment": segment}
+        options["threads"] = encoder_threads
         more = {"fps": fps} if fps else {}
         _upscale_clip(source, target, network, way, {**options, **more, "format": format_ or "png"}, resume)
         return

@@ -24,6 +24,8 @@ class VideoOptions:
         crf: its constant quality; smaller is better and larger.
         pixel_format: such as ``yuv420p`` or ``yuv420p10le``; the input's by default, where the encoder has it.
         segment: frames that a stopped run loses at most.
+        threads: of the encoder. With one, the same run makes the same bits; more help where a GPU makes frames faster than one
+            thread encodes them.
         fps: frames a second of a folder of frames, such as ``25`` or ``24000/1001``; a file has its own times.
         format: of a folder of frames that is written: a suffix without its dot.
     """
@@ -32,6 +34,7 @@ class VideoOptions:
     crf: int = 18
     pixel_format: str = ""
     segment: int = 100
+    threads: int = 1
     fps: str = "25"
     format: str = "png"
 
