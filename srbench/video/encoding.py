@@ -27,8 +27,8 @@ Progress = Callable[[int, int | None], None]
 COPIED = ("audio", "subtitle")
 
 _FULL = 2
-# What makes other bits in each run is off. Several threads do, and one is enough on a CPU: it works while the network does. x264's
-# mbtree did in one run of ten at 96×72 and in most at 200×152, with one thread as with many.
+# What makes other bits in each run is off. Several threads do, and one is enough on a CPU: it works while the network does.
+# x264's mbtree did in one run of ten at 96×72 and in most at 200×152, with one thread as with many.
 _ALONE = {
     "libx264": {"x264-params": "mbtree=0"},
     "libx265": {"x265-params": "pools=none:frame-threads=1:log-level=error"},

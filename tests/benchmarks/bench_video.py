@@ -32,7 +32,7 @@ FRAMES = 24
 def alternate(
     sides: dict[str, Callable[[], object]], rounds: int
 ) -> tuple[dict[str, list[float]], dict[str, list[float]]]:
-    """Seconds of each side in each round, by the wall clock and of this thread's processor time; the first round does not count."""
+    """Seconds of each side in each round, by the wall clock and of this thread's processor time; the first does not count."""
     wall: dict[str, list[float]] = {who: [] for who in sides}
     own: dict[str, list[float]] = {who: [] for who in sides}
     for counted in (False, *[True] * rounds):
