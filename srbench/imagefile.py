@@ -279,9 +279,15 @@ def encode_image(image: U8, suffix: str) -> bytes:
 
 
 def save_options(suffix: str) -> dict[str, Any]:
-    """What Pillow is told about a format: WebP lossless, JPEG at quality 95 with whole chroma."""
+    """What Pillow is told about a format: WebP lossless, JPEG at quality 95 with whole chroma, PNG without a search for repeats.
+
+    PNG's filters leave photographs nothing to find but runs: zlib then takes a quarter of the time for about two per cent more
+    bytes.
+    """
     if suffix in (".jpg", ".jpeg"):
         return {"quality": 95, "subsampling": 0}
+    if suffix == ".png":
+        return {"compress_type": zlib.Z_RLE}
     return {"lossless": True} if suffix == ".webp" else {}
 
 

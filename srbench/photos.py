@@ -49,6 +49,7 @@ _DESCRIBING = (0x010E, 0x010F, 0x0110, 0x0131, 0x0132, 0x013B, 0x013C, 0x8298)
 _DIRECTORIES = (0x8769, 0x8825)  # of the camera and of the place
 _POINTERS = (0xA005,)  # to further directories, whose place in the file is another
 _SIDES = ((0xA002, 1), (0xA003, 0))  # width and height in EXIF; axis of an array
+_RESOLUTION, _UNIT, _INCH, _CENTIMETRE = (0x011A, 0x011B), 0x0128, 2, 3
 _MOST_JPEG_EXIF = 65_000
 _BMP_DPI = 96  # what writers put there who know nothing
 _FLAT = 5  # pixels of LR, each way: where alpha is all 0 or all opaque this far, SR alpha is exactly that
@@ -264,11 +265,20 @@ def _profile(opened: Image.Image) -> bytes | None:
 def _dpi(opened: Image.Image) -> tuple[float, float] | None:
     """Dots per inch; None where the file says nothing of them, or what writers put there who know nothing."""
     try:
-        across, down = (float(value) for value in opened.info["dpi"])
+        across, down = (
+            float(value) for value in (_exif_dpi(opened) if opened.format == "WEBP" else opened.info["dpi"])
+        )
     except (KeyError, TypeError, ValueError, ZeroDivisionError):
         return None
     default = opened.format == "BMP" and round(across) == round(down) == _BMP_DPI
     return (across, down) if not default and min(across, down) > 1 and max(across, down) < 1e6 else None
+
+
+def _exif_dpi(opened: Image.Image) -> tuple[Any, Any]:
+    """WebP's only place for it; KeyError where nothing is there."""
+    exif = opened.getexif()
+    inch = 2.54 if exif.get(_UNIT, _INCH) == _CENTIMETRE else 1.0
+    return float(exif[_RESOLUTION[0]]) * inch, float(exif[_RESOLUTION[1]]) * inch
 
 
 def _exif(opened: Image.Image) -> bytes:
@@ -443,8 +453,6 @@ def for_format(photo: Photo, suffix: str) -> Photo:
     if photo.exif and ((photo.deep and suffix != ".png") or (suffix[1:2] == "j" and len(photo.exif) > _MOST_JPEG_EXIF)):
         notes.append(f"EXIF is left out: {suffix} has no place for it here")
         photo = replace(photo, exif=b"")
-    if photo.dpi and suffix == ".webp":
-        photo = replace(photo, dpi=None)
     return replace(photo, notes=tuple(notes))
 
 
@@ -488,7 +496,9 @@ def write_photo(path: Path | str, photo: Photo) -> None:
 def _with_pillow(photo: Photo, suffix: str) -> bytes:
     from PIL import Image
 
-    around = {"icc_profile": photo.profile, "dpi": photo.dpi, "exif": _sized_exif(photo)}
+    in_exif = suffix == ".webp"
+    around: dict[str, Any] = {"icc_profile": photo.profile, "exif": _sized_exif(photo, photo.dpi if in_exif else None)}
+    around["dpi"] = None if in_exif else photo.dpi
     encoded = io.BytesIO()
     Image.fromarray(_joined(photo)).save(
         encoded, format=Image.registered_extensions()[suffix], **save_options(suffix),
@@ -502,14 +512,16 @@ def _joined(photo: Photo) -> Pixels:
     return np.ascontiguousarray(whole)
 
 
-def _sized_exif(photo: Photo) -> bytes:
-    """EXIF with the size of the SR image where it tells one."""
+def _sized_exif(photo: Photo, dpi: tuple[float, float] | None = None) -> bytes:
+    """EXIF with the size of the SR image where it tells one, and with dots per inch where the format has no other place."""
     from PIL import Image
 
-    if not photo.exif:
+    if not photo.exif and dpi is None:
         return b""
     exif = Image.Exif()
     exif.load(photo.exif)
+    if dpi is not None:
+        exif.update(dict(zip((*_RESOLUTION, _UNIT), (*dpi, _INCH), strict=True)))
     camera = exif.get_ifd(_DIRECTORIES[0])
     camera.update({tag: photo.pixels.shape[axis] for tag, axis in _SIDES if tag in camera})
     exif.get_ifd(_DIRECTORIES[1])
@@ -531,9 +543,14 @@ def _png_of(photo: Photo) -> bytes:
         chunks.append((b"pHYs", struct.pack(">IIB", *(round(value / 0.0254) for value in photo.dpi), 1)))
     if photo.exif:
         chunks.append((b"eXIf", _sized_exif(photo).removeprefix(b"Exif\0\0")))
-    chunks += [(b"IDAT", zlib.compress(np.hstack([up, rows - above]).tobytes(), 6)), (b"IEND", b"")]
+    chunks += [(b"IDAT", _packed(np.hstack([up, rows - above]).tobytes())), (b"IEND", b"")]
     made = [struct.pack(">I", len(c)) + kind + c + struct.pack(">I", zlib.crc32(kind + c)) for kind, c in chunks]
     return b"\x89PNG\r\n\x1a\n" + b"".join(made)
+
+
+def _packed(rows: bytes) -> bytes:
+    packer = zlib.compressobj(strategy=zlib.Z_RLE)  # as save_options says of PNG
+    return packer.compress(rows) + packer.flush()
 
 
 def _tiff_of(photo: Photo) -> bytes:

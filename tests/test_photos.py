@@ -78,10 +78,12 @@ def test_plain_images_are_written_byte_for_byte_as_without_photos(tmp_path: Path
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".tif", ".webp"])
 def test_profile_dpi_and_exif_are_kept(tmp_path: Path, suffix: str) -> None:
-    Image.fromarray(smooth(24, 30)).save(
-        tmp_path / f"a{suffix}", icc_profile=profile(), dpi=DPI, exif=camera().tobytes()
-    )
+    exif = camera()
+    if suffix == ".webp":  # it has no other place for dots per inch: here per centimetre
+        exif.update({0x011A: DPI[0] / 2.54, 0x011B: DPI[1] / 2.54, 0x0128: 3})
+    Image.fromarray(smooth(24, 30)).save(tmp_path / f"a{suffix}", icc_profile=profile(), dpi=DPI, exif=exif.tobytes())
     upscale(tmp_path / f"a{suffix}", tmp_path / f"b{suffix}")
+    assert read_photo(tmp_path / f"b{suffix}").dpi == pytest.approx(DPI, abs=0.02)
     with Image.open(tmp_path / f"b{suffix}") as made:
         exif = made.getexif()
         assert made.info["icc_profile"] == profile()
@@ -403,6 +405,70 @@ def test_a_full_disk_ends_the_run_and_leaves_no_half_file(tmp_path: Path, monkey
     said = upscale(tmp_path / "in", tmp_path / "out", code=1)
     assert "No space left" in said
     assert "Traceback" not in said
+
+
+# Between formats
+
+
+@pytest.mark.parametrize("target", [".png", ".jpg", ".tif", ".webp", ".bmp"])
+@pytest.mark.parametrize("deep_", [False, True])
+@pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA"])
+def test_what_came_with_an_image_is_kept_or_said(tmp_path: Path, mode: str, deep_: bool, target: str) -> None:
+    """A PNG with all that it can hold into every format: kept, or named as left out; never gone in silence."""
+    samples = deep(24, 32, len(mode)) if deep_ else (deep(24, 32, len(mode)) // 257).astype(np.uint8)
+    colours = samples if mode in ("L", "RGB") else np.squeeze(samples[..., :-1])
+    alpha = samples[..., -1] if mode in ("LA", "RGBA") else None
+    colour = None if mode.startswith("L") else profile()
+    write_photo(tmp_path / "a.png", Photo(colours, alpha, colour, DPI, camera().tobytes()))
+    if alpha is not None and target in (".jpg", ".bmp"):
+        assert "no transparency" in upscale(tmp_path / "a.png", tmp_path / f"b{target}", code=1)
+        return
+    said = upscale(tmp_path / "a.png", tmp_path / f"b{target}")
+    made = read_photo(tmp_path / f"b{target}")
+    assert made.pixels.shape[:2] == (48, 64)
+    assert made.deep == deep_ or "holds 8 bits a channel; the image has 16" in said
+    assert (made.alpha is None) == (alpha is None)
+    assert made.profile == colour or "no place for a colour profile" in said
+    assert made.dpi == pytest.approx(DPI, abs=0.02)
+    assert bool(made.exif) or "EXIF" in said
+
+
+def test_the_next_image_is_read_and_the_last_written_while_the_network_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The network's second pass does not end before the third image was read and the first was written."""
+    import threading
+
+    from srbench import upscale_files
+
+    for name in ("1", "2", "3"):
+        write_image(tmp_path / "in" / f"{name}.png", smooth(16, 16))
+    read, written = threading.Event(), threading.Event()
+
+    def reading(path: Path) -> Photo:
+        photo = read_photo(path)
+        if path.stem == "3":
+            read.set()
+        return photo
+
+    def writing(path: Path, photo: Photo) -> None:
+        write_photo(path, photo)
+        written.set()
+
+    plan = upscale_files.plan_files(tmp_path / "in", tmp_path / "out")
+    monkeypatch.setattr(upscale_files, "read_photo", reading)
+    monkeypatch.setattr(upscale_files, "write_photo", writing)
+    passes = []
+
+    def run(upscaler: Any, image: Any) -> Any:
+        passes.append(image)
+        if len(passes) == 2:
+            assert read.wait(20)
+            assert written.wait(20)
+        return upscaler(image)
+
+    upscale_files.upscale_files(srbench.load("bicubic", scale=2), plan.jobs, way=Way(run=run))
+    assert len(list((tmp_path / "out").iterdir())) == 3
 
 
 # Tiles as large as memory allows

@@ -7,22 +7,15 @@ import json
 import os
 import signal
 import socket
-import struct
-import subprocess
-import sys
 import threading
 import time
 import urllib.error
 import urllib.request
-import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 import pytest
 from click.testing import CliRunner
 
@@ -38,51 +31,8 @@ from srbench.serve.limits import Limits, RefusedError
 from srbench.serve.server import bind
 from srbench.serve.tensors import read_v1, read_v2
 from tests.builders import noise
-
-ROOT = Path(__file__).resolve().parent.parent
-MODEL = "fsrcnn_x4.common"
-
-
-@dataclass
-class Running:
-    """A server process."""
-
-    process: subprocess.Popen[str]
-    port: int
-
-    def request(
-        self, path: str, body: bytes | None = None, headers: dict[str, str] | None = None
-    ) -> tuple[int, bytes, Any]:
-        """Status, body and headers of one answer."""
-        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", body, headers or {})
-        try:
-            with urllib.request.urlopen(request, timeout=120) as answer:
-                return answer.status, answer.read(), answer.headers
-        except urllib.error.HTTPError as error:
-            return error.code, error.read(), error.headers
-
-    @property
-    def memory(self) -> int:
-        """Resident bytes."""
-        return psutil.Process(self.process.pid).memory_info().rss
-
-
-def start(*more: str) -> Running:
-    command = [sys.executable, "-m", "srbench", "serve", MODEL, "--port", "0", "--device", "cpu", *more]
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "SRBENCH_HOME": str(ROOT), "OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
-    assert process.stderr is not None
-    line = process.stderr.readline()
-    assert "serving" in line, line + process.stderr.read()
-    threading.Thread(target=process.stderr.read, daemon=True).start()
-    running = Running(process, int(line.partition("127.0.0.1:")[2].split()[0]))
-    for _ in range(100):
-        try:
-            running.request("/v2/health/live")
-            return running
-        except (ConnectionError, urllib.error.URLError):
-            time.sleep(0.1)
-    raise AssertionError("the server does not answer")
+from tests.serving import MODEL, Running, start
+from tests.serving.hostile import hammer, slow_clients
 
 
 @pytest.fixture(scope="module")
@@ -202,73 +152,50 @@ def test_two_hundred_requests_from_eight_clients(server: Running, upscaler: Any)
 # What strangers send
 
 
-def _bomb() -> bytes:
-    """A PNG that claims and holds 20000 × 20000 pixels in some 50 kB."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    rows = zlib.compressobj(9)
-    packed = b"".join(rows.compress(bytes(20001)) for _ in range(2000)) + rows.flush()
-    head = struct.pack(">IIBBBBB", 20000, 20000, 8, 0, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", packed) + chunk(b"IEND", b"")
-
-
-def _hostile(rng: np.random.Generator, good: bytes, bomb: bytes) -> tuple[str, bytes, dict[str, str]]:
-    infer, predict = f"/v2/models/{MODEL}/infer", f"/v1/models/{MODEL}:predict"
-    broken = bytearray(good)
-    broken[int(rng.integers(8, len(good)))] ^= 255
-    cases: list[tuple[str, bytes, dict[str, str]]] = [
-        ("/v1/upscale", bytes(broken), {}),
-        ("/v1/upscale", good[: int(rng.integers(1, len(good)))], {}),
-        ("/v1/upscale", bomb, {}),
-        ("/v1/upscale", rng.bytes(200), {}),
-        ("/v1/upscale?model=../../etc/passwd", good, {}),
-        ("/v1/upscale?format=exe", good, {}),
-        ("/v1/upscale", b"%!PS-Adobe-3.0 EPSF-3.0\n", {}),
-        ("/v2/models/..%2f..%2fx/infer", b"{}", {}),
-        (infer, b'{"inputs": [{"shape": [1, 2, 2, 3], "datatype": "UINT8", "data": [1, 2]}]}', {}),
-        (infer, b'{"inputs": [{"shape": [1, -2, 2, 3], "datatype": "UINT8", "data": [1]}]}', {}),
-        (infer, b'{"inputs": [{"shape": [1, 99999, 99999, 3], "datatype": "FP32", "data": [1]}]}', {}),
-        (infer, b'{"inputs": [{"shape": [1, 1, 1, 3], "datatype": "FP32", "data": [1e999, 0, 0]}]}', {}),
-        (infer, b'{"inputs": "no"}', {"Inference-Header-Content-Length": "99999999999"}),
-        (infer, b"[" * 100_000, {}),
-        (predict, b'{"instances": [[[["a", "b", "c"]]]]}', {}),
-        (predict, b'{"instances": [[[[1, 2, 3], [1]]]]}', {}),
-        (predict, b'{"instances": [[[[NaN, 0, 0]]]]}', {}),
-        (predict, b'{"instances": [[[[1e400, 0.5, 0]]]]}', {}),
-        (predict, b'{"instances": [[[[300, 0, 0]]]]}', {}),
-        (predict, b"\xff\xfe", {}),
-    ]
-    return cases[int(rng.integers(len(cases)))]
-
-
-def hammer(server: Running, count: int) -> set[int]:
-    """The statuses of so many hostile requests from eight clients."""
-    good, bomb = encode_image(noise(16, 16), ".png"), _bomb()
-
-    def one(number: int) -> int:
-        path, body, headers = _hostile(np.random.default_rng(number), good, bomb)
-        try:
-            status, text, _ = server.request(path, body, headers)
-        except (ConnectionError, urllib.error.URLError):  # the server hung up while we were still sending
-            return 0
-        assert b"Traceback" not in text
-        assert str(ROOT).encode() not in text
-        return status
-
-    with ThreadPoolExecutor(8) as clients:
-        return set(clients.map(one, range(count)))
+@pytest.mark.slow
+def test_hostile_requests_are_refused(server: Running) -> None:
+    """Of every kind, with slow clients beside them; ``python -m tests.serving.hostile`` sends ten thousand."""
+    outcome = hammer(server, int(os.environ.get("SRBENCH_HOSTILE", "540")))
+    assert outcome.wrong == []
+    answered = {status for found in outcome.statuses.values() for status in found}
+    assert answered <= {0, 200, 400, 404, 405, 413, 431, 503}
 
 
 @pytest.mark.slow
-def test_hostile_requests_are_refused(server: Running) -> None:
-    statuses = hammer(server, 100)
-    before = server.memory
-    statuses |= hammer(server, int(os.environ.get("SRBENCH_HOSTILE", "400")))
-    assert statuses <= {0, 200, 400, 404, 413}  # 200: a flipped byte behind the pixels changes nothing that is checked
-    assert server.memory - before < 60 * 2**20
-    assert server.request("/v1/upscale", encode_image(noise(8, 8), ".png"))[0] == 200
+def test_clients_that_dawdle_lose_their_place() -> None:
+    """More unfinished heads than connections, and answers that nobody takes, keep others out for a time and no longer."""
+    running = start("--read-timeout", "2", "--max-queue", "4")
+    good = encode_image(noise(8, 8), ".png")
+    with slow_clients(running, 160):
+        time.sleep(0.3)
+        assert running.request("/v1/upscale", good)[0] == 503
+        deadline = time.monotonic() + 60
+        while running.request("/v1/upscale", good)[0] != 200:
+            assert time.monotonic() < deadline, "they still hold their places"
+            time.sleep(0.5)
+    running.process.send_signal(signal.SIGTERM)
+    assert running.process.wait(60) in (0, -signal.SIGTERM)
+
+
+@pytest.mark.slow
+def test_a_head_that_comes_slowly_and_an_answer_that_is_read_slowly_are_served() -> None:
+    running = start("--read-timeout", "2")
+    image = encode_image(noise(64, 64), ".png")
+    head = f"POST /v1/upscale HTTP/1.1\r\nHost: a\r\nContent-Length: {len(image)}\r\nConnection: close\r\n\r\n".encode()
+    with socket.socket() as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        sock.connect(("127.0.0.1", running.port))
+        for piece in (head[:20], head[20:], image[:99], image[99:]):
+            sock.sendall(piece)
+            time.sleep(0.4)
+        found = b""
+        while piece := sock.recv(3000):
+            found += piece
+            time.sleep(0.02)
+    assert found.startswith(b"HTTP/1.1 200")
+    assert found.endswith(b"IEND\xaeB`\x82")
+    running.process.send_signal(signal.SIGTERM)
+    running.process.wait(60)
 
 
 @pytest.mark.slow

@@ -33,6 +33,13 @@ if TYPE_CHECKING:
 @click.option(
     "--timeout", type=click.FloatRange(0, min_open=True), default=60.0, show_default=True, help="Seconds to an answer."
 )
+@click.option(
+    "--read-timeout",
+    type=click.FloatRange(0, min_open=True),
+    default=30.0,
+    show_default=True,
+    help="Seconds to a request.",
+)
 @subject_options
 @inference_options
 def command(
@@ -45,6 +52,7 @@ def command(
     max_pixels: int,
     max_body: float,
     timeout: float,
+    read_timeout: float,
     named: SubjectOptions,
     inference: Inference,
 ) -> None:
@@ -71,10 +79,11 @@ def command(
             raise InputError(f"{text}: {name} is served already; name each once")
         upscalers[name] = upscaler
     limits = Limits(
-        queue=max_queue, batch=max_batch, seconds=timeout, body=round(max_body * 2**20), pixels=max_pixels
+        queue=max_queue, batch=max_batch, seconds=timeout, body=round(max_body * 2**20), pixels=max_pixels,
+        read_seconds=read_timeout,
     )  # fmt: skip
     app = create_app(upscalers, limits)
     with bind(host, port) as sock:
         place = f"http://{host}:{sock.getsockname()[1]}"
         click.echo(f"serving {', '.join(upscalers)} at {place} (documentation: {place}/docs; Ctrl-C stops)", err=True)
-        serve(app, sock, max_queue)
+        serve(app, sock, limits)

@@ -18,7 +18,8 @@ class Limits:
         seconds: from the whole request to its answer; 504 after that.
         body: bytes of a request; reading stops there with 413.
         pixels: LR pixels of a request, over all images of a batch; looked at before anything is decoded.
-        read_seconds: for a client to send its request; 408 after that.
+        read_seconds: for a client to send its request; 408 after that. A client whose request's head takes longer, or that takes
+            nothing of its answer for so long, is cut off.
 
     Raises:
         InputError: one of them is not above 0.

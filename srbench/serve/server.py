@@ -10,6 +10,8 @@ import uvicorn
 from fastapi import FastAPI
 
 from srbench.errors import InputError
+from srbench.serve.connections import impatient
+from srbench.serve.limits import Limits
 from srbench.serve.worker import Worker
 
 _OPEN = 64  # connections beyond those that may wait
@@ -40,17 +42,18 @@ def bind(host: str, port: int) -> socket.socket:
     return made
 
 
-def serve(app: FastAPI, sock: socket.socket, queue: int, log_level: str = "warning") -> None:
+def serve(app: FastAPI, sock: socket.socket, limits: Limits, log_level: str = "warning") -> None:
     """Serve until SIGINT or SIGTERM.
 
     Args:
         app: of ``create_app``.
         sock: of ``bind``.
-        queue: requests that may wait; connections are limited a little above that, so that memory stays bounded.
+        limits: connections are limited a little above the requests that may wait, so that memory stays bounded; a client that
+            sends or takes nothing is cut off.
         log_level: of uvicorn.
     """
     config = uvicorn.Config(
-        app, log_level=log_level, limit_concurrency=queue + _OPEN, timeout_keep_alive=5, timeout_graceful_shutdown=60,
-        server_header=False, h11_max_incomplete_event_size=2**16, http="h11", ws="none",
+        app, log_level=log_level, limit_concurrency=limits.queue + _OPEN, timeout_keep_alive=5, timeout_graceful_shutdown=60,
+        server_header=False, h11_max_incomplete_event_size=2**16, http=impatient(limits.read_seconds), ws="none",
     )  # fmt: skip
     _Server(config, app.state.service.worker).run(sockets=[sock])
