@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from srbench.cli import main
 from srbench.errors import InputError, UnavailableError, UnknownNameError
 from srbench.reports.tables.comparison import compare, rank_all
-from srbench.reports.terminal_compare import render_ranking
+from srbench.reports.terminal_compare import render_comparison, render_ranking
 from srbench.results import write_result
 from srbench.stats import holm, mean_interval, paired_test
 from tests.test_reports import IMAGES, bare, cell, scores
@@ -131,3 +131,34 @@ def test_command(srbench_home: Path) -> None:
     wrong = run(main, ["compare", "a_x4.c", "b_x4.x"])
     assert wrong.exit_code == 1
     assert len(wrong.output.strip().splitlines()) == 1
+
+
+def test_what_both_invent_stands_beside_them() -> None:
+    invented = {"hallucination": scores(0.2 + GAIN, "lpips"), "lr-psnr": scores(IMAGES + 20)}
+    a = cell("a_x4.c", metrics={"psnr": scores(IMAGES + GAIN), **invented})
+    b = cell("b_x4.c", metrics={"psnr": scores(IMAGES), "hallucination": scores([0.1] * 14, "lpips")})
+    found = compare([a, b], "a_x4.c", "b_x4.c", "set14")
+    assert [one.metric for one in found.beside] == ["hallucination"], "b has no LR-PSNR"
+    one = found.beside[0]
+    assert one.a == (pytest.approx((0.2 + GAIN).mean()), pytest.approx(GAIN.std(ddof=1)))
+    assert one.b == (pytest.approx(0.1), pytest.approx(0.0))
+    assert one.p == paired_test(0.2 + GAIN, [0.1] * 14)
+    assert "beside it" in render_comparison(found)
+    assert compare([a, b], "a_x4.c", "b_x4.c", "set14", "hallucination").beside == ()
+
+
+def test_how_many_images_a_difference_needs_is_said_where_they_are_too_few() -> None:
+    found = compare([A, B], "a_x4.c", "b_x4.c", "set14")
+    assert found.warning == "", "0.05 ± 0.02 is clear"
+    assert found.effect.rank_biserial > 0.9
+    doubtful = compare([A, B], "a_x4.c", "b_x4.c", "set14", apart=0.005)
+    assert doubtful.power is not None
+    assert doubtful.power.needed is not None
+    assert doubtful.power.needed > 14
+    assert f"about {doubtful.power.needed} images" in doubtful.warning
+    assert doubtful.warning in render_comparison(doubtful)
+    three = [A, B, cell("c_x4.c", metrics={"psnr": scores(IMAGES - 0.001)})]
+    ranking = rank_all(three, ["a_x4.c", "b_x4.c", "c_x4.c"], "set14")
+    assert all(other.power is not None for other in ranking.others)
+    with pytest.raises(InputError, match="apart"):
+        compare([A, B], "a_x4.c", "b_x4.c", "set14", apart=0.0)

@@ -331,3 +331,46 @@ def test_a_metric_without_reference_does_not_look_at_hr(name: str) -> None:
     one = here(metric, Pair(SR, HR, None, 4))
     assert torch.equal(one, metric(Pair(SR, torch.zeros_like(HR), None, 4)))
     assert one.shape == (1,)
+
+
+def test_fid_is_of_two_folders_and_says_what_it_lacks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from click.testing import CliRunner
+    from PIL import Image
+
+    from srbench.cli import main
+    from srbench.interop import fid
+
+    for folder, image in (("hr", HR), ("sr", SR)):
+        (tmp_path / folder).mkdir()
+        Image.fromarray(image[0].permute(1, 2, 0).numpy()).save(tmp_path / folder / "one.png")
+    asked = [
+        "score",
+        "--sr",
+        str(tmp_path / "sr"),
+        "--hr",
+        str(tmp_path / "hr"),
+        "--scale",
+        "4",
+        "--metrics",
+        "psnr",
+        "--fid",
+    ]
+    monkeypatch.setattr(fid.importlib.util, "find_spec", lambda name: None)
+    ran = CliRunner().invoke(main, asked)
+    assert ran.exit_code == 0, ran.output
+    assert "FID: unavailable: it needs the package clean-fid: pip install 'srbench[fid]'" in ran.output
+    package, module = ModuleType("cleanfid"), ModuleType("cleanfid.fid")
+    seen: list[tuple[str, ...]] = []
+    module.compute_fid = lambda *folders, **_: seen.append(folders) or 12.345  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "cleanfid", package)
+    monkeypatch.setitem(sys.modules, "cleanfid.fid", module)
+    monkeypatch.setattr(fid.importlib.util, "find_spec", lambda name: object())
+    ran = CliRunner().invoke(main, asked)
+    assert "FID 12.35 (clean-fid, whole images, legacy_pytorch; 1 images: biased upwards below 2048)" in ran.output
+    assert seen == [(str(tmp_path / "sr"), str(tmp_path / "hr"))]
+
+    def fails(*_: str, **__: object) -> float:
+        raise OSError("no route to host")
+
+    module.compute_fid = fails  # type: ignore[attr-defined]
+    assert "clean-fid gave OSError: no route to host" in CliRunner().invoke(main, asked).output

@@ -9,6 +9,7 @@ import click
 from srbench.cli._common import cache_memory_option, data_root_option, json_option, print_json, print_table, split
 
 if TYPE_CHECKING:
+    from srbench.interop.fid import FolderScore
     from srbench.protocol import Protocol
     from srbench.results import Result
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 @click.option("--protocol", default="standard", show_default=True, help="A preset or a TOML file.")
 @click.option("--metrics", default="psnr,ssim,lpips,lr-psnr", show_default=True, help="Names; `srbench ls metrics`.")
 @click.option("--name", default="", help='Store the result under this name, such as "SwinIR official".')
+@click.option("--fid", is_flag=True, help="Also FID between the two folders (extra fid).")
 @click.option("--record", is_flag=True, help="Store the results under the names that the files say.")
 @cache_memory_option
 @data_root_option
@@ -35,6 +37,7 @@ def command(
     protocol: str,
     metrics: str,
     name: str,
+    fid: bool,
     record: bool,
     data_root: str | None,
     as_json: bool,
@@ -56,13 +59,16 @@ def command(
     results = score_methods(sr, hr, scale, protocol_, split(metrics), data_root=data_root, lr=lr, name=name)
     if record or name:
         _store(results, hr)
+    distance = _fid(sr, hr, results, data_root) if fid else None
     if as_json:
-        shown = [_as_json(result) for result in results]
+        shown = [_as_json(result) | ({"fid": vars(distance)} if distance else {}) for result in results]
         print_json(shown[0] if len(shown) == 1 else shown)
     elif len(results) == 1:
         _print(results[0])
     else:
         _print_several(results)
+    if distance and not as_json:
+        click.echo(distance.text)
     _say_what_is_left_out(sr, hr, data_root)
     _say(results)
     faults = [f"{result.checkpoint}: {fault}" for result in results for fault in result.faults]
@@ -70,6 +76,25 @@ def command(
         click.echo(f"Error: {fault}", err=True)
     if faults or any(_listed(result, "hr_only") for result in results):
         click.get_current_context().exit(1)
+
+
+def _fid(sr: str, hr: str, results: list[Result], data_root: str | None) -> FolderScore:
+    """FID of the whole folder of SR images; InputError unless it is that of one method."""
+    from pathlib import Path
+
+    from srbench.datasets.local import find_dataset
+    from srbench.errors import InputError
+    from srbench.interop.fid import folder_fid
+
+    if len(results) != 1 or not Path(sr).is_dir():
+        raise InputError(
+            f"--fid compares one folder of images with HR's; {sr} holds {len(results)} methods or is a file"
+        )
+    found = find_dataset(Path(hr) if Path(hr).is_dir() else hr, data_root)
+    folders = {path.parent for path in found.paths}
+    if len(folders) != 1:
+        raise InputError(f"--fid needs HR images in one folder; those of {hr} lie in {len(folders)}")
+    return folder_fid(Path(sr), folders.pop(), len(results[0].images))
 
 
 def _say_what_is_left_out(sr: str, hr: str, data_root: str | None) -> None:

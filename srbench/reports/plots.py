@@ -85,7 +85,7 @@ def plan(tables: Sequence[Table]) -> list[Plot]:
     for name, axis, cost in costs:
         points = _points(table, cost)
         if sum(point.colour != _OTHER for point in points) >= _FEWEST:
-            caption = f"{table.dataset} ×{table.scale}, {table.protocol}: {info.name.upper()} against {name}"
+            caption = f"{table.dataset} ×{table.scale}, {table.protocol}: {info.display} against {name}"
             plots.append(Plot(f"{name}.svg", caption, partial(_draw, table, points, axis)))
     return plots
 
@@ -151,7 +151,7 @@ def _draw(table: Table, points: Sequence[Point], axis: str) -> str:
         info = table.primary
         unit = f" ({info.unit})" if info and info.unit else ""
         axes.set_xlabel(axis, loc="right")
-        axes.set_ylabel(f"{info.name.upper() if info else ''}{unit}", loc="top")
+        axes.set_ylabel(f"{info.display if info else ''}{unit}", loc="top")
         axes.set_title(
             f"{table.dataset} ×{table.scale}, {table.protocol}, {len(table.images)} images", loc="left", fontsize=9
         )

@@ -144,9 +144,7 @@ def _means(table: Table, rows: Sequence[Row], info: MetricInfo, at: int, condens
         cells.append(text)
         if score.best:
             best.append(i)
-    return Column(
-        info.name.upper() + (" ↑" if info.higher_is_better else " ↓"), cells, at, urgency, best=frozenset(best)
-    )
+    return Column(info.display + (" ↑" if info.higher_is_better else " ↓"), cells, at, urgency, best=frozenset(best))
 
 
 def _times(table: Table, rows: Sequence[Row]) -> Iterator[Column]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from srbench.power import MOST_IMAGES
 from srbench.reports.tables.comparison import Comparison, Ranking
 from srbench.reports.terminal import Column, fitting, lines
-from srbench.reports.units import NONE, interval, number
+from srbench.reports.units import NONE, chance, interval, number
 
 
 def render_comparison(found: Comparison) -> str:
@@ -34,8 +34,33 @@ def render_comparison(found: Comparison) -> str:
         f"effect size: {_effect(found)}",
         found.verdict,
         *([found.warning] if found.warning else []),
+        *_beside(found),
     ]
     return "\n".join(text) + "\n"
+
+
+def _beside(found: Comparison) -> Iterator[str]:
+    """What both invent, and whether they keep to their LR; mean ± standard deviation between images."""
+    if not found.beside:
+        return
+
+    def text(value: tuple[float, float | None], digits: int) -> str:
+        spread = f" ± {number(value[1], digits)}" if value[1] is not None else ""
+        return f"{number(value[0], digits)}{spread}"
+
+    columns = [
+        Column(
+            "beside it",
+            [f"{one.metric} ({one.unit})" if one.unit else one.metric for one in found.beside],
+            0,
+            left=True,
+        ),
+        Column("A", [text(one.a, one.digits) for one in found.beside], 1),
+        Column("B", [text(one.b, one.digits) for one in found.beside], 2),
+        Column("p", [chance(one.p) for one in found.beside], 3),
+    ]
+    yield ""
+    yield from lines(columns)
 
 
 def _effect(found: Comparison) -> str:

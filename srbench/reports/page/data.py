@@ -357,10 +357,9 @@ def _metrics(tables: Iterable[Table]) -> dict[str, Json]:
     found: dict[str, Json] = {}
     for table in tables:
         for info in table.metrics:
-            title = {"lr-psnr": "LR-PSNR"}.get(info.name, info.name.upper())
             found.setdefault(
                 info.name,
-                {"title": title, "unit": info.unit, "higher": info.higher_is_better, "digits": info.digits},
+                {"title": info.display, "unit": info.unit, "higher": info.higher_is_better, "digits": info.digits},
             )
     return found
 

@@ -73,9 +73,7 @@ class PaperTable:
     @property
     def caption(self) -> str:
         """What the table shows, with the protocol in words."""
-        metrics = dict.fromkeys(
-            f"{c.info.name.upper()}{f' ({c.info.unit})' if c.info.unit else ''}" for c in self.columns
-        )
+        metrics = dict.fromkeys(f"{c.info.display}{f' ({c.info.unit})' if c.info.unit else ''}" for c in self.columns)
         sets = dict.fromkeys(f"{title(c.dataset)} ({self.images[c.dataset]} images)" for c in self.columns)
         text = f"{_listed(list(metrics))} at ×{self.scale} on {_listed(list(sets))}. "
         text += f"Protocol {self.protocol}: {self.protocol_text}"

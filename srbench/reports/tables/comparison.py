@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,6 +15,7 @@ from srbench.results import Result
 from srbench.stats import (
     ALPHA,
     Effect,
+    Floats,
     differences,
     effect_size,
     holm,
@@ -23,6 +24,30 @@ from srbench.stats import (
     paired_test,
 )
 from srbench.zoo import Card
+
+BESIDE = ("hallucination", "omission", "improvement", "lr-psnr")
+"""What stands beside any comparison where both records have it: what each network invents, and whether it keeps to its LR."""
+
+
+@dataclass(frozen=True)
+class Beside:
+    """Another metric of the same two cells.
+
+    Attributes:
+        metric: its name.
+        unit: as it was declared.
+        digits: decimals to show.
+        a: mean of a and standard deviation between its images (n − 1; None of one image).
+        b: likewise.
+        p: of the paired test.
+    """
+
+    metric: str
+    unit: str
+    digits: int
+    a: tuple[float, float | None]
+    b: tuple[float, float | None]
+    p: float
 
 
 @dataclass(frozen=True)
@@ -40,6 +65,7 @@ class Comparison:
         ties: where they are equal.
         effect: how large the difference is beside its spread.
         power: what this number of images can show, None where that is undefined.
+        beside: other metrics of ``BESIDE`` that both cells have.
     """
 
     a: str
@@ -63,6 +89,7 @@ class Comparison:
     ties: int
     effect: Effect
     power: Power | None
+    beside: tuple[Beside, ...] = ()
 
     @property
     def verdict(self) -> str:
@@ -231,7 +258,26 @@ def _compare(a: str, b: str, first: Result, second: Result, metric: str, apart: 
         ties=int((better == 0).sum()),
         effect=effect_size(one, two),
         power=power_of(difference, apart),
+        beside=tuple(_beside(first, second, metric)),
     )
+
+
+def _beside(first: Result, second: Result, besides: str) -> Iterator[Beside]:
+    """Other metrics that say what a network invents, where both cells have numbers of one version."""
+    for name in BESIDE:
+        one, two = first.metrics.get(name), second.metrics.get(name)
+        if name == besides or one is None or two is None or one.version != two.version:
+            continue
+        if one.status == two.status == "ok":
+            by_name = dict(zip(second.images, two.values, strict=True))
+            a = np.array([float(x or 0) for x in one.values])
+            b = np.array([float(by_name[n] or 0) for n in first.images])
+            yield Beside(name, one.unit, one.digits, _spread(a), _spread(b), paired_test(a, b))
+
+
+def _spread(values: Floats) -> tuple[float, float | None]:
+    usable = values.size > 1 and bool(np.isfinite(values).all())
+    return float(values.mean()), float(values.std(ddof=1)) if usable else None
 
 
 def _name(result: Result) -> str:

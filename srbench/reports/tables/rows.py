@@ -12,6 +12,7 @@ from srbench.results import Fields
 
 Kind = Literal["network", "interpolator", "published"]
 Interval = tuple[float, float]
+_WORDS = frozenset({"hallucination", "improvement", "lattice", "omission"})
 
 
 @dataclass(frozen=True)
@@ -35,10 +36,15 @@ class MetricInfo:
     greatest: float | None = None
 
     @property
+    def display(self) -> str:
+        """``PSNR``; a metric whose name is a word stays one."""
+        return self.name if self.name in _WORDS else self.name.upper()
+
+    @property
     def title(self) -> str:
         """``PSNR (dB) ↑``."""
         unit = f" ({self.unit})" if self.unit else ""
-        return f"{self.name.upper()}{unit} {'↑' if self.higher_is_better else '↓'}"
+        return f"{self.display}{unit} {'↑' if self.higher_is_better else '↓'}"
 
 
 @dataclass(frozen=True)

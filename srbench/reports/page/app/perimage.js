@@ -78,7 +78,27 @@ srb.perImage = (() => {
     if (!b) { box.replaceChildren(srb.el("p.soft", {}, "One model alone: nothing to compare with.")); return; }
     const one = srb.rowScores(a, set(), m), two = srb.rowScores(b, set(), m);
     const found = srb.stats.compare(one, two, info.higher);
-    box.replaceChildren(verdict(a, b, found, info, rows), lollipops(box, table, a, b, found, info, rows));
+    const others = beside(table, a, b, m, rows);
+    box.replaceChildren(verdict(a, b, found, info, rows), lollipops(box, table, a, b, found, info, rows), ...(others ? [others] : []));
+  };
+
+  /* What both invent, and whether they keep to their LR: mean ± standard deviation between images. */
+  const BESIDE = ["hallucination", "omission", "improvement", "lr-psnr"];
+  const beside = (table, a, b, m, rows) => {
+    const lines = BESIDE.filter((name) => name !== m && table.metrics.includes(name)).map((name) => {
+      const info = srb.data.metrics[name];
+      const one = srb.rowScores(a, set(), name), two = srb.rowScores(b, set(), name);
+      if (!one?.every(srb.isNumber) || !two?.every(srb.isNumber)) return null;
+      const text = (values) => {
+        const sd = srb.stats.deviation(values.filter(Number.isFinite));
+        return `${srb.number(srb.stats.mean(values), info.digits)}${sd === null ? "" : ` ± ${srb.number(sd, info.digits)}`}`;
+      };
+      const cells = [text(one), text(two), srb.p(srb.stats.compare(one, two, info.higher).p)];
+      return srb.el("tr", {}, srb.el("th", { scope: "row" }, info.unit ? `${info.title} (${info.unit})` : info.title), ...cells.map((t) => srb.el("td", {}, t)));
+    }).filter(Boolean);
+    if (!lines.length) return null;
+    const heads = ["", srb.label(a, rows), srb.label(b, rows), "p"].map((t) => srb.el("th", { scope: "col" }, t));
+    return srb.el("table.scores", { "aria-label": "what both invent" }, srb.el("thead", {}, srb.el("tr", {}, ...heads)), srb.el("tbody", {}, ...lines));
   };
 
   const verdict = (a, b, f, info, rows) => {
