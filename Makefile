@@ -6,7 +6,7 @@ PIP := $(BIN)/pip --disable-pip-version-check
 MARKERS ?= not slow and not gpu and not network and not browser
 BENCH ?= tests/benchmarks
 N ?= 1000
-KILLS ?= 50
+KILLS ?= 10
 ROUNDS ?= 5
 SEED ?= 0
 RECIPES ?= common srgan srgan-perpix esrgan-wgan-gp
@@ -55,7 +55,7 @@ litert: .venv-litert/.installed  ## make .venv-litert, with which `srbench expor
 docs: dev  ## build the documentation into site/, strictly: a dead link or a wrong docstring is an error
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 
-campaign: dev  ## damage files by the thousand (N=1000 of each kind, SEED=0), kill commands (KILLS=50), let 8 write at once (ROUNDS=5)
+campaign: dev  ## damage files by the thousand (N=1000 of each kind, SEED=0), kill commands (KILLS=10), let 8 write at once (ROUNDS=5)
 	$(BIN)/python -m tests.campaign --n $(N) --kills $(KILLS) --rounds $(ROUNDS) --seed $(SEED)
 
 same: dev  ## scores of the zoo and two short trainings; BEFORE=file compares bit for bit with another commit's

@@ -9,7 +9,7 @@ import pytest
 
 from srbench.errors import InputError
 from tests.campaign import Fuzzer, Verdict, campaign, damage
-from tests.campaign.__main__ import fuzzers, show
+from tests.campaign.__main__ import fuzzers, put, rows_of, show
 
 
 @pytest.mark.parametrize("name", fuzzers())
@@ -33,7 +33,17 @@ def test_the_campaign_itself_notices_what_is_wrong(tmp_path: Path) -> None:
     tally = campaign(Fuzzer("test", lambda _: None, lambda *_: next(queue)()), tmp_path, len(faults))
     assert [tally.counts[verdict] for verdict in Verdict] == [1, 1, 4]
     assert [line.partition(":")[0] for line in tally.wrong] == [f"test --seed 0 --only {n}" for n in (2, 3, 4, 5)]
-    assert "| test | 6 | 1 | 1 | 4 |" in show([tally])
+    assert "| test | 6 | 1 | 1 | 4 |" in show("campaign", rows_of([tally]))
+
+
+def test_rows_that_are_written_leave_the_others_as_they_are(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("a\n<!-- crashes:start -->\n<!-- crashes:end -->\nb\n")
+    put(page, "crashes", {"train": [1000, 5, 0, 0], "eval": [2, 1, 0, 0]})
+    put(page, "crashes", {"eval": [200, 9, 1, 0]})
+    lines = page.read_text().splitlines()
+    assert (lines[0], lines[-1]) == ("a", "b")
+    assert lines[4:7] == ["| eval | 200 | 9 | 1 | 0 |", "| train | 1,000 | 5 | 0 | 0 |", "| all | 1,200 | 14 | 1 | 0 |"]
 
 
 def test_damage_is_a_function_of_its_seed_and_takes_files_of_any_length() -> None:

@@ -6,6 +6,7 @@ import importlib
 import pkgutil
 import re
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 import click
@@ -16,9 +17,17 @@ from srbench.markdown import table
 from tests.campaign import Fuzzer, Tally, Verdict, campaign
 from tests.campaign.crashes import VICTIMS
 from tests.campaign.kills import Killed, kill
-from tests.campaign.writers import WRITERS, Rounds, write_at_once
+from tests.campaign.writers import WRITERS, write_at_once
 
-CRASHES, WRITE = "crashes", "writers"
+WRITE = "writers"
+KILLED = {victim.name: victim for victim in VICTIMS}
+_HEADS = {
+    "campaign": ["damaged", "tried", *(verdict.value for verdict in Verdict)],
+    "crashes": ["killed", "SIGKILLs", "places ended and compared", "torn or lost", "other bits"],
+    "writers": ["writers at once", "rounds", "wrong"],
+}
+Rows = dict[str, list[int]]
+"""First cell of a row → its numbers."""
 
 
 def fuzzers() -> dict[str, Fuzzer]:
@@ -31,91 +40,85 @@ def fuzzers() -> dict[str, Fuzzer]:
     return dict(sorted(found.items()))
 
 
-def show(tallies: list[Tally]) -> str:
+def rows_of(tallies: Iterable[Tally]) -> Rows:
     """A row a fuzzer."""
-    heads = ["damaged", "tried", *(verdict.value for verdict in Verdict)]
-    rows = [[t.name, f"{t.tried:,}", *(f"{t.counts[v]:,}" for v in Verdict)] for t in tallies]
-    return table(heads, rows, "l" + "r" * (len(heads) - 1))
+    return {t.name: [t.tried, *(t.counts[verdict] for verdict in Verdict)] for t in tallies}
 
 
-def show_killed(tallies: list[Killed]) -> str:
+def rows_of_kills(tallies: Iterable[Killed]) -> Rows:
     """A row a command."""
-    heads = ["killed", "SIGKILLs", "places ended and compared", "torn or lost", "other bits"]
-    rows = [[t.name, f"{t.kills:,}", f"{t.ended:,}", f"{t.torn:,}", f"{t.other:,}"] for t in tallies]
-    total = [sum(column) for column in zip(*((t.kills, t.ended, t.torn, t.other) for t in tallies), strict=True)]
-    return table(heads, [*rows, ["all", *(f"{value:,}" for value in total)]], "lrrrr")
+    return {t.name: [t.kills, t.ended, t.torn, t.other] for t in tallies}
 
 
-def show_rounds(rounds: Rounds) -> str:
-    """One row."""
+def show(kind: str, rows: Rows) -> str:
+    """One of the campaign's tables, with a last row of sums where commands were killed."""
+    shown = dict(sorted(rows.items()))
+    if kind == "crashes":
+        shown["all"] = [sum(column) for column in zip(*rows.values(), strict=True)]
+    heads = _HEADS[kind]
     return table(
-        ["writers at once", "rounds", "wrong"], [[str(WRITERS), f"{rounds.done:,}", f"{len(rounds.wrong):,}"]], "rrr"
+        heads, [[name, *(f"{n:,}" for n in numbers)] for name, numbers in shown.items()], "l" + "r" * (len(heads) - 1)
     )
 
 
-def put(page: Path, kind: str, text: str) -> None:
-    """Replace a marked part of a page. Rows of fuzzers that did not run now stay as they are."""
+def put(page: Path, kind: str, rows: Rows) -> None:
+    """Replace rows of a page's marked table; those of fuzzers and commands that did not run now stay as they are."""
     start, end = f"<!-- {kind}:start -->", f"<!-- {kind}:end -->"
-    before, _, rest = page.read_text(encoding="utf-8").partition(f"{start}\n")
-    old, found, after = rest.partition(end)
-    if not found:
+    before, found, rest = page.read_text(encoding="utf-8").partition(start)
+    old, closed, after = rest.partition(end)
+    if not (found and closed):
         raise click.UsageError(f"{page} has no {start} with {end} behind it")
-    if kind == "campaign":
-        text = merged(old, text)
-    write_text(page, f"{before}{start}\n{text}\n{end}{after}")
+    write_text(page, f"{before}{start}\n{show(kind, read_rows(old) | rows)}\n{end}{after}")
 
 
-def merged(old: str, new: str) -> str:
-    """Two tables as one: the rows of the second go before those of the first of the same name."""
-    head = new.splitlines()[:2]
-    lines = [line for text in (old, new) for line in text.splitlines() if line.startswith("|") and line not in head]
-    rows = {line.split("|")[1].strip(): line for line in lines if not re.match(r"\| (:?-|damaged)", line)}
-    return "\n".join([*head, *(rows[name] for name in sorted(rows))]) + "\n"
+def read_rows(text: str) -> Rows:
+    """The rows of a table that :func:`show` made, without the sums."""
+    rows = {}
+    for line in text.splitlines():
+        name, *numbers = [cell.strip() for cell in line.strip("|").split("|")]
+        if name != "all" and numbers and all(re.fullmatch(r"[\d,]+", number) for number in numbers):
+            rows[name] = [int(number.replace(",", "")) for number in numbers]
+    return rows
 
 
 @click.command()
 @click.argument("names", nargs=-1)
 @click.option("--n", "count", default=1000, show_default=True, help="Tries of each fuzzer.")
-@click.option("--kills", default=50, show_default=True, help="SIGKILLs, shared by the commands.")
+@click.option("--kills", default=10, show_default=True, help="SIGKILLs of each command.")
 @click.option("--rounds", default=5, show_default=True, help="Rounds of writers.")
 @click.option("--seed", default=0, show_default=True, help="Another seed damages and kills otherwise.")
 @click.option("--only", type=int, help="One try by its number.")
-@click.option("--write", type=click.Path(path_type=Path), help="A page whose marked tables are replaced by these.")
+@click.option("--write", type=click.Path(path_type=Path), help="A page whose marked tables get these rows.")
 def main(
     names: tuple[str, ...], count: int, kills: int, rounds: int, seed: int, only: int | None, write: Path | None
 ) -> None:
-    """Damage files by the thousand (NAMES of fuzzers), kill commands (crashes), let several write (writers)."""
+    """Damage files by the thousand, kill commands, let several write at once: all of it, or NAMES."""
     known = fuzzers()
-    chosen = names or (*known, CRASHES, WRITE)
-    if unknown := [name for name in chosen if name not in (*known, CRASHES, WRITE)]:
-        raise click.UsageError(f"no {unknown[0]!r}; known: {', '.join(known)}, {CRASHES}, {WRITE}")
+    everything = (*known, *KILLED, WRITE)
+    if unknown := [name for name in names if name not in everything]:
+        raise click.UsageError(f"no {unknown[0]!r}; known: {', '.join(everything)}")
     wrong: list[str] = []
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary)
-        first, many = (0, count) if only is None else (only, 1)
-        tallies = [campaign(known[name], folder / name, many, seed, first) for name in chosen if name in known]
-        if tallies:
-            wrong += [line for tally in tallies for line in tally.wrong]
-            _tell(show(tallies), "campaign", write)
-        if CRASHES in chosen:
-            share = -(-kills // len(VICTIMS))
-            killed = [kill(one, folder / f"victim{i}", share, seed) for i, one in enumerate(VICTIMS)]
-            wrong += [line for tally in killed for line in tally.wrong]
-            _tell(show_killed(killed), CRASHES, write)
-        if WRITE in chosen:
-            crowd = write_at_once(folder / WRITE, rounds)
-            wrong += crowd.wrong
-            _tell(show_rounds(crowd), WRITE, write)
+    first, many = (0, count) if only is None else (only, 1)
+    with tempfile.TemporaryDirectory() as folder:
+        for name in names or everything:
+            place = Path(folder) / name
+            if name in known:
+                tally = campaign(known[name], place, many, seed, first)
+                kind, rows, said = "campaign", rows_of([tally]), tally.wrong
+            elif name in KILLED:
+                killed = kill(KILLED[name], place, kills, seed)
+                kind, rows, said = "crashes", rows_of_kills([killed]), killed.wrong
+            else:
+                crowd = write_at_once(place, rounds)
+                kind, rows, said = "writers", {str(WRITERS): [crowd.done, len(crowd.wrong)]}, crowd.wrong
+            wrong += said
+            click.echo(show(kind, rows))
+            if write:
+                put(write, kind, rows)
     for line in wrong[:50]:
         click.echo(line, err=True)
     if wrong:
         raise SystemExit(1)
-
-
-def _tell(text: str, kind: str, page: Path | None) -> None:
-    click.echo(f"{text}")
-    if page:
-        put(page, kind, text)
 
 
 if __name__ == "__main__":

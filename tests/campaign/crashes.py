@@ -302,7 +302,7 @@ def _reports_left_alone(place: Path) -> dict[str, object]:
 VICTIMS = (
     Victim("eval", prepare_eval, work_eval, records, record_files),
     Victim("train", prepare_train, work_train, trained, run_seen),
-    Victim("train, adversarial", prepare_gan, work_gan, trained, run_seen),
-    Victim("data get", prepare_get, work_get, lambda place: files(place / "data"), data_seen),
+    Victim("train-gan", prepare_gan, work_gan, trained, run_seen),
+    Victim("data-get", prepare_get, work_get, lambda place: files(place / "data"), data_seen),
     Victim("report", prepare_report, work_report, lambda place: files(place / "reports"), report_seen),
 )
