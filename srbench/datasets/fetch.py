@@ -16,7 +16,7 @@ from srbench.datasets.unpack import unpack
 from srbench.datasets.verify import places, write_sums
 from srbench.download import Advance, download, progress_bar
 from srbench.errors import InputError, UnavailableError
-from srbench.files import staging_folder
+from srbench.files import staging_folder, sweep
 from srbench.images import list_images
 
 _LOG = logging.getLogger(__name__)
@@ -37,6 +37,8 @@ def fetch(dataset: str | Dataset, root: Path | str | None = None, progress: bool
     """
     entry = get_dataset(dataset) if isinstance(dataset, str) else dataset
     top = data_roots(root)[0]
+    if top.is_dir():
+        sweep(top)  # one that was killed after its last file leaves nothing to do but this
     found = locate(entry, [top])
     if not entry.downloadable:
         if found.folder is not None and found.complete:

@@ -101,8 +101,10 @@ def _files(folder: Path) -> tuple[list[Path], LeftOut]:
             continue
         if path.is_dir():
             subfolders.append(path.name)
-        elif not path.is_file():
+        elif not path.exists():
             dangling.append(path.name)
+        elif not path.is_file():
+            other["pipe or device"] += 1
         elif path.suffix.lower() not in SUFFIXES:
             other[path.suffix.lower() or "without suffix"] += 1
     images = [path for path in list_images(folder) if path.is_file()]

@@ -27,7 +27,7 @@ class LeftOut:
     """What a folder holds that is not measured.
 
     Attributes:
-        dangling: links that lead nowhere, and entries that are not regular files.
+        dangling: links that lead nowhere.
         subfolders: folders inside it.
         other: suffix → number of files that are not images.
         lr: number of LR files of its own HR images.

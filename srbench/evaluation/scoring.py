@@ -24,6 +24,7 @@ from srbench.errors import InputError
 from srbench.evaluation.alarms import Watch, below_bicubic, identical, middle, other_scale
 from srbench.evaluation.lr_check import lr_check
 from srbench.evaluation.matching import Matches, methods
+from srbench.imagefile import check_name
 from srbench.images import as_rgb, imresize, luma, planar, read_image
 from srbench.keywords import typed_keywords
 from srbench.measure import DEFAULT_METRICS, Measure, check_scale
@@ -172,6 +173,8 @@ def score_methods(
 
 
 def _of_file(sr: Path, hr: Path, name: str) -> Job:
+    check_name(sr)
+    check_name(hr)
     item = Item(hr.stem, str(sr), partial(read_image, sr), partial(read_image, hr))
     return Job(name, hr.stem, (item,), texts={"the SR file": sr.name})
 
@@ -215,6 +218,7 @@ def _job(sr: Path, matches: Matches, truth: ImageSet, scale: int, lr_files: bool
             **({} if truth.entry else {"folder": truth.place}),
         },
     }
+    check_name(sr.resolve())
     texts = {"the folder of SR images": sr.resolve().name, "an SR file": matches.pairs[0][1].name}
     return Job(
         matches.method or sr.resolve().name, truth.name, tuple(item(*pair) for pair in matches.pairs), facts, texts

@@ -74,7 +74,7 @@ def render_overview(found: Overview) -> str:
     timed = any(row.speed for row in found.rows)
     heads += ["ms"] if timed else []
     rows = [_overview_row(row, found, list(infos), known, timed) for row in found.rows]
-    what = " / ".join(f"{info.display}{f' ({info.unit})' if info.unit else ''}" for info in infos)
+    what = " / ".join(escape(f"{info.display}{f' ({info.unit})' if info.unit else ''}") for info in infos)
     text = (
         f"×{found.scale}, protocol {code(found.protocol)}: {what} of each architecture's best checkpoint, number of images in "
         "brackets; ± is the standard deviation over seeds. Published figures were measured under the same protocol but for "

@@ -74,7 +74,7 @@ def _run(records: list[SpeedResult]) -> str:
     sets = " and ".join(dict.fromkeys(escape(record.psnr_set) for record in records if record.psnr_set))
     what = f"; dB on {sets}" if sets else ""
     return (
-        f"Run {one.run}: torch {one.torch}, {escape(one.driver) or 'no driver'}, load {load} at the start; a variant's time "
+        f"Run {escape(one.run)}: torch {escape(one.torch)}, {escape(one.driver) or 'no driver'}, load {load} at the start; a variant's time "
         f"was {one.seconds:g} s, spread over {one.spread_limit:.0%} is marked{what}{glance}."
     )
 
@@ -128,6 +128,6 @@ def _reasons(records: list[SpeedResult]) -> list[str]:
                 found.setdefault((variant.status, variant.reason), {}).setdefault(name, []).append(record.name)
     lines = []
     for (status, reason), variants in found.items():
-        who = "; ".join(f"{name} of {', '.join(map(escape, names))}" for name, names in variants.items())
-        lines.append(f"`{status}`, {escape(reason)}: {who}")
+        who = "; ".join(f"{escape(name)} of {', '.join(map(escape, names))}" for name, names in variants.items())
+        lines.append(f"{code(status)}, {escape(reason)}: {who}")
     return lines

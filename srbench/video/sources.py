@@ -63,6 +63,8 @@ class VideoFile:
         """Look at the stream and its first frame; InputError where there is none."""
         import av
 
+        if self.path.exists() and not self.path.is_file():
+            raise InputError(f"{self.path}: not a regular file")  # a pipe would be waited for
         with av.open(str(self.path)) as opened:
             if not opened.streams.video:
                 kinds = ", ".join(sorted({stream.type for stream in opened.streams})) or "nothing"

@@ -68,9 +68,12 @@ def write(made: Converted, path: Path) -> None:
     Raises:
         InputError: a suffix that neither has.
     """
-    import torch
+    import io
 
-    from srbench.files import replacing
+    import torch
+    from safetensors.torch import save
+
+    from srbench.files import write_bytes
 
     suffix = path.suffix.lower()
     if suffix not in (".pth", ".pt", ".safetensors"):
@@ -78,13 +81,12 @@ def write(made: Converted, path: Path) -> None:
             f"{path}: cannot write {suffix or 'a file without suffix'}; expected .pth, .pt or .safetensors"
         )
     state = {key: value.contiguous().clone() for key, value in made.state.items()}
-    with replacing(path) as staging:
-        if suffix == ".safetensors":
-            from safetensors.torch import save_file
-
-            save_file(state, staging)
-        else:
-            torch.save({made.wrapper: state} if made.wrapper else state, staging)
+    if suffix == ".safetensors":
+        write_bytes(path, save(state))
+        return
+    buffer = io.BytesIO()  # torch does not say that a disk is full in a way that names the file
+    torch.save({made.wrapper: state} if made.wrapper else state, buffer)
+    write_bytes(path, buffer.getvalue())
 
 
 def _family(model: str) -> str:
