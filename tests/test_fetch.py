@@ -6,6 +6,8 @@ import errno
 import hashlib
 import io
 import os
+import subprocess
+import sys
 import time
 import zipfile
 from collections.abc import Iterator
@@ -299,6 +301,26 @@ def test_archive_that_lacks_images(server: Server, root: Path) -> None:
     with pytest.raises(InputError, match=r"set.zip: expected 2 images in inner, got 1, without 0002.png"):
         fetch(entry, root)
     assert list(root.iterdir()) == []
+
+
+def test_what_a_killed_download_left_is_removed_though_the_set_is_there(server: Server, root: Path) -> None:
+    entry = in_zip(server, zipped({"inner/0001.png": b"1", "inner/0002.png": b"2"}))
+    fetch(entry, root)
+    killed = subprocess.run(  # as one that was killed when the last file was in its place
+        [
+            sys.executable,
+            "-c",
+            "import sys; from srbench.files import staging_name; print(staging_name(sys.argv[1]))",
+            "tiny",
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    left = root / killed.stdout.strip()
+    (left / "unpacked").mkdir(parents=True)
+    fetch(entry, root)
+    assert not left.exists()
 
 
 def test_evil_archive_leaves_nothing(server: Server, root: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import unicodedata
 from pathlib import Path
 
@@ -198,6 +200,15 @@ def test_what_is_left_out_is_counted(tmp_path: Path) -> None:
         "3 files that are no images (1 .gif, 1 .txt, 1 without suffix), 2 subfolders (LR_x4, deeper); "
         "--recursive reads subfolders"
     ]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no pipes in folders")
+def test_pipes_and_devices_are_no_images(tmp_path: Path) -> None:
+    write(tmp_path, "a.png")
+    os.mkfifo(tmp_path / "pipe.png")
+    (tmp_path / "endless.png").symlink_to("/dev/zero")
+    (remark,) = find_dataset(tmp_path).remarks()
+    assert "left out: 2 files that are no images (2 pipe or device)" in remark
 
 
 def test_recursive_takes_subfolders_and_no_lr(tmp_path: Path) -> None:

@@ -116,6 +116,15 @@ def test_a_wrong_value_is_named(change: str, message: str) -> None:
         load_recipe("common", "fsrcnn", read_changes([change]))
 
 
+@pytest.mark.parametrize(
+    "text", ["models = 3", "models = []", "[models]\nfsrcnn = 3", "cpu = [1]", "[models.fsrcnn]\ncpu = true"]
+)
+def test_what_should_be_a_table_and_is_none_is_named(tmp_path: Path, text: str) -> None:
+    (tmp_path / "mine.toml").write_text(text)
+    with pytest.raises(InputError, match=r"mine\.toml: .*: expected a table of values"):
+        load_recipe(str(tmp_path / "mine.toml"), "fsrcnn", size="cpu")
+
+
 def test_an_unknown_recipe_names_the_nearest() -> None:
     with pytest.raises(UnknownNameError, match="Did you mean 'common'"):
         find_recipe("comon", "fsrcnn")

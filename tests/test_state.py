@@ -16,6 +16,7 @@ from srbench.cli import main
 from srbench.errors import InputError
 from srbench.records import KEY
 from srbench.training.after.runs import find_run, list_runs
+from srbench.training.loop.folder import start_or_resume
 from srbench.training.loop.log import LOG, forget_after, log_line, read_log
 from srbench.training.loop.options import InterruptedRunError, RunOptions
 from srbench.training.loop.progress import ProgressFacts
@@ -165,6 +166,20 @@ def test_resume_goes_on_from_the_older_state_to_the_same_bits(
     assert (run / DAMAGED).is_file()
     train("fsrcnn_s", recipe, RunOptions(name="parts", progress=False, overwrite=True, threads=1))
     assert not (run / DAMAGED).exists()
+
+
+def test_a_run_killed_while_its_folder_is_made_is_none_yet(images: Path, srbench_home: Path) -> None:
+    recipe = small_recipe(images)
+    folder = srbench_home / "runs" / "fsrcnn_s_x4.common"
+    with pytest.MonkeyPatch.context() as killing:
+        killing.setattr(
+            "srbench.training.loop.folder.write_recipe", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt)
+        )
+        with pytest.raises(KeyboardInterrupt):
+            start_or_resume(folder, recipe, resume=True, overwrite=False)
+    assert list_runs() == []
+    assert start_or_resume(folder, recipe, resume=True, overwrite=False) is None
+    assert [run.step for run in list_runs()] == [0]
 
 
 # The log

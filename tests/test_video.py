@@ -122,6 +122,23 @@ def test_times_and_sound_are_the_inputs(tmp_path: Path, bicubic: Any, suffix: st
     assert sorted(path.name for path in tmp_path.iterdir()) == [f"in{suffix}", f"out{suffix}"]
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="no pipes in folders")
+def test_a_pipe_is_no_clip_and_hangs_nobody(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "in.mp4")
+    command = [
+        "upscale",
+        str(tmp_path / "in.mp4"),
+        str(tmp_path / "out.mp4"),
+        "--checkpoint",
+        "bicubic",
+        "--scale",
+        "2",
+    ]
+    refused = CliRunner().invoke(main, command)
+    assert refused.exit_code == 1
+    assert "in.mp4: not a regular file" in refused.stderr
+
+
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
 def test_variable_frame_rate(tmp_path: Path, bicubic: Any, suffix: str) -> None:
     times = [0, 20, 120, 130, 400, 410, 420, 1000, 1001, 1700, 1750, 2500]

@@ -74,8 +74,8 @@ def _run(records: list[SpeedResult]) -> str:
     sets = " and ".join(dict.fromkeys(escape(record.psnr_set) for record in records if record.psnr_set))
     what = f"; dB on {sets}" if sets else ""
     return (
-        f"Run {escape(one.run)}: torch {escape(one.torch)}, {escape(one.driver) or 'no driver'}, load {load} at the start; a variant's time "
-        f"was {one.seconds:g} s, spread over {one.spread_limit:.0%} is marked{what}{glance}."
+        f"Run {escape(one.run)}: torch {escape(one.torch)}, {escape(one.driver) or 'no driver'}, load {load} at the start; "
+        f"a variant's time was {one.seconds:g} s, spread over {one.spread_limit:.0%} is marked{what}{glance}."
     )
 
 

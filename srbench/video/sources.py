@@ -63,8 +63,6 @@ class VideoFile:
         """Look at the stream and its first frame; InputError where there is none."""
         import av
 
-        if self.path.exists() and not self.path.is_file():
-            raise InputError(f"{self.path}: not a regular file")  # a pipe would be waited for
         with av.open(str(self.path)) as opened:
             if not opened.streams.video:
                 kinds = ", ".join(sorted({stream.type for stream in opened.streams})) or "nothing"
@@ -180,7 +178,9 @@ def _aspect(stream: Any, frame: Any) -> Fraction | None:
 
 
 def source_of(path: Path) -> Source:
-    """A file or a folder as a clip."""
+    """A file or a folder as a clip; InputError for a pipe or a device, which would be waited for."""
+    if path.exists() and not (path.is_dir() or path.is_file()):
+        raise InputError(f"{path}: not a regular file")
     return FrameFolder(path) if path.is_dir() else VideoFile(path)
 
 

@@ -74,12 +74,13 @@ def start_or_resume(
         write_recipe(folder, recipe)
         return state
     folder.mkdir(parents=True, exist_ok=True)
+    (folder / LOG).unlink(missing_ok=True)  # a folder is a run's once it has a log; all else is there by then
     remove_states(folder)
     for old in (SAMPLES, BOARD):
         shutil.rmtree(folder / old, ignore_errors=True)
     (folder / CSV).unlink(missing_ok=True)
-    (folder / LOG).write_text("", encoding="utf-8")
     write_recipe(folder, recipe)
+    (folder / LOG).write_text("", encoding="utf-8")
     return None
 
 
