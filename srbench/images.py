@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from srbench.errors import InputError
-from srbench.imagefile import SUFFIXES, U8, list_images, natural_order, read_image, write_image
+from srbench.imagefile import SUFFIXES, U8, check_name, list_images, natural_order, read_image, write_image
 from srbench.resize import imresize, resize_weights
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 __all__ = [
-    "SUFFIXES", "U8", "as_rgb", "crop_to_multiple", "imresize", "list_images", "luma", "natural_order", "planar",
+    "SUFFIXES", "U8", "as_rgb", "check_name", "crop_to_multiple", "imresize", "list_images", "luma", "natural_order", "planar",
     "read_image", "resize_weights", "rgb", "shave", "to_array", "to_tensor", "write_image", "ycbcr",
 ]  # fmt: skip
 

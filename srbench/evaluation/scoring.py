@@ -24,8 +24,7 @@ from srbench.errors import InputError
 from srbench.evaluation.alarms import Watch, below_bicubic, identical, middle, other_scale
 from srbench.evaluation.lr_check import lr_check
 from srbench.evaluation.matching import Matches, methods
-from srbench.imagefile import check_name
-from srbench.images import as_rgb, imresize, luma, planar, read_image
+from srbench.images import as_rgb, check_name, imresize, luma, planar, read_image
 from srbench.keywords import typed_keywords
 from srbench.measure import DEFAULT_METRICS, Measure, check_scale
 from srbench.metrics import get_metric
