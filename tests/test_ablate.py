@@ -17,7 +17,7 @@ from srbench.datasets.local import find_datasets
 from srbench.errors import InputError, SrbenchError, UnknownNameError
 from srbench.images import write_image
 from srbench.records import read_json, unseal
-from srbench.stats import paired_test
+from srbench.stats import seeded_test
 from srbench.training.after.ablate import (
     AblationCell,
     AblationOutcome,
@@ -28,13 +28,15 @@ from srbench.training.after.ablate import (
     outcomes,
     read_plan,
 )
-from srbench.training.after.table import as_json, make_rows, make_table, markdown, write_table
+from srbench.training.after.table import as_json, make_rows, make_table, markdown, page, stored, write_table
 from srbench.training.loop.options import InterruptedRunError, RunOptions
 from srbench.training.loop.validation import split
 from srbench.training.recipe.schema import Recipe
 from srbench.training.recipe.tables import Adversarial
 from srbench.zoo import Card, write_card
 from tests.builders import make_card
+
+ABLATIONS = Path(__file__).resolve().parent.parent / "zoo" / "ablations"
 
 
 def write_plan(folder: Path, text: str, name: str = "plan.toml") -> Path:
@@ -301,11 +303,54 @@ def test_rows_are_compared_with_the_best_image_by_image(srbench_home: Path) -> N
         )
         for cell in planned
     ]
-    table = make_table(found, paired_test)
+    table = make_table(found, seeded_test)
     assert list(table["lr"]) == ["2", "1", "3"]
     assert table["behind"][1] == pytest.approx(0.3)
-    assert table["p"][1] == 0.0625
-    assert table[["behind", "p"]].isna().all(axis=1).tolist() == [True, False, True]
-    assert "| behind | p |" in markdown(make_rows(found, paired_test))
+    assert table["behind"].isna().tolist() == [True, False, True]
+    assert table["p"].isna().all(), "two seeds say nothing of a recipe"
+    assert "| behind | minutes |" in markdown(make_rows(found, seeded_test))
     assert "behind" not in markdown(make_rows(found))
-    assert as_json(found, paired_test)["cells"][0]["val_each"] == each["1"]
+    assert as_json(found, seeded_test)["cells"][0]["val_each"] == each["1"]
+
+
+def test_three_seeds_have_a_p_and_a_stored_table_is_shown_again(srbench_home: Path) -> None:
+    plan = read_plan(write_plan(srbench_home, 'model = "fsrcnn"\nseed = [0, 1, 2]\n[grid]\nlr = [1.0, 2.0]\n'))
+    images = [30.0, 31, 32, 33, 34]
+    found = []
+    for cell in cells(plan, "cpu"):
+        scores = [value + cell.recipe.lr + 0.01 * cell.recipe.seed for value in images]
+        found.append(AblationOutcome(cell, card_of(cell, 32.0).model_copy(update={"val_each": scores}), ""))
+    rows = make_rows(found, seeded_test)
+    assert rows[1].p < 0.01 or rows[0].values["lr"] == "1"
+    assert "| behind | p |" in markdown(rows)
+    path = write_table(srbench_home / "out", "plan", found, seeded_test)
+    again = CliRunner().invoke(main, ["ablate", str(path.with_suffix(".json"))])
+    assert again.exit_code == 0, again.output
+    assert again.stdout.partition("|")[2] == path.read_text().partition("|")[2]
+    path.with_suffix(".json").write_text(path.with_suffix(".json").read_text().replace('"seeds": 3', '"seeds": 9', 1))
+    damaged = CliRunner().invoke(main, ["ablate", str(path.with_suffix(".json"))])
+    assert damaged.exit_code == 1
+
+
+def test_adversarial_cells_are_ranked_by_lpips(srbench_home: Path) -> None:
+    plan = read_plan(write_plan(srbench_home, 'model = "fsrcnn"\n[grid]\nlr = [1.0, 2.0]\n'))
+    found = []
+    for cell in cells(plan, "cpu"):
+        point = {"step": 1, "val_psnr": 30 - cell.recipe.lr, "val_lpips": 0.4 - cell.recipe.lr / 10}
+        found.append(AblationOutcome(cell, card_of(cell, 30.0).model_copy(update={"curve": [point]}), ""))
+    rows = make_rows(found)
+    assert [row.values["lr"] for row in rows] == ["2", "1"]
+    assert "| val_psnr | val_lpips | spread |" in markdown(rows)
+
+
+@pytest.mark.parametrize("path", sorted(ABLATIONS.glob("*.toml")), ids=lambda path: path.stem)
+def test_a_committed_plan_can_be_carried_out(path: Path) -> None:
+    planned = cells(read_plan(path), "cpu")
+    assert len({cell.checkpoint for cell in planned}) == len(planned)
+
+
+@pytest.mark.parametrize("path", sorted(ABLATIONS.glob("*.json")), ids=lambda path: path.stem)
+def test_a_committed_table_is_that_of_its_record_and_prints_no_p_below_three_seeds(path: Path) -> None:
+    rows = make_rows(stored(path), seeded_test)
+    assert page(path.stem, rows) == path.with_suffix(".md").read_text(encoding="utf-8")
+    assert all(math.isnan(row.p) or row.seeds >= 3 for row in rows)

@@ -25,6 +25,8 @@ from srbench.stats import (
     mean_intervals,
     paired_test,
     rank_intervals,
+    seeded_difference,
+    seeded_test,
     share_rank,
 )
 
@@ -235,3 +237,34 @@ def test_holm_raises_and_keeps_the_order(p: list[float]) -> None:
     assert all(a <= b <= 1 for a, b in zip(p, raised, strict=True))
     for i, j in itertools.combinations(range(len(p)), 2):
         assert (p[i] <= p[j]) <= (raised[i] <= raised[j])
+
+
+def test_seeds_and_images_are_both_samples() -> None:
+    random = np.random.default_rng(0)
+    rejected = {"seeded": 0, "images": 0}
+    for _ in range(400):  # two recipes that are alike: seeds differ by 0.05 dB, images by 4
+        images = random.normal(28, 4, 10)
+        a, b = (
+            images + random.normal(0, 0.05, (3, 1)) + random.normal(0, 0.05, (3, 10)) + random.normal(0, 0.03, 10)
+            for _ in range(2)
+        )
+        rejected["seeded"] += seeded_difference(a, b).p <= 0.05
+        rejected["images"] += paired_test(a[0], b[0]) <= 0.05
+    assert rejected["seeded"] <= 0.05 * 400
+    assert rejected["images"] > 2 * 0.05 * 400, "one seed each, tested over images: what the printed p used to be"
+
+
+def test_three_seeds_are_the_fewest_that_say_anything() -> None:
+    a = np.random.default_rng(1).normal(28, 1, (3, 10))
+    found = seeded_difference(a + 1, a)
+    assert found.mean == pytest.approx(1)
+    assert found.low is not None
+    assert found.low < 1 < (found.high or 0)
+    assert found.p is not None
+    few = seeded_difference(a[:2] + 1, a)
+    assert (few.mean > 0, few.low, few.p, seeded_test(a[:2], a)) == (True, None, None, None)
+    assert seeded_difference(a, a).p == 1.0
+    with pytest.raises(InputError, match="same images"):
+        seeded_difference(a, a[:, :5])
+    with pytest.raises(InputError, match="finite"):
+        seeded_difference(a, np.full((3, 10), math.inf))

@@ -30,7 +30,7 @@ def command(
     device: str,
     as_json: bool,
 ) -> None:
-    """Train every cell of the grid in FILE that is missing, and tabulate mean, spread between seeds and paired tests.
+    """Train every cell of the grid in FILE that is missing, and tabulate mean, spread between seeds and tests.
 
     \b
     recipe = "common"                      # or a list, as of model, data, seed, steps
@@ -43,22 +43,26 @@ def command(
     lr = [1e-3, 4e-3]
 
     Runs, checkpoints, table.md and table.json lie in runs/ablate-NAME. After Ctrl-C or a crash the same command goes on;
-    a cell that failed is tried again.
+    a cell that failed is tried again. A table.json as FILE is shown as it is. Rows of three seeds or more have a p, from a
+    test over seeds and images.
     """
     from srbench.inference import pick_device
-    from srbench.stats import paired_test
+    from srbench.stats import seeded_test
     from srbench.training.after.ablate import AblationOutcome, ablate, cells, folder_of, outcomes, read_plan
     from srbench.training.after.table import as_json as json_of
-    from srbench.training.after.table import make_rows, markdown, write_table
+    from srbench.training.after.table import make_rows, markdown, page, stored, write_table
     from srbench.training.loop.distributed import is_main
     from srbench.training.loop.options import RunOptions
 
+    if file.suffix == ".json":
+        click.echo(page(file.stem, make_rows(stored(file), seeded_test)), nl=False)
+        return
     plan = read_plan(file)
     planned = cells(plan, "cpu" if pick_device(device).type == "cpu" else "full")
     folder = folder_of(plan)
 
     def report(found: list[AblationOutcome]) -> None:
-        write_table(folder, plan.name, found, paired_test)
+        write_table(folder, plan.name, found, seeded_test)
 
     if only_table:
         found = outcomes(plan, planned)
@@ -68,9 +72,9 @@ def command(
     if not is_main():
         return
     if as_json:
-        print_json(json_of(found, paired_test))
+        print_json(json_of(found, seeded_test))
     else:
-        click.echo(markdown(make_rows(found, paired_test)), nl=False)
+        click.echo(markdown(make_rows(found, seeded_test)), nl=False)
     if not only_table:
         report(found)
         click.echo(f"wrote {folder / 'table.md'}", err=True)

@@ -15,7 +15,6 @@ _HEADS = (
     "Set5",
     "Set14",
     "behind the one above",
-    "p",
     "published, Set14",
     "place",
 )
@@ -25,7 +24,7 @@ def render_order(places: Sequence[Place]) -> str:
     """One table, a row an architecture."""
     if not places:
         return "Nothing that the common recipe trained has been measured on Set14 yet.\n"
-    return table(_HEADS, [_row(i, place) for i, place in enumerate(places, 1)], "rlrrrrrrr")
+    return table(_HEADS, [_row(i, place) for i, place in enumerate(places, 1)], "rlrrrrrr")
 
 
 def _row(number_: int, place: Place) -> list[str]:
@@ -35,7 +34,7 @@ def _row(number_: int, place: Place) -> list[str]:
         place.card.name,
         f"{place.card.wall_time_s / 60:.0f}",
         *(number(mean, 2) for mean in place.means),
-        *((number(test.difference, 2), f"{test.p:.2g}") if test else (NONE, NONE)),
+        number(test.difference, 2) if test else NONE,  # no p: each network has one seed here
         *(
             (f"{place.published.value:.2f} ({place.protocol})", str(place.published_place))
             if place.published

@@ -9,15 +9,40 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from srbench import markdown as md
+from srbench.errors import InputError
 from srbench.files import write_text
-from srbench.records import write_json
+from srbench.records import read_json, unseal, write_json
 from srbench.training.after.ablate import AblationOutcome
 
 if TYPE_CHECKING:
     import pandas as pd
 
-Test = Callable[[Sequence[float], Sequence[float]], float]
-"""Two-sided p of paired scores ``(n,)``, ``(n,)``, such as ``srbench.stats.paired_test``."""
+Scores = Sequence[Sequence[float]]
+Test = Callable[[Scores, Scores], float | None]
+"""Two-sided p of the scores ``(seeds, images)`` of two rows on the same images; None where there are too few seeds to tell."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a table needs of a cell. What has no number is None.
+
+    Attributes:
+        values: what distinguishes it from others, seed included.
+        psnr: validation PSNR (dB) of the weights that were kept.
+        lpips: validation LPIPS of them, of an adversarial run.
+        each: PSNR (dB) of each validation image; empty where a card does not tell them apart.
+        minutes: of training.
+        steps: of training.
+        reason: why there is no number.
+    """
+
+    values: dict[str, str]
+    psnr: float | None = None
+    lpips: float | None = None
+    each: tuple[float, ...] = ()
+    minutes: float = math.nan
+    steps: float = math.nan
+    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -27,76 +52,138 @@ class AblationRow:
     Attributes:
         values: what tells the row from others; at least recipe and model.
         val_psnr: mean over seeds of the validation PSNR (dB) of the weights that were kept.
-        spread: largest minus smallest; NaN for one seed.
+        val_lpips: mean over seeds of their validation LPIPS, of adversarial runs.
+        spread: largest PSNR minus smallest; NaN for one seed.
         seeds: how many are trained.
         of: how many are planned.
         behind: how much lower (dB) than the first row, the mean of the differences image by image; NaN where cards do not
             tell the images apart, or where nothing was tested.
-        p: the paired test of these differences.
+        p: of the test over seeds and images; NaN below three seeds on either side.
         minutes: mean.
         steps: mean.
         note: why cells have no number.
-        each: PSNR (dB) of each validation image, the mean over seeds; empty where cards do not tell the images apart.
+        each: PSNR (dB) of each seed's validation images ``(seeds, images)``; empty where cards do not tell the images apart.
     """
 
     values: dict[str, str]
     val_psnr: float
+    val_lpips: float
     spread: float
     seeds: int
     of: int
     minutes: float
     steps: float
     note: str
-    each: tuple[float, ...]
+    each: tuple[tuple[float, ...], ...]
     behind: float = math.nan
     p: float = math.nan
 
 
-def make_rows(found: Sequence[AblationOutcome], test: Test | None = None) -> list[AblationRow]:
-    """One row a combination, best mean first, those without a number last.
+def make_rows(found: Sequence[AblationOutcome | Measured], test: Test | None = None) -> list[AblationRow]:
+    """One row a combination, best mean first (by LPIPS where every row has one), those without a number last.
 
     Args:
         found: the cells.
         test: of each row against the first.
     """
-    groups: dict[tuple[tuple[str, str], ...], list[AblationOutcome]] = {}
-    for outcome in found:
-        key = tuple((name, value) for name, value in outcome.cell.values.items() if name != "seed")
-        groups.setdefault(key, []).append(outcome)
+    groups: dict[tuple[tuple[str, str], ...], list[Measured]] = {}
+    for one in found:
+        cell = one if isinstance(one, Measured) else measured(one)
+        key = tuple((name, value) for name, value in cell.values.items() if name != "seed")
+        groups.setdefault(key, []).append(cell)
     rows = [_row(dict(key), group) for key, group in groups.items()]
-    rows.sort(key=lambda row: (math.isnan(row.val_psnr), -row.val_psnr))
+    by_lpips = all(not math.isnan(row.val_lpips) for row in rows)
+    rows.sort(key=lambda row: (math.isnan(row.val_psnr), row.val_lpips if by_lpips else -row.val_psnr))
     return [rows[0], *(_compared(row, rows[0], test) for row in rows[1:])] if rows else []
 
 
-def _row(values: dict[str, str], group: Sequence[AblationOutcome]) -> AblationRow:
-    cards = [outcome.card for outcome in group if outcome.card]
-    scores = [outcome.psnr for outcome in group if outcome.card]
-    failed = {f"seed {o.cell.values['seed']}: {o.reason}" for o in group if not o.card and o.reason != "missing"}
-    images = [card.val_each for card in cards]
-    same = len({len(scores) for scores in images}) == 1
-    return AblationRow(
-        values=values,
-        val_psnr=sum(scores) / len(scores) if scores else math.nan,
-        spread=max(scores) - min(scores) if len(scores) > 1 else math.nan,
-        seeds=len(scores),
-        of=len(group),
-        minutes=sum(c.wall_time_s for c in cards) / 60 / len(cards) if cards else math.nan,
-        steps=sum(c.steps for c in cards) / len(cards) if cards else math.nan,
-        note="; ".join(sorted(failed)),
-        each=tuple(math.fsum(column) / len(column) for column in zip(*images, strict=True)) if same else (),
+def measured(outcome: AblationOutcome) -> Measured:
+    """What became of a cell, for a table."""
+    card = outcome.card
+    if card is None:
+        return Measured(outcome.cell.values, reason=outcome.reason)
+    lpips = [point["val_lpips"] for point in card.curve if "val_lpips" in point]
+    return Measured(
+        outcome.cell.values,
+        outcome.psnr,
+        lpips[-1] if lpips else None,
+        tuple(card.val_each),
+        card.wall_time_s / 60,
+        card.steps,
     )
 
 
+def stored(path: Path) -> list[Measured]:
+    """The cells of a table that was written before, with its checksum tested.
+
+    Raises:
+        InputError: no such table, or a damaged one.
+    """
+    held = unseal(read_json(path, "a table of an ablation"), path)
+    known = {"recipe": "", "model": ""}
+    cells = []
+    for cell in held.get("cells", []):
+        if not isinstance(cell, dict) or not isinstance(cell.get("recipe"), dict):
+            raise InputError(f"{path} is no table of an ablation: a cell has no recipe")
+        named = {key: str(value) for key, value in cell.items() if key not in _FACTS}
+        values = {**known, "recipe": str(cell["recipe"].get("name", "")), **named}
+        values.setdefault("seed", str(cell["recipe"].get("seed", 0)))
+        cells.append(
+            Measured(
+                values,
+                cell["val_psnr"],
+                cell.get("val_lpips"),
+                tuple(cell["val_each"]),
+                math.nan if cell["minutes"] is None else cell["minutes"],
+                math.nan if cell["steps"] is None else cell["steps"],
+                cell["reason"],
+            )
+        )
+    return cells
+
+
+_FACTS = {"checkpoint", "val_psnr", "val_lpips", "minutes", "steps", "val_each", "reason", "recipe"}
+"""What is stored of a cell besides the values that distinguish it."""
+
+
+def _row(values: dict[str, str], group: Sequence[Measured]) -> AblationRow:
+    done = [cell for cell in group if cell.psnr is not None]
+    scores = [cell.psnr for cell in done if cell.psnr is not None]
+    lpips = [cell.lpips for cell in done if cell.lpips is not None]
+    failed = {
+        f"seed {cell.values['seed']}: {cell.reason}" for cell in group if cell.psnr is None and cell.reason != "missing"
+    }
+    same = len({len(cell.each) for cell in done}) == 1 and bool(done[0].each)
+    return AblationRow(
+        values=values,
+        val_psnr=_mean(scores),
+        val_lpips=_mean(lpips),
+        spread=max(scores) - min(scores) if len(scores) > 1 else math.nan,
+        seeds=len(scores),
+        of=len(group),
+        minutes=_mean([cell.minutes for cell in done]),
+        steps=_mean([cell.steps for cell in done]),
+        note="; ".join(sorted(failed)),
+        each=tuple(cell.each for cell in done) if same else (),
+    )
+
+
+def _mean(values: Sequence[float]) -> float:
+    return math.fsum(values) / len(values) if values else math.nan
+
+
 def _compared(row: AblationRow, best: AblationRow, test: Test | None) -> AblationRow:
-    if test is None or not best.each or len(row.each) != len(best.each):
+    if test is None or not best.each or not row.each or len(row.each[0]) != len(best.each[0]):
         return row
-    gaps = [a - b for a, b in zip(best.each, row.each, strict=True)]
-    return replace(row, behind=math.fsum(gaps) / len(gaps), p=test(best.each, row.each))
+    gaps = [_mean(a) - _mean(b) for a, b in zip(zip(*best.each, strict=True), zip(*row.each, strict=True), strict=True)]
+    p = test(best.each, row.each)
+    return replace(row, behind=_mean(gaps), p=math.nan if p is None else p)
 
 
 # Heading, alignment, format and value of each column beside the values that rows differ in.
 _COLUMNS: dict[str, tuple[str, Callable[[AblationRow], float | int | str]]] = {
     "val_psnr": ("{:.3f}", lambda row: row.val_psnr),
+    "val_lpips": ("{:.4f}", lambda row: row.val_lpips),
     "spread": ("{:.3f}", lambda row: row.spread),
     "seeds": ("{}", lambda row: row.seeds),
     "of": ("{}", lambda row: row.of),
@@ -106,7 +193,7 @@ _COLUMNS: dict[str, tuple[str, Callable[[AblationRow], float | int | str]]] = {
     "steps": ("{:.0f}", lambda row: row.steps),
     "note": ("{}", lambda row: row.note),
 }
-_OPTIONAL = ("behind", "p", "note")  # shown where some row has one
+_OPTIONAL = ("val_lpips", "behind", "p", "note")  # shown where some row has one
 
 
 def make_table(found: Sequence[AblationOutcome], test: Test | None = None) -> pd.DataFrame:
@@ -155,6 +242,7 @@ def as_json(found: Sequence[AblationOutcome], test: Test | None = None) -> dict[
             "checkpoint": outcome.cell.checkpoint,
             **outcome.cell.values,
             "val_psnr": outcome.psnr if outcome.card else None,
+            **({"val_lpips": lpips} if (lpips := measured(outcome).lpips) is not None else {}),
             "minutes": outcome.card.wall_time_s / 60 if outcome.card else None,
             "steps": outcome.card.steps if outcome.card else None,
             "val_each": outcome.card.val_each if outcome.card else [],
@@ -175,11 +263,15 @@ def write_table(folder: Path, title: str, found: Sequence[AblationOutcome], test
         found: the cells.
         test: of each row against the first.
     """
-    text = (
-        f"# {title}\n\nMean PSNR (dB, Y) on validation images of the weights that were kept; spread: largest minus smallest "
-        f"over seeds; behind: mean difference (dB) from the first row on the same images; p: paired Wilcoxon test of it.\n\n"
-        f"{markdown(make_rows(found, test))}"
-    )
     write_json(folder / "table.json", as_json(found, test), indent=2)
-    write_text(folder / "table.md", text)
+    write_text(folder / "table.md", page(title, make_rows(found, test)))
     return folder / "table.md"
+
+
+def page(title: str, rows: Sequence[AblationRow]) -> str:
+    """A table in markdown with its heading and what its columns mean."""
+    return (
+        f"# {title}\n\nMean PSNR (dB, Y) on validation images of the weights that were kept; spread: largest minus smallest "
+        f"over seeds; behind: mean difference (dB) from the first row on the same images; p: of a test over seeds and images "
+        f"(srbench.stats.seeded_difference), for rows of three seeds or more.\n\n{markdown(rows)}"
+    )
