@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import sys
 import warnings
 from collections.abc import Callable
@@ -374,3 +375,16 @@ def test_fid_is_of_two_folders_and_says_what_it_lacks(monkeypatch: pytest.Monkey
 
     module.compute_fid = fails  # type: ignore[attr-defined]
     assert "clean-fid gave OSError: no route to host" in CliRunner().invoke(main, asked).output
+
+
+def test_shares_are_those_of_opensr_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Within 1e-5, where ``pip install --no-deps opensr-test`` was run; what it draws and aligns with may be missing."""
+    for name in ("satalign", "mpltern"):
+        if importlib.util.find_spec(name) is None:
+            monkeypatch.setitem(sys.modules, name, ModuleType(name))
+    package = pytest.importorskip("opensr_test")
+    noisy = (HR + 20 * torch.randn(HR.shape, generator=torch.Generator().manual_seed(3))).clamp(0, 255).to(torch.uint8)
+    for made in (HR, SR, noisy):
+        ours = correctness.shares("omission", made, Truth(HR, LR, 4))[0].tolist()
+        theirs = package.Metrics(harm_apply_spatial=False).correctness(lr=LR[0] / 255, sr=made[0] / 255, hr=HR[0] / 255)
+        assert ours == pytest.approx([theirs["im_metric"], theirs["om_metric"], theirs["ha_metric"]], abs=1e-5)

@@ -43,7 +43,12 @@ class Scene:
 def metrics(gain: float, n: int) -> dict[str, Any]:
     spread = np.linspace(-0.05, 0.05, n)
     values = IMAGES[:n] + gain + spread * gain
-    return {"psnr": scores(values), "ssim": scores(values / 40, "ssim"), "lpips": scores(0.5 - values / 100, "lpips")}
+    return {
+        "psnr": scores(values),
+        "ssim": scores(values / 40, "ssim"),
+        "lpips": scores(0.5 - values / 100, "lpips"),
+        "lr-psnr": scores(values + 20),
+    }
 
 
 def records() -> list[Result]:

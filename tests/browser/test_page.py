@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -245,6 +246,8 @@ def test_two_models_image_by_image(page: Opened, page_file: Path) -> None:
     assert "14 of 14 (100 %)" in text
     assert "EDSR is better." in text
     assert page.tab.locator("#versus .stick").count() == 14
+    beside = page.tab.locator("#versus table").inner_text()
+    assert re.search(r"LR-PSNR \(dB\)\s+\d+\.\d\d ± \d\.\d\d\s+\d+\.\d\d ± \d\.\d\d", beside), "what both invent"
     page.tab.locator("#swap").click()
     assert "0 of 14" in page.tab.locator("#versus .verdict").inner_text()
     cases: list[list[float]] = [
