@@ -85,6 +85,7 @@ class TrainOptions(TypedDict, total=False):
     runs: str | Path | None
     budget: float | str
     extend: float | str
+    allow_overlap: bool
     dirty: bool
 
 
@@ -118,7 +119,8 @@ def train(
         how: ``name``, ``device``, ``threads``, ``data_root``, ``zoo``, ``runs``,
             ``resume``, ``overwrite``, ``skip_bad``, ``save_seconds``, ``cache_memory`` (bytes), ``progress``,
             ``trackers`` (of ``csv``, ``tensorboard``, ``wandb``), ``tensorboard`` (the same as one of them),
-            ``budget`` and ``extend`` (seconds, or text such as ``"20m"``), ``dirty`` (train by code that differs from a commit).
+            ``budget`` and ``extend`` (seconds, or text such as ``"20m"``), ``dirty`` (train by code that differs from a commit),
+            ``allow_overlap`` (train on images that show what test images show).
 
     Returns:
         the card of the checkpoint.

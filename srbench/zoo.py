@@ -48,6 +48,8 @@ class Card(BaseModel):
         val_each: PSNR (dB) of the stored weights on each validation image.
         created: UTC, ISO 8601.
         init_from: the checkpoint whose weights training started from.
+        overlaps: training or validation image and the test image that it shows, where that was allowed.
+        left_out: ``<set>/<image>`` of what was left out because it shows what a test image shows.
         init_sha256: the sha256 that those weights had, since a later run may have replaced them under the same name.
     """
 
@@ -78,6 +80,8 @@ class Card(BaseModel):
     created: str = Field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
     init_from: str | None = None
     init_sha256: str | None = None
+    overlaps: list[str] = []
+    left_out: list[str] = []
     notes: str = ""
     config: dict[str, Any] = {}
     curve: list[dict[str, Any]] = []

@@ -90,6 +90,71 @@ def look(folder: str, recursive: bool, lr_folder: str | None, as_json: bool) -> 
         click.echo(f"  note   {line}")
 
 
+@command.command("overlap")
+@click.argument("first", metavar="A")
+@click.argument("second", metavar="[B]", required=False)
+@data_root_option
+@json_option
+@click.pass_context
+def overlap(ctx: click.Context, first: str, second: str | None, data_root: str | None, as_json: bool) -> None:
+    """Name the images of A that show what an image of B shows: scaled, cropped, flipped, turned, or encoded anew.
+
+    \b
+    srbench data overlap photos              with every test set of the catalog
+    srbench data overlap bsds200 set5
+    srbench data overlap photos photos       doubles within one folder
+
+    A and B are catalog names, folders, or several joined by +. Exit code 1 if there is any.
+    """
+    import time
+
+    from srbench.datasets.local import find_datasets
+    from srbench.datasets.overlaps import known, of_test_sets, overlaps
+
+    begun = time.perf_counter()
+    images = [one for found in find_datasets(first, data_root) for one in known(found)]
+    others = images if second == first else of_test_sets(data_root)
+    if second and second != first:
+        others = [one for found in find_datasets(second, data_root) for one in known(found)]
+    found = [one for one in overlaps(images, others) if second != first or one.image < one.shows]
+    if as_json:
+        print_json([{"image": one.image, "shows": one.shows, "says": one.describe()} for one in found])
+    else:
+        for one in found:
+            click.echo(one.describe())
+        seconds = time.perf_counter() - begun
+        click.echo(
+            f"{len(images)} images compared with {len(others)} in {seconds:.1f} s: {len(found)} overlaps", err=True
+        )
+    if found:
+        ctx.exit(1)
+
+
+@command.command("prints")
+@click.argument("names", metavar="NAME...", nargs=-1, required=True)
+@click.option("--out", type=click.Path(file_okay=False), help="Another folder than the package's.")
+@data_root_option
+def prints(names: tuple[str, ...], out: str | None, data_root: str | None) -> None:
+    """Write what sets of the catalog are known again by into the package, from their images.
+
+    They hold no image: hashes of windows, and where these lie.
+    """
+    from pathlib import Path
+
+    from srbench.datasets.catalog import get_dataset
+    from srbench.datasets.local import find_dataset
+    from srbench.datasets.overlaps import known, packed, shipped_file
+    from srbench.files import write_bytes
+
+    for entry in [get_dataset(name) for name in names]:
+        images = find_dataset(entry.name, data_root)
+        images.check()
+        held = known(images, anew=True)
+        path = shipped_file(entry.name, Path(out) if out else None)
+        write_bytes(path, packed(held))
+        click.echo(f"{entry.name}: {len(held)} images in {path} ({path.stat().st_size / 1000:.0f} kB)")
+
+
 @command.command("lr")
 @click.argument("out", type=click.Path(file_okay=False))
 @click.option("--datasets", required=True, help="Catalog names or folders, comma-separated.")

@@ -56,6 +56,9 @@ if TYPE_CHECKING:
 @click.option("--resume", is_flag=True, help="Go on from the saved state; start where there is none.")
 @click.option("--overwrite", is_flag=True, help="Replace a run and a checkpoint of the same name.")
 @click.option(
+    "--allow-overlap", is_flag=True, help="Train on images that show what test images show; the card says so."
+)
+@click.option(
     "--dirty", is_flag=True, help="Train although the package's files differ from their commit; the card says so."
 )
 @click.option("--skip-bad", is_flag=True, help="Leave out images that cannot be read; they are counted.")
@@ -96,6 +99,7 @@ def command(
     out: Path | None,
     resume: bool,
     overwrite: bool,
+    allow_overlap: bool,
     dirty: bool,
     skip_bad: bool,
     threads: int,
@@ -144,6 +148,7 @@ def command(
         resume=resume,
         overwrite=overwrite,
         skip_bad=skip_bad,
+        allow_overlap=allow_overlap,
         dirty=dirty,
         save_seconds=save_every,
         cache_memory=None if cache_memory is None else cache_memory * 2**30,

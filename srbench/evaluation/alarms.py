@@ -269,6 +269,18 @@ def identical(images: Sequence[str], scores: MetricScores) -> str:
     )
 
 
+def trained_on_it(shown: Mapping[str, str], count: int) -> str:
+    """The note about a network that has seen test images.
+
+    Args:
+        shown: test image → the training image that shows the same.
+        count: of the test images.
+    """
+    some = ", ".join(f"{image} (as {seen})" for image, seen in list(shown.items())[:3])
+    more = " …" if len(shown) > 3 else ""
+    return f"trained on {len(shown)} of the {count} images that it is measured on: {some}{more}"
+
+
 def other_scale(texts: Mapping[str, str], scale: int) -> list[str]:
     """Notes about names that state one scale, and another than the one measured.
 

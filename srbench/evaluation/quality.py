@@ -19,6 +19,7 @@ from srbench.datasets.local import ImageSet
 from srbench.datasets.pairs import Sample, load_sample
 from srbench.errors import InputError, UnavailableError, UnknownNameError
 from srbench.evaluation.alarms import Middle, Watch, below_bicubic, identical, middle, other_scale
+from srbench.evaluation.leaks import trained_on_test_images
 from srbench.evaluation.lr_check import lr_check
 from srbench.evaluation.quarters import in_quarters
 from srbench.images import as_rgb, planar, round_u8, write_image
@@ -227,7 +228,7 @@ def measure_cell(
 
 def _notes(subject: Subject, samples: Samples, watch: Watch | None, measure: Measure) -> list[str]:
     """What a reader of the numbers must know. An interpolator is what it is: only its data can be wrong."""
-    found = [*subject.doubts, *samples.lr_notes]
+    found = [*subject.doubts, *trained_on_test_images(subject, samples.images), *samples.lr_notes]
     scores = measure.scores().get("psnr")
     psnr = [value for value in scores.values if value is not None] if scores else []
     if watch is not None:

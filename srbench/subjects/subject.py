@@ -111,6 +111,9 @@ class Subject:
         structure: equal for subjects whose networks differ in their weights alone; empty where that is unknown.
         request: what it was found by; None for a module in memory, which no other process can find.
         notes: how what is not in a file of weights was found, such as its scale.
+        data: training sets of a checkpoint → digest of their files.
+        overlaps: what its card says that it was trained on of test sets, such as ``dir-x/1 is set5/baby``.
+        left_out: images of ``data`` that it was not trained on.
         doubts: what stands with its numbers: signs that it is used as something that it is not.
     """
 
@@ -132,6 +135,9 @@ class Subject:
     structure: str = ""
     request: Request | None = None
     notes: tuple[str, ...] = ()
+    data: Mapping[str, str] = field(default_factory=dict)
+    overlaps: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
     doubts: tuple[str, ...] = ()
     _ready: dict[tuple[int, Inference], Upscaler] = field(default_factory=dict, init=False, repr=False)
 

@@ -28,6 +28,8 @@ class RunRecord:
         data: training set → digest.
         curve: of its validations.
         seconds: of training.
+        overlaps: training images that show what test images show, where that was allowed.
+        left_out: such images that were left out.
         remarks: what else the card's notes say, in order.
     """
 
@@ -38,6 +40,8 @@ class RunRecord:
     data: dict[str, str]
     curve: list[dict[str, int | float]]
     seconds: float
+    overlaps: list[str]
+    left_out: list[str]
     remarks: tuple[str, ...]
 
 
@@ -72,6 +76,8 @@ def make_card(record: RunRecord, network: nn.Module, processes: Processes) -> Ca
         init_sha256=origin.init_sha256 or None,
         config=recipe.model_dump(mode="json"),
         curve=record.curve,
+        overlaps=record.overlaps,
+        left_out=record.left_out,
         notes="; ".join([*record.remarks, *record.length.notes(), *filter(None, [origin.warm, edited])]),
     )
 

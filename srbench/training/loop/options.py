@@ -30,6 +30,7 @@ class RunOptions:
         runs: folder of the runs; runs/ by default.
         budget: seconds of training, which replace the recipe's steps; 0 for the recipe's.
         extend: seconds by which a run that has ended is made longer; 0 for none.
+        allow_overlap: train on images that show what test images show; the card and each record say so.
         dirty: train although the package's files differ from their commit; the card says so.
     """
 
@@ -48,6 +49,7 @@ class RunOptions:
     runs: Path | None = None
     budget: float = 0.0
     extend: float = 0.0
+    allow_overlap: bool = False
     dirty: bool = False
 
     @property

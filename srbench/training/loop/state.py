@@ -78,6 +78,7 @@ class RunFacts(BaseModel):
         extensions: seconds by which the run was made longer after its end, each time.
         origin: of its first weights.
         pace: of a run with a budget.
+        left_out: images that show what test images show; None in a state of before that was looked for.
         adversarial: of a run with a discriminator.
     """
 
@@ -90,6 +91,7 @@ class RunFacts(BaseModel):
     extensions: tuple[float, ...] = ()
     origin: Origin = Origin()
     pace: PaceFacts = PaceFacts()
+    left_out: list[str] | None = None
     adversarial: AdversarialFacts | None = None
 
 

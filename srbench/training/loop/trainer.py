@@ -5,10 +5,12 @@ from __future__ import annotations
 import time
 from contextlib import ExitStack
 from dataclasses import replace
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
+from srbench.datasets.image_set import ImageSet
 from srbench.errors import InputError
 from srbench.home import home
 from srbench.inference import Inference
@@ -16,6 +18,7 @@ from srbench.models import Model, get_model
 from srbench.models._training_form import training_form
 from srbench.names import check_name
 from srbench.provenance import refuse_edited_code
+from srbench.training.data.guard import Guarded, guard
 from srbench.training.data.images import load_images, upscaling_margin
 from srbench.training.data.sampler import Share
 from srbench.training.data.sets import find_training_sets
@@ -139,11 +142,18 @@ class Trainer:
         self.digests = {images.name: images.digest for images in sets}
         self._remarks = [text for images in sets for text in images.remarks()]
         val_from = find_training_sets(recipe.val_data, options.data_root) if recipe.val_data else sets
-        self.train_paths, self.val_paths = split(sets, recipe.val, val_from)
+        self.guarded = self._guard([*sets, *val_from], *split(sets, recipe.val, val_from))
+        self.train_paths, self.val_paths = self.guarded.train, self.guarded.val
+        self._remarks += self.guarded.lines()
         self.validation = Validation(self.val_paths, recipe.scale, recipe.degradation)
         self.upscaler = for_model(
             self.model, self.average.network, recipe.scale, self.build.channels, Inference(self.device)
         )
+
+    def _guard(self, sets: list[ImageSet], train: list[Path], val: list[Path]) -> Guarded:
+        options = self.options
+        with self.processes.main_first():  # which leaves what it computed in the cache
+            return guard(sets, train, val, options.data_root, options.allow_overlap)
 
     def _forward(self) -> nn.Module:
         """The network in the form that is quickest to train; one that is not ours is left as it is."""
@@ -198,6 +208,12 @@ class Trainer:
         )
         if state is None:
             return 0
+        if state.facts.left_out is not None and state.facts.left_out != self.guarded.left_out:
+            was = ", ".join(state.facts.left_out) or "nothing"
+            raise InputError(
+                f"{self.folder} was started with {was} left out because of test images, now it is "
+                f"{', '.join(self.guarded.left_out) or 'nothing'}: other test sets are here; --overwrite starts again"
+            )
         self.network.load_state_dict(state.tensors["network"])
         self.average.network.load_state_dict(state.tensors["average"])
         load_random(state.tensors["random"])
@@ -402,6 +418,7 @@ class Trainer:
             extensions=self.length.extensions,
             origin=self.origin,
             pace=self.pace.facts,
+            left_out=self.guarded.left_out,
             adversarial=self.learning.facts(),
         )
         save_state(self.folder, RunState(done, tensors, facts))
@@ -419,6 +436,8 @@ class Trainer:
             data=self.digests,
             curve=self.progress.facts.curve,
             seconds=self.progress.facts.seconds,
+            overlaps=self.guarded.marks,
+            left_out=self.guarded.left_out,
             remarks=(
                 self._left_out,
                 *self._sources,

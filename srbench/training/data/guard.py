@@ -1,0 +1,88 @@
+"""Training and validation images that show what a test image shows, whatever was done to them: left out, or named."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from srbench.datasets.image_set import ImageSet
+from srbench.datasets.overlaps import Overlap, known, of_test_sets, overlaps
+from srbench.errors import InputError
+
+
+@dataclass(frozen=True)
+class Guarded:
+    """What a run may learn from.
+
+    Attributes:
+        train: the training images.
+        val: the validation images.
+        overlaps: that were found among them.
+        allowed: whether these are used all the same.
+        compared: what was compared and how long it took, one line.
+    """
+
+    train: list[Path]
+    val: list[Path]
+    overlaps: tuple[Overlap, ...] = ()
+    allowed: bool = False
+    compared: str = ""
+
+    @property
+    def names(self) -> list[str]:
+        """``<set>/<image>`` of the images, each once."""
+        return list(dict.fromkeys(one.image for one in self.overlaps))
+
+    @property
+    def marks(self) -> list[str]:
+        """What a card says of what was used all the same."""
+        return [f"{one.image} is {one.shows}" for one in self.overlaps] if self.allowed else []
+
+    @property
+    def left_out(self) -> list[str]:
+        """What a card says of what was left out."""
+        return [] if self.allowed else self.names
+
+    def lines(self) -> list[str]:
+        """What the user is told."""
+        shown = [one.describe() for one in self.overlaps[:10]]
+        more = [f"and {len(self.overlaps) - 10} more"] if len(self.overlaps) > 10 else []
+        done = "trained on all the same (--allow-overlap)" if self.allowed else "left out"
+        return [self.compared, *(f"{line}: {done}" for line in [*shown, *more])]
+
+
+def guard(
+    sets: Sequence[ImageSet], train: list[Path], val: list[Path], data_root: str | None = None, allow: bool = False
+) -> Guarded:
+    """Compare the images of a run with the catalog's test sets.
+
+    Args:
+        sets: that the images are of.
+        train: the training images.
+        val: the validation images.
+        data_root: where sets of the catalog are looked for, whose prints the package has not.
+        allow: use what overlaps all the same.
+
+    Raises:
+        InputError: nothing would be left.
+    """
+    begun, used = time.perf_counter(), {*train, *val}
+    unique = {images.paths: images for images in sets}.values()
+    names = {path: f"{images.name}/{images.title(path)}" for images in unique for path in images.paths if path in used}
+    mine = [one for images in unique for one in known(images) if one.name in set(names.values())]
+    tests = of_test_sets(data_root)
+    found = tuple(overlaps(mine, tests))
+    said = f"{len(mine)} images compared with {len(tests)} test images in {time.perf_counter() - begun:.1f} s"
+    if allow or not found:
+        return Guarded(train, val, found, allow, said)
+    gone = {one.image for one in found}
+    kept = [[path for path in paths if names[path] not in gone] for paths in (train, val)]
+    for paths, left, what in zip((train, val), kept, ("training", "validation"), strict=True):
+        if not left:
+            raise InputError(
+                f"each of the {len(paths)} {what} images shows what a test image shows, such as: {found[0].describe()}; "
+                "expected other data, or --allow-overlap, which the card and each record say"
+            )
+    return Guarded(kept[0], kept[1], found, False, said)
