@@ -20,7 +20,7 @@ from srbench.reports import build_tables
 from srbench.reports.files import read_source
 from srbench.reports.tables.rows import Table
 from srbench.reports.terminal import render
-from tests.test_reports import bare, card, cell
+from tests.test_reports import IMAGES, bare, card, cell, scores
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -142,3 +142,11 @@ def test_the_whole_zoo_is_at_most_sixty_lines(
     assert len(lines) <= 61
     assert max(map(len, lines)) <= columns
     assert sum(line.startswith("model ") for line in lines) == 6
+
+
+def test_a_metric_that_few_rows_have_is_one_entry_and_not_one_a_row() -> None:
+    rows = [cell(f"n{i}_x4.c", i / 10, metrics={"psnr": scores(IMAGES + i / 10)}) for i in range(5)]
+    rows.append(cell("bicubic", metrics={"psnr": scores(IMAGES), "lattice": scores([0.1] * 14)}))
+    text = render(build_tables(rows), 120)
+    assert "not_measured: lattice of 5 rows on set14 ×4, standard.v1" in text
+    assert "n1_x4.c (lattice)" not in text

@@ -9,7 +9,7 @@ from srbench.reports.tables.entrants import distinct_names
 from srbench.reports.tables.overview import REFERENCE, best_rows, family_mean
 from srbench.reports.tables.rows import MetricInfo, Row, Speed, Table
 from srbench.reports.units import NONE, amount, number, share, short
-from srbench.reports.view import ALIKE, rank_text, score_cell
+from srbench.reports.view import ALIKE, NOT_MEASURED, not_asked_for, rank_text, score_cell
 from srbench.stats import SMALL
 
 MOST = 10
@@ -194,9 +194,11 @@ def _statuses(tables: Iterable[Table], width: int) -> Iterator[str]:
             names += [] if name in names else [name]
         for row in table.rows:
             for name, score in row.scores.items():
-                if score.mean is None:
+                if score.mean is None and score.status != NOT_MEASURED:
                     names = found.setdefault(score.status, {}).setdefault(score.reason, [])
                     names += [] if f"{row.who.label} ({name})" in names else [f"{row.who.label} ({name})"]
+        for text in not_asked_for(table):
+            found.setdefault(NOT_MEASURED, {}).setdefault("", []).append(f"{text} on {table.title}")
     for status, reasons in sorted(found.items()):
         parts = [
             name + (f" ({why})" if why and name == names[-1] else "")

@@ -11,6 +11,9 @@ from srbench.reports.units import NONE, amount, chance, interval, number, share,
 from srbench.results import Fields
 from srbench.stats import SMALL, least_p
 
+NOT_MEASURED = "not_measured"
+"""Status of a metric that a record was not asked for."""
+
 ALIKE = "≈"
 """Stands beside a rank where the images are too few to tell any two models apart."""
 
@@ -207,13 +210,23 @@ def statuses(table: Table) -> list[tuple[str, str]]:
     for row in table.rows:
         for info in table.metrics:
             score = row.scores[info.name]
-            if score.mean is None:
+            if score.mean is None and score.status != NOT_MEASURED:
                 name = f"{row.who.label} ({info.name})"
                 found.setdefault(score.status, {}).setdefault(score.reason, []).append(name)
+    if partly := not_asked_for(table):
+        found[NOT_MEASURED] = {"not asked for (`srbench eval … --metrics`)": partly}
     return [
         (status, "; ".join(f"{', '.join(who)}: {why}" for why, who in reasons.items()))
         for status, reasons in sorted(found.items())
     ]
+
+
+def not_asked_for(table: Table) -> list[str]:
+    """Metrics that some rows lack because nobody asked for them: ``dists of 17 rows``."""
+    lacking = {
+        info.name: sum(row.scores[info.name].status == NOT_MEASURED for row in table.rows) for info in table.metrics
+    }
+    return [f"{name} of {count} row{'s' if count > 1 else ''}" for name, count in lacking.items() if count]
 
 
 def _why(entry: Absent) -> str:

@@ -80,12 +80,18 @@ def _score(table: Table, row: Row, composite: Composite, metrics: Mapping[str, s
         name: value for name in composite.terms if name in COSTS and (value := _cost(table, row, name)) is not None
     }
     lacking: list[tuple[str, str]] = []
+    never: list[str] = []
     for name, metric in metrics.items():
         score = row.scores.get(metric)
-        if score is None or score.mean is None:
-            lacking.append((score.status, f"{metric}: {score.reason}") if score else _never(metric))
+        if score is None or score.status == "not_measured":
+            never.append(metric)
+        elif score.mean is None:
+            lacking.append((score.status, f"{metric}: {score.reason}"))
         else:
             images[name] = np.array(score.values, dtype=np.float64)
+    if never:
+        command = f"srbench eval NAME --datasets {table.dataset} --scale {table.scale} --metrics {','.join(never)}"
+        lacking.append(("not_measured", f"{', '.join(never)} not asked for: `{command}`"))
     terms = {name: float(images[name].mean()) if name in images else costs[name] for name in (*images, *costs)}
     lacking += [("not_measured", _no_cost(name)) for name in composite.terms if name in COSTS and name not in costs]
     if lacking:
@@ -142,10 +148,6 @@ def _cost(table: Table, row: Row, name: str) -> float | None:
     if name == "mult_adds":
         return None if speed.mult_adds is None else speed.mult_adds / 1e9
     return speed.latency_ms if name == "ms" else speed.memory_mb
-
-
-def _never(metric: str) -> tuple[str, str]:
-    return "not_measured", f"{metric} was not asked for: `srbench eval … --metrics {metric}`"
 
 
 def _no_cost(name: str) -> str:
