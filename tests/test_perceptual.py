@@ -17,7 +17,7 @@ from skimage import data
 from torch import Tensor
 
 from srbench.errors import InputError, UnavailableError
-from srbench.images import imresize
+from srbench.images import imresize, read_image
 from srbench.interop import pyiqa as adapter
 from srbench.interop.basicsr import import_basicsr
 from srbench.measure import Measure
@@ -78,16 +78,14 @@ def test_dists_takes_another_piece_of_a_texture_for_the_same() -> None:
     assert here(dists, other, one) < 0.5 * here(dists, torch.full_like(one, 130), one)
 
 
-def test_st_lpips_gives_the_example_of_its_authors() -> None:
-    """ex_p0 against ex_ref in their README; the images come with LPIPS and are not in the repository."""
-    shared = Path(__file__).resolve().parents[1] / "shared" / "lpips_examples"
-    if not shared.is_dir():
-        pytest.skip("no examples of LPIPS")
-    from PIL import Image
-
+@pytest.mark.data
+def test_st_lpips_gives_the_example_of_its_authors(data_root: Path) -> None:
+    """ex_p0 against ex_ref in their README; the images are LPIPS' own examples."""
+    folder = data_root.parent / "lpips_examples"
+    if not folder.is_dir():
+        pytest.skip(f"no {folder}")
     first, truth = (
-        torch.from_numpy(np.array(Image.open(shared / f"ex_{name}.png").convert("RGB"))).permute(2, 0, 1)[None]
-        for name in ("p0", "ref")
+        torch.from_numpy(read_image(folder / f"{name}.png")).permute(2, 0, 1)[None] for name in ("ex_p0", "ex_ref")
     )
     assert here(st_lpips, first, truth).item() == pytest.approx(0.7777554988861084, abs=1e-5)
 
