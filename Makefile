@@ -12,7 +12,7 @@ SEED ?= 0
 RECIPES ?= common srgan srgan-perpix esrgan-wgan-gp
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo dev test check litert docs same format bench report zoo clean campaign
+.PHONY: help install demo dev test check litert docs same format bench report zoo clean campaign serving
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -57,6 +57,10 @@ docs: dev  ## build the documentation into site/, strictly: a dead link or a wro
 
 campaign: dev  ## damage files by the thousand (N=1000 of each kind, SEED=0), kill commands (KILLS=10), let 8 write at once (ROUNDS=5)
 	$(BIN)/python -m tests.campaign --n $(N) --kills $(KILLS) --rounds $(ROUNDS) --seed $(SEED)
+
+serving: dev  ## load and ten thousand hostile requests against a real server, written into docs/serve.md
+	$(BIN)/python -m tests.serving.load --write docs/serve.md
+	$(BIN)/python -m tests.serving.hostile --write docs/serve.md
 
 same: dev  ## scores of the zoo and two short trainings; BEFORE=file compares bit for bit with another commit's
 	$(BIN)/python -m tests.same_numbers same_numbers.json $(if $(BEFORE),--against $(BEFORE))

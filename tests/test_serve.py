@@ -31,16 +31,15 @@ from srbench.serve.limits import Limits, RefusedError
 from srbench.serve.server import bind
 from srbench.serve.tensors import read_v1, read_v2
 from tests.builders import noise
-from tests.serving import MODEL, Running, start
+from tests.serving import MODEL, Running, serving, start
 from tests.serving.hostile import hammer, slow_clients
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Running]:
-    running = start("--max-body", "2", "--max-pixels", "100000")
-    yield running
-    running.process.send_signal(signal.SIGTERM)
-    assert running.process.wait(60) in (0, -signal.SIGTERM)
+    with serving("--max-body", "2", "--max-pixels", "100000") as running:
+        yield running
+    assert running.process.returncode in (0, -signal.SIGTERM)
 
 
 @pytest.fixture(scope="module")
@@ -164,25 +163,21 @@ def test_hostile_requests_are_refused(server: Running) -> None:
 @pytest.mark.slow
 def test_clients_that_dawdle_lose_their_place() -> None:
     """More unfinished heads than connections, and answers that nobody takes, keep others out for a time and no longer."""
-    running = start("--read-timeout", "2", "--max-queue", "4")
     good = encode_image(noise(8, 8), ".png")
-    with slow_clients(running, 160):
+    with serving("--read-timeout", "2", "--max-queue", "4") as running, slow_clients(running, 160):
         time.sleep(0.3)
         assert running.request("/v1/upscale", good)[0] == 503
         deadline = time.monotonic() + 60
         while running.request("/v1/upscale", good)[0] != 200:
             assert time.monotonic() < deadline, "they still hold their places"
             time.sleep(0.5)
-    running.process.send_signal(signal.SIGTERM)
-    assert running.process.wait(60) in (0, -signal.SIGTERM)
 
 
 @pytest.mark.slow
 def test_a_head_that_comes_slowly_and_an_answer_that_is_read_slowly_are_served() -> None:
-    running = start("--read-timeout", "2")
     image = encode_image(noise(64, 64), ".png")
     head = f"POST /v1/upscale HTTP/1.1\r\nHost: a\r\nContent-Length: {len(image)}\r\nConnection: close\r\n\r\n".encode()
-    with socket.socket() as sock:
+    with serving("--read-timeout", "2") as running, socket.socket() as sock:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         sock.connect(("127.0.0.1", running.port))
         for piece in (head[:20], head[20:], image[:99], image[99:]):
@@ -194,8 +189,6 @@ def test_a_head_that_comes_slowly_and_an_answer_that_is_read_slowly_are_served()
             time.sleep(0.02)
     assert found.startswith(b"HTTP/1.1 200")
     assert found.endswith(b"IEND\xaeB`\x82")
-    running.process.send_signal(signal.SIGTERM)
-    running.process.wait(60)
 
 
 @pytest.mark.slow

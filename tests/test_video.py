@@ -42,13 +42,13 @@ def pan(count: int, height: int, width: int) -> list[np.ndarray]:
 def make_clip(
     path: Path, count: int = 24, size: tuple[int, int] = (36, 48), *, times: list[int] | None = None, sound: bool = True,
     video: bool = True, pixel_format: str = "yuv420p", colours: dict[str, int] | None = None, rotation: int = 0,
-    aspect: Fraction | None = None, subtitles: Path | None = None,
+    aspect: Fraction | None = None, subtitles: Path | None = None, encoder: dict[str, str] | None = None,
 ) -> Path:  # fmt: skip
     """A clip of a pan with a tone; ``times`` in milliseconds."""
     with contextlib.ExitStack() as stack:
         out = stack.enter_context(av.open(str(path), "w"))
         if video:
-            stream = out.add_stream("libx264", rate=24)
+            stream = out.add_stream("libx264", rate=24, options=encoder or {})
             stream.height, stream.width, stream.pix_fmt = *size, pixel_format
             for name, value in (colours or {}).items():
                 setattr(stream.codec_context, name, value)
@@ -249,6 +249,12 @@ def test_ten_bits_stay_ten(tmp_path: Path, bicubic: Any) -> None:
         assert next(opened.decode(video=0)).format.name == "yuv420p10le"
 
 
+def test_interlaced_clips_are_warned_of(tmp_path: Path, bicubic: Any) -> None:
+    source = make_clip(tmp_path / "in.mp4", 2, sound=False, encoder={"x264-params": "tff=1"})
+    with pytest.warns(UserWarning, match="is interlaced"):
+        upscale_video(bicubic, source, tmp_path / "out.mp4")
+
+
 def test_bad_input(tmp_path: Path, bicubic: Any) -> None:
     clip = make_clip(tmp_path / "in.mp4", 2)
     make_clip(tmp_path / "sound.mp4", video=False)
@@ -292,32 +298,40 @@ def test_a_stopped_run_goes_on_to_the_same_file(tmp_path: Path, bicubic: Any) ->
     assert (tmp_path / "out.mp4").read_bytes() == (tmp_path / "whole.mp4").read_bytes()
 
 
+def contents(path: Path) -> dict[str, bytes]:
+    """Each file of a folder, or the file itself."""
+    files = path.iterdir() if path.is_dir() else [path]
+    return {file.name if path.is_dir() else "": file.read_bytes() for file in files}
+
+
 @pytest.mark.slow
-def test_sigkill_and_resume(tmp_path: Path) -> None:
-    source = make_clip(tmp_path / "in.mp4", 60)
-    command = [
-        sys.executable,
-        "-m",
-        "srbench",
-        "upscale",
-        str(source),
-        "--checkpoint",
-        "bicubic",
-        "--scale",
-        "2",
-        "--segment",
-        "5",
-    ]
+@pytest.mark.parametrize(
+    ("source", "target", "sign"),
+    [
+        ("in.mp4", "out.mp4", ".out.mp4.parts/000002.mkv"),
+        ("frames", "out.mp4", ".out.mp4.parts/000002.mkv"),
+        ("in.mp4", "out", "out/000012.png"),
+        ("frames", "out", "out/frame30.png"),
+    ],
+    ids=["file to file", "frames to file", "file to frames", "frames to frames"],
+)
+def test_sigkill_and_resume(tmp_path: Path, source: str, target: str, sign: str) -> None:
+    """Killed in the midst of it, a run goes on to the bytes of the undisturbed one, container and all."""
+    make_clip(tmp_path / "in.mp4", 60)
+    frames_of(tmp_path / "frames", 60)
+    command = [sys.executable, "-m", "srbench", "upscale", str(tmp_path / source)]
+    options = ["--checkpoint", "bicubic", "--scale", "2", "--segment", "5"]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    subprocess.run([*command, str(tmp_path / "whole.mp4")], env=environment, check=True)
-    killed = subprocess.Popen([*command, str(tmp_path / "out.mp4")], env=environment)
-    while not (tmp_path / ".out.mp4.parts" / "000002.mkv").exists() and killed.poll() is None:
-        time.sleep(0.005)
+    whole, out = tmp_path / f"whole{Path(target).suffix}", tmp_path / target
+    subprocess.run([*command, str(whole), *options], env=environment, check=True)
+    killed = subprocess.Popen([*command, str(out), *options], env=environment)
+    while not (tmp_path / sign).exists() and killed.poll() is None:
+        time.sleep(0.002)
     killed.send_signal(signal.SIGKILL)
-    killed.wait()
-    assert not (tmp_path / "out.mp4").exists()
-    subprocess.run([*command, str(tmp_path / "out.mp4"), "--resume"], env=environment, check=True)
-    assert (tmp_path / "out.mp4").read_bytes() == (tmp_path / "whole.mp4").read_bytes()
+    assert killed.wait() == -signal.SIGKILL, "it was done before it could be killed"
+    assert not out.is_file()
+    subprocess.run([*command, str(out), *options, "--resume"], env=environment, check=True)
+    assert contents(out) == contents(whole)
 
 
 def limit_files() -> None:

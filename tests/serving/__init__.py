@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import threading
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -68,6 +71,17 @@ def start(*more: str) -> Running:
         except (ConnectionError, urllib.error.URLError):
             time.sleep(0.1)
     raise AssertionError("the server does not answer")
+
+
+@contextmanager
+def serving(*more: str) -> Iterator[Running]:
+    """A server for the block, stopped at its end whatever happens in it."""
+    running = start(*more)
+    try:
+        yield running
+    finally:
+        running.process.send_signal(signal.SIGTERM)
+        running.process.wait(90)
 
 
 def put(page: Path, name: str, text: str) -> None:

@@ -7,7 +7,6 @@ connections open: some send a head that never ends, some never take their answer
 from __future__ import annotations
 
 import contextlib
-import signal
 import socket
 import struct
 import sys
@@ -25,7 +24,7 @@ import numpy as np
 from srbench.imagefile import encode_image
 from srbench.markdown import table
 from tests.builders import noise
-from tests.serving import MODEL, ROOT, Running, put, start
+from tests.serving import MODEL, ROOT, Running, put, serving
 
 INFER, PREDICT = f"/v2/models/{MODEL}/infer", f"/v1/models/{MODEL}:predict"
 GROWTH = 60 * 2**20  # bytes that a server may grow by once it is warm
@@ -253,12 +252,8 @@ def show(outcome: Outcome) -> str:
 @click.option("--write", type=click.Path(path_type=Path, exists=True), help="A page whose marked table is replaced.")
 def main(count: int, write: Path | None) -> None:
     """Send hostile requests to a real server; exit 1 where it breaks, tells of itself or grows."""
-    server = start("--max-body", "2", "--max-pixels", "100000", "--read-timeout", "5")
-    try:
+    with serving("--max-body", "2", "--max-pixels", "100000", "--read-timeout", "5") as server:
         outcome = hammer(server, count)
-    finally:
-        server.process.send_signal(signal.SIGTERM)
-        server.process.wait(60)
     text = show(outcome)
     grown = f"Memory of the server grew by {outcome.grown / 2**20:.1f} MiB after the first 400 requests."
     click.echo(f"{text}\n{grown}")
