@@ -68,16 +68,24 @@ def to_array(tensor: Tensor) -> U8:
     return array[..., 0] if array.shape[2] == 1 else array
 
 
-def round_u8(tensor: Tensor) -> Tensor:
-    """Float on the 0–255 scale → uint8; clipped, halves rounded up as MATLAB's uint8()."""
+def round_u8(tensor: Tensor, white: float = 255.0) -> Tensor:
+    """Float → uint8; clipped, halves rounded up as MATLAB's uint8().
+
+    Args:
+        tensor: of any shape.
+        white: the value that becomes 255: 1 or 255.
+    """
     import torch
 
     from srbench.threads import strips
 
+    if white != 255.0 and tensor.dtype not in (torch.float32, torch.float64):
+        tensor, white = tensor * (255.0 / white), 255.0  # half precision is scaled in its own
     wide = (tensor if tensor.dtype == torch.float64 else tensor.to(torch.float32)).contiguous()
     out = torch.empty_like(wide, dtype=torch.uint8)
     for part, made in strips(wide.view(-1), out.view(-1)):
-        made.copy_(part.clamp(0.0, 255.0).add_(0.5))
+        scaled = part.clamp(0.0, 255.0) if white == 255.0 else (part * (255.0 / white)).clamp_(0.0, 255.0)
+        made.copy_(scaled.add_(0.5))
     return out
 
 

@@ -179,10 +179,9 @@ def to_sr(made: Tensor, protocol: Protocol) -> Tensor:
     Returns:
         uint8, rounded or truncated; or float on the 0–255 scale, clipped.
     """
-    scaled = made.mul_(255.0)
     if protocol.sr in ("rounded", "each_axis"):
-        return round_u8(scaled)
-    clipped = scaled.clamp_(0.0, 255.0)
+        return round_u8(made, white=1.0)
+    clipped = made.mul_(255.0).clamp_(0.0, 255.0)
     return clipped.to(torch.uint8) if protocol.sr == "truncated" else clipped
 
 

@@ -133,23 +133,30 @@ def _pass(x: Tensor, axis: int, out_len: int, scale: float, edges: Edges, method
     batch, height, width = x.shape
     out = x.new_empty((batch, out_len, width) if axis == -2 else (batch, height, out_len))
     line = batch * (width if axis == -2 else height)
+    direct = (
+        x.is_floating_point() and x.is_contiguous()
+    )  # nothing is converted or rounded: products go where they belong
 
     def work(parts: Sequence[tuple[int, tuple[int, int, Tensor]]]) -> list[None]:
         # One strip and one product for all blocks: fresh ones cost more in page faults than the arithmetic.
         strips = x.new_empty(line * max(last - first for _, (first, last, _) in parts), dtype=dtype)
         values = x.new_empty(line * _BLOCK, dtype=dtype)
         for start, (first, last, block) in parts:
-            source = x.narrow(axis, first, last - first)
+            source, target = x.narrow(axis, first, last - first), out.narrow(axis, start, len(block))
+            if direct and axis == -2:
+                torch.bmm(block.expand(batch, -1, -1), source, out=target)
+                continue
+            # Columns are copied even so: in a view the product would add in another order.
             strip = strips[: source.numel()].view(source.shape).copy_(source)
-            target = out.narrow(axis, start, len(block))
-            value = values[: target.numel()].view(target.shape)
+            value = target if direct else values[: target.numel()].view(target.shape)
             if axis == -2:
                 torch.bmm(block.expand(batch, -1, -1), strip, out=value)
             else:
                 torch.mm(strip.flatten(0, 1), block.T, out=value.flatten(0, 1))
             if not x.is_floating_point():
                 value.clamp_(0, 255).add_(0.5)  # the copy into uint8 cuts the fraction off
-            target.copy_(value)
+            if not direct:
+                target.copy_(value)
         return [None] * len(parts)
 
     numbered = [(i * _BLOCK, block) for i, block in enumerate(blocks)]

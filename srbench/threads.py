@@ -22,6 +22,7 @@ R = TypeVar("R")
 
 _LEAST = 2**18  # samples, 512×512: one thread does less in a few milliseconds, which a second would hardly shorten
 _ALONE = 2**14  # samples that stay in cache and that torch does not share out, which it does from 2**15 on
+_LONE = 2**16  # samples that stay in cache, where there is one thread: operations are shared out with nobody
 _MOST = 8  # past this, Python's lock is what the threads wait for
 
 
@@ -57,7 +58,8 @@ def strips(*tensors: Tensor, dim: int = 0) -> Iterator[tuple[Tensor, ...]]:
     if first.device.type != "cpu" or not first.numel():
         yield tensors
         return
-    lines = max(1, _ALONE * first.shape[dim] // first.numel())
+    most = _LONE if torch.get_num_threads() == 1 else _ALONE
+    lines = max(1, most * first.shape[dim] // first.numel())
     yield from zip(*(torch.split(tensor, lines, dim) for tensor in tensors), strict=True)
 
 

@@ -321,9 +321,14 @@ def upscale_array(upscaler: Upscaler, lr: npt.NDArray[Any]) -> npt.NDArray[Any]:
 def refuse_nan(sr: Tensor) -> None:
     """Raise UnavailableError (``failed``) where a network made NaN or infinity: rounding would hide it."""
     # NaN and infinity survive a sum, which costs a tenth of looking at each.
-    if not math.isfinite(sum((float(part.sum()) for (part,) in strips(sr.reshape(-1))), 0.0)):
+    if not math.isfinite(sum((float(part.sum(dtype=_wide(part))) for (part,) in strips(sr.reshape(-1))), 0.0)):
         share = 1.0 - float(torch.isfinite(sr).float().mean())
         raise UnavailableError("failed", f"the network made NaN or infinity in {share:.1%} of the samples")
+
+
+def _wide(part: Tensor) -> torch.dtype:
+    """A type in which a sum of half-precision numbers does not overflow."""
+    return torch.promote_types(part.dtype, torch.float32)
 
 
 def is_oom(error: BaseException) -> bool:

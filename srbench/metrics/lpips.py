@@ -244,7 +244,7 @@ for _net, _what in _BACKBONES:
             higher_is_better=False,
             digits=4,
             version=1,
-            summary=f"learned perceptual distance over {_what} features, v0.1",
+            summary=f"learned perceptual distance over {_what} features, v0.1; of RGB, whole images",
             source="arXiv:1801.03924",
             least=0.0,
             tolerance=1e-4,

@@ -61,7 +61,7 @@ METRICS.register(
         higher_is_better=True,
         digits=2,
         version=1,
-        summary="PSNR of the SR image downscaled again against its LR image",
+        summary="PSNR of the SR image downscaled again against its LR image; of RGB, whole images",
         source="Lugmayr et al., NTIRE 2021 Learning the Super-Resolution Space Challenge, CVPRW 2021",
         needs=frozenset({"lr"}),
         tolerance=0.01,  # at 50 dB a few samples that round the other way are seen

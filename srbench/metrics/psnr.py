@@ -73,7 +73,7 @@ METRICS.register(
         higher_is_better=True,
         digits=2,
         version=1,
-        summary="peak signal-to-noise ratio; infinite for identical images",
+        summary="peak signal-to-noise ratio of the protocol's channel, border cropped; infinite for identical images",
         source="ITU-T J.340 (2010); doi:10.1049/el:20080522",
     )
 )
