@@ -133,9 +133,8 @@ def _pass(x: Tensor, axis: int, out_len: int, scale: float, edges: Edges, method
     batch, height, width = x.shape
     out = x.new_empty((batch, out_len, width) if axis == -2 else (batch, height, out_len))
     line = batch * (width if axis == -2 else height)
-    direct = (
-        x.is_floating_point() and x.is_contiguous()
-    )  # nothing is converted or rounded: products go where they belong
+    # Where nothing is converted or rounded, products go where they belong.
+    direct = x.is_floating_point() and x.is_contiguous()
 
     def work(parts: Sequence[tuple[int, tuple[int, int, Tensor]]]) -> list[None]:
         # One strip and one product for all blocks: fresh ones cost more in page faults than the arithmetic.
@@ -143,16 +142,10 @@ def _pass(x: Tensor, axis: int, out_len: int, scale: float, edges: Edges, method
         values = x.new_empty(line * _BLOCK, dtype=dtype)
         for start, (first, last, block) in parts:
             source, target = x.narrow(axis, first, last - first), out.narrow(axis, start, len(block))
-            if direct and axis == -2:
-                torch.bmm(block.expand(batch, -1, -1), source, out=target)
-                continue
-            # Columns are copied even so: in a view the product would add in another order.
-            strip = strips[: source.numel()].view(source.shape).copy_(source)
+            if not direct or axis == -1:  # columns always: in a view their product would add in another order
+                source = strips[: source.numel()].view(source.shape).copy_(source)
             value = target if direct else values[: target.numel()].view(target.shape)
-            if axis == -2:
-                torch.bmm(block.expand(batch, -1, -1), strip, out=value)
-            else:
-                torch.mm(strip.flatten(0, 1), block.T, out=value.flatten(0, 1))
+            _multiply(block, source, axis, value)
             if not x.is_floating_point():
                 value.clamp_(0, 255).add_(0.5)  # the copy into uint8 cuts the fraction off
             if not direct:
@@ -165,6 +158,16 @@ def _pass(x: Tensor, axis: int, out_len: int, scale: float, edges: Edges, method
     else:
         work(numbered)
     return out
+
+
+def _multiply(block: Tensor, source: Tensor, axis: int, out: Tensor) -> None:
+    """The products of a block with a strip ``(B, H, W)`` along an axis."""
+    import torch
+
+    if axis == -2:
+        torch.bmm(block.expand(len(source), -1, -1), source, out=out)
+    else:
+        torch.mm(source.flatten(0, 1), block.T, out=out.flatten(0, 1))
 
 
 def imresize(
