@@ -1,7 +1,7 @@
 """LPIPS against its authors' package, and all default metrics for many checkpoints against a loop over BasicSR and that package.
 
-Processor time of one thread, the sides one after the other in each round: other work on the machine slows both. Both sides have the
-same AlexNet, and give the same numbers.
+Processor time of one thread, the sides one after the other in each round: other work on the machine slows both. Both sides
+have the same AlexNet, and give the same numbers.
 """
 
 from __future__ import annotations
