@@ -24,7 +24,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 
 $(VENV)/.dev: $(VENV)/.installed
 	$(PIP) install --quiet --constraint constraints.txt setuptools wheel cython
-	$(PIP) install --quiet --constraint constraints.txt --no-build-isolation --editable '.[dev,serve,video,docs,basicsr,tensorboard,spandrel,onnx,submitit,litert,ncnn]'
+	$(PIP) install --quiet --constraint constraints.txt --no-build-isolation --editable '.[dev,serve,video,docs,basicsr,tensorboard,spandrel,onnx,submitit,litert,ncnn,perceptual]'
 	touch $@
 
 install: $(VENV)/.installed  ## make .venv with srbench and its pinned dependencies
