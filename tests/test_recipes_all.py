@@ -43,10 +43,10 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run(name: str, model: str, steps: int, images: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("srbench.training.losses.perceptual.load_backbone", narrow_vgg(home))
-    if model == "srgan_s":
-        store_parent("srresnet_s", skip="bicubic")
-    elif model == "esrgan_s":
-        store_parent("rrdb_s", skip="bicubic")
+    given = load_recipe(name, model)
+    if given.init_from:
+        parent, _, tag = given.init_from.partition("_x4.")
+        store_parent(parent, tag, skip="bicubic", **given.options)
     # Crops and batches that eight small images can fill; everything else is the recipe's.
     changes = {"data": str(images), "val": 2, "patch": 8, "batch": 4, "steps": steps, "val_every": steps}
     changes["log_every"] = max(1, steps // 5)

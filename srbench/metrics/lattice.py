@@ -21,7 +21,7 @@ from torch import Tensor
 from srbench.metrics import METRICS, Metric, Truth
 from srbench.metrics._images import check_finite, check_image, check_size, numbers
 
-_SPACING = 16  # bins between two multiples of 1/scale: the ring around one reaches halfway to the next at most
+SPACING = 16  # bins between two multiples of 1/scale: the ring around one reaches halfway to the next at most
 _REACH, _INNER = 4, 1
 _LUMA = (0.299, 0.587, 0.114)  # BT.601
 _ROUNDING = 1.0 / 12.0  # variance of rounding to whole numbers
@@ -40,7 +40,7 @@ def lattice(sr: Tensor, scale: int) -> Tensor:
         InputError: not of this form, or too small.
         UnavailableError: an image holds NaN or infinity.
     """
-    side = _SPACING * scale
+    side = SPACING * scale
     check_image("lattice", "SR", sr)
     check_size("lattice", sr.shape, (1, 3), side)
     check_finite("lattice", sr)
@@ -68,7 +68,7 @@ def _decibels(power: Tensor, scale: int) -> Tensor:
     ring = ((near.abs()[:, None] > _INNER) | (near.abs() > _INNER)).to(power.dtype)
     found = []
     for multiple in range(1, scale):
-        for row, column in ((0, multiple * _SPACING), (multiple * _SPACING, 0)):
+        for row, column in ((0, multiple * SPACING), (multiple * SPACING, 0)):
             around = power[((row + near) % side)[:, None], (column + near) % side]
             found.append(10.0 * torch.log10(power[row, column] / ((around * ring).sum() / ring.sum())))
     return torch.stack(found).mean() if found else power.new_zeros(())
@@ -93,6 +93,6 @@ METRICS.register(
         source="doi:10.23915/distill.00003 (Odena, Dumoulin, Olah, 2016); defined in srbench.metrics.lattice",
         needs=frozenset(),
         tolerance=0.05,
-        minimum=2 * _SPACING,
+        minimum=2 * SPACING,
     )
 )

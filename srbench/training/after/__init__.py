@@ -2,5 +2,6 @@
 
 - ``ablate``, ``table``: a grid of runs and its table;
 - ``runs``, ``figures``: what lies under runs/, without torch, and its curves and images;
+- ``gate``: whether an adversarially trained checkpoint is better than its parent;
 - ``half``: checkpoints of the zoo in half precision.
 """

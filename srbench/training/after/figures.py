@@ -25,6 +25,7 @@ _PANELS = {
     "validation PSNR (dB)": ("val_psnr",),
     "LR-PSNR (dB)": ("lr_psnr", "val_lr_psnr"),
     "validation LPIPS": ("val_lpips",),
+    "lattice (dB)": ("lattice", "val_lattice"),
     "loss": ("loss",),  # the recipe's terms follow, each with an axis of its own: their sizes differ by powers of ten
     "D(real), D(fake)": ("d_real", "d_fake"),
     "discriminator's loss": ("d_loss",),

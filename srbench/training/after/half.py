@@ -7,9 +7,9 @@ from pathlib import Path
 import torch
 
 from srbench.subjects import resolve_one
-from srbench.training.data.sets import find_training_sets
+from srbench.training.after.gate import validation_paths
 from srbench.training.loop.half import halved
-from srbench.training.loop.validation import Validation, split
+from srbench.training.loop.validation import Validation
 from srbench.zoo import Card, save_checkpoint
 
 
@@ -22,11 +22,9 @@ def halve(card: Card, zoo: Path | None = None, data_root: str | None = None) -> 
     upscaler = resolve_one(card.name, card.scales[0], zoo=zoo).upscaler()
     weights = {key: value.clone() for key, value in upscaler.network.state_dict().items()}
     recipe = card.config
-    sets = find_training_sets(recipe["data"], data_root)
-    val_from = find_training_sets(recipe["val_data"], data_root) if recipe.get("val_data") else sets
-    val = recipe["val"] if isinstance(recipe["val"], int) else tuple(recipe["val"])
-    _, paths = split(sets, val, val_from)
-    validation = Validation(paths, card.scales[0], str(recipe.get("degradation", "bicubic")))
+    validation = Validation(
+        validation_paths(recipe, data_root), card.scales[0], str(recipe.get("degradation", "bicubic"))
+    )
     with torch.inference_mode():
         stored, card = halved(weights, upscaler, card, validation)
     save_checkpoint(stored, card, zoo)

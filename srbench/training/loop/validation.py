@@ -92,12 +92,16 @@ class Validation:
 
         Args:
             upscaler: the network.
-            perceptual: also ``val_lr_psnr`` (dB) and, where AlexNet's weights can be had, ``val_lpips``; an adversarial
-                run is judged by them, as its PSNR falls.
+            perceptual: also ``val_lr_psnr``, ``val_lattice`` (dB) and, where AlexNet's weights can be had, ``val_lpips``; an
+                adversarial run is judged by them, as its PSNR falls.
         """
-        metrics = ("psnr", "lr-psnr", "lpips") if perceptual else ("psnr",)
+        metrics = ("psnr", "lr-psnr", "lpips", "lattice") if perceptual else ("psnr",)
+        return {f"val_{name.replace('-', '_')}": mean for name, mean in self.means(upscaler, metrics).items()}
+
+    def means(self, upscaler: Upscaler, metrics: Sequence[str]) -> dict[str, float]:
+        """Mean over the images of each metric that all of them can have."""
         found = self._measured(lambda lr: upscale_array(upscaler, lr), metrics)
-        return {f"val_{name.replace('-', '_')}": float(np.mean(values)) for name, values in found.items()}
+        return {name: float(np.mean(values)) for name, values in found.items()}
 
     def seconds(self, upscaler: Upscaler, perceptual: bool = False) -> float:
         """About how long :meth:`scores` takes, told from the first image."""

@@ -11,6 +11,8 @@ from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
 from srbench.images import imresize
+from srbench.metrics.lattice import SPACING as LATTICE_BLOCK
+from srbench.metrics.lattice import lattice
 from srbench.training.recipe.tables import Adversarial
 
 _PATIENCE = 5  # log lines in a row
@@ -18,16 +20,18 @@ _CERTAIN = 0.99  # of the distance between the labels of HR and SR
 _NO_GRADIENT = 1e-8
 _NO_CONTRAST = 0.02  # of HR's standard deviation
 _FALL = 10.0  # dB
+_LATTICE = 5.0  # dB; visible
 _BORDER = 2  # LR pixels of a crop whose downscaling would need what lies outside
 
 
 @torch.no_grad()
 def crop_health(sr: Tensor, lr: Tensor, hr: Tensor, scale: int) -> dict[str, float]:
-    """LR-PSNR (dB) and relative contrast of a batch of crops ``(N, C, H, W)`` on [0, 1].
+    """LR-PSNR (dB), relative contrast and lattice (dB) of a batch of crops ``(N, C, H, W)`` on [0, 1].
 
     Returns:
         ``lr_psnr``: SR downscaled again against LR, without the crops' borders; ``contrast``: SR's standard deviation
-        within an image over HR's.
+        within an image over HR's; ``lattice``: how far SR's spectrum stands out at the upsampler's frequencies above
+        HR's, for crops that are large enough to tell.
     """
     sr, hr = sr.float().clamp(0, 1), hr.float()
     small = imresize(sr, 1 / scale)
@@ -36,7 +40,10 @@ def crop_health(sr: Tensor, lr: Tensor, hr: Tensor, scale: int) -> dict[str, flo
     inside = slice(border, small.shape[-1] - border)
     error = float((small - wanted)[..., inside, inside].square().mean())
     contrast = float(sr.std((1, 2, 3)).mean() / hr.std((1, 2, 3)).mean().clamp(min=1e-6))
-    return {"lr_psnr": 10 * math.log10(1 / max(error, 1e-12)), "contrast": contrast}
+    found = {"lr_psnr": 10 * math.log10(1 / max(error, 1e-12)), "contrast": contrast}
+    if min(sr.shape[-2:]) >= LATTICE_BLOCK * scale:
+        found["lattice"] = float((lattice(255 * sr, scale) - lattice(255 * hr, scale)).mean())
+    return found
 
 
 class CollapseFacts(BaseModel):
@@ -46,6 +53,7 @@ class CollapseFacts(BaseModel):
         won: log lines in a row in which one side had won.
         best: the best LR-PSNR (dB) over as many lines as are averaged; None before that.
         recent: LR-PSNR (dB) of the latest lines.
+        lattice: of the latest lines, in dB.
         last: name of the collapse that lasts, or "".
         events: step and reason of each collapse, once while it lasts.
     """
@@ -55,6 +63,7 @@ class CollapseFacts(BaseModel):
     won: int = 0
     last: str = ""
     recent: list[float] = []
+    lattice: list[float] = []
     events: list[tuple[int, str]] = []
     best: float | None = None
 
@@ -79,6 +88,8 @@ class CollapseWatch:
         facts = self.facts
         facts.recent = [*facts.recent, values["lr_psnr"]][-_PATIENCE:]
         consistent = sum(facts.recent) / len(facts.recent)  # one batch may hold nothing but sky
+        if "lattice" in values:
+            facts.lattice = [*facts.lattice, values["lattice"]][-_PATIENCE:]
         name, reason = next(filter(itemgetter(1), self._reasons(values, consistent)), ("", ""))
         if len(facts.recent) == _PATIENCE:
             facts.best = consistent if facts.best is None else max(facts.best, consistent)
@@ -97,7 +108,16 @@ class CollapseWatch:
             drift = f"the generator leaves its input: lr-psnr fell from {best:.1f} to {consistent:.1f} dB"
         if values.get("g_grad", 1.0) < _NO_GRADIENT:
             stuck = "no gradient reaches the generator"
-        return [("one-sided", one_sided), ("constant", constant), ("drift", drift), ("stuck", stuck)]
+        reasons = [("one-sided", one_sided), ("constant", constant), ("drift", drift), ("stuck", stuck)]
+        return [*reasons, ("lattice", self._lattice())]
+
+    def _lattice(self) -> str:
+        """Whether the upsampler's pattern shows in several log lines; one batch of crops tells little."""
+        seen = self.facts.lattice
+        mean = sum(seen) / max(1, len(seen))
+        if len(seen) < _PATIENCE or mean <= _LATTICE:
+            return ""
+        return f"the generator prints its upsampler's lattice: {mean:.1f} dB above HR's, which LPIPS takes for texture"
 
     def _one_sided(self, values: Mapping[str, float]) -> str:
         """Whether one side has won for several log lines in a row."""
