@@ -79,9 +79,9 @@ report: install  ## render reports/ from results/
 zoo: install  ## train what zoo/ lacks, parents before their GANs, and measure it; TRAIN="--budget 1h" and other options
 	$(BIN)/srbench train --all $(RECIPES:%=--recipe %) $(TRAIN)
 
-gpu: dev  ## tests, times and trainings on a GPU in SECONDS=570; DEVICE=cpu SECONDS=60 rehearses; weights and logs in gpu-out
+gpu: dev  ## tests, times and trainings on a GPU in SECONDS=570; DEVICE=cpu SECONDS=300 rehearses; weights and logs in gpu-out
 	test -d gpu-pack || $(BIN)/python -m tests.gpu_session pack gpu-pack
-	$(BIN)/python -m tests.gpu_session run gpu-pack gpu-out --device $(or $(DEVICE),cuda) --seconds $(or $(SECONDS),570)
+	$(BIN)/python -m tests.gpu_session run gpu-pack gpu-out --device $(or $(DEVICE),cuda) --seconds $(or $(SECONDS),570) $(if $(ONLY),--only $(ONLY))
 
 clean:  ## remove .venv and caches; results, reports and the zoo stay
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build site *.egg-info

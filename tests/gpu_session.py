@@ -18,7 +18,7 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -116,8 +116,8 @@ def _in_half(source: Path, target: Path) -> Path:
     return target
 
 
-def run(packed: Path, out: Path, device: str, seconds: float) -> int:
-    """Carry out every part within ``seconds`` in all; 1 where one failed."""
+def run(packed: Path, out: Path, device: str, seconds: float, only: str = "") -> int:
+    """Carry out every part, or ``only`` the one of that name, within ``seconds`` in all; 1 where one failed."""
     (out / "logs").mkdir(parents=True, exist_ok=True)
     if not (out / "zoo").exists():
         shutil.copytree(CHECKOUT / "zoo", out / "zoo")
@@ -128,10 +128,11 @@ def run(packed: Path, out: Path, device: str, seconds: float) -> int:
         "PYTHONPATH": str(CHECKOUT),
     }
     begun, summary = time.monotonic(), []
-    for part in PARTS:
-        left = seconds - (time.monotonic() - begun)
-        limit = min(part.share * seconds, left)
-        summary.append({"part": part.name, **_carried_out(part, limit, device, environment, out)})
+    parts = [replace(part, share=1.0) for part in PARTS if part.name == only] if only else PARTS
+    for part in parts:
+        limit = min(part.share * seconds, seconds - (time.monotonic() - begun))
+        became = _carried_out(part, limit, device, environment, out) if limit > 1 else {"outcome": "no time left"}
+        summary.append({"part": part.name, **became})
         (out / "summary.json").write_text(json.dumps(summary, indent=1), encoding="utf-8")
         sys.stdout.write(f"{summary[-1]}\n")
         sys.stdout.flush()
@@ -169,10 +170,11 @@ def main() -> int:
     runner.add_argument("out", type=Path)
     runner.add_argument("--device", default="cuda")
     runner.add_argument("--seconds", type=float, default=570.0)
+    runner.add_argument("--only", default="", choices=["", *(part.name for part in PARTS)])
     asked = parser.parse_args()
     if asked.what == "pack":
         return int(pack(asked.folder) > LIMIT)
-    return run(asked.packed, asked.out, asked.device, asked.seconds)
+    return run(asked.packed, asked.out, asked.device, asked.seconds, asked.only)
 
 
 if __name__ == "__main__":
