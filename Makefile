@@ -12,7 +12,7 @@ SEED ?= 0
 RECIPES ?= common srgan srgan-perpix esrgan-wgan-gp
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo dev test check litert docs same format bench report zoo gpu clean campaign serving
+.PHONY: help install demo dev test check litert docs same format bench exports report zoo gpu clean campaign serving
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -72,6 +72,9 @@ format: dev  ## format the code
 bench: dev  ## speed against peers and bare loops, as ratios within one run
 	$(BIN)/python -m pytest $(BENCH) -o python_files='bench_*.py' -o addopts='--strict-markers' --benchmark-only \
 		--benchmark-columns=min,median,rounds --benchmark-storage=file://results/bench --benchmark-save=latest $(BENCHFLAGS)
+
+exports: dev litert  ## every architecture in every format beside PyTorch: the table of docs/export.md; AGAIN=--again measures all anew
+	$(BIN)/python -m tests.benchmarks.exports --write $(AGAIN)
 
 report: install  ## render reports/ from results/
 	$(BIN)/srbench report

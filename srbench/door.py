@@ -172,7 +172,7 @@ class ExportOptions(SubjectOptions, total=False):
 
 @typed_keywords(ExportOptions)
 def export(
-    network: str | Path,
+    network: str | Path | nn.Module,
     out: str | Path | None = None,
     format: str | None = None,  # noqa: A002
     scale: int | None = None,
@@ -181,7 +181,7 @@ def export(
     """Write a network for another runtime, and measure what that costs.
 
     Args:
-        network: a text as ``srbench.load`` takes it: a checkpoint, a file of weights, a class of one's own.
+        network: whatever ``srbench.load`` takes: a checkpoint, a file of weights, a class of one's own, a module.
         out: the file; the subject's name with the format's suffix by default.
         format: ``onnx``, ``litert`` or ``ncnn``; what the suffix of ``out`` says by default.
         scale: the upscaling factor, where ``network`` leaves it open.
@@ -199,6 +199,8 @@ def export(
         InputError: values that do not go together; a network that the format cannot express.
         UnavailableError: ``no_weights``; an extra that is not installed; calibration images that are not here.
     """
+    from torch import nn
+
     from srbench.exporting.formats import get_format
     from srbench.exporting.make import How, export_subject
     from srbench.subjects import resolve_one, resolve_timed
@@ -209,7 +211,7 @@ def export(
     rest: dict[str, Any] = {name: value for name, value in given.items() if name not in named}
     progress, untrained = rest.pop("progress", None), rest.pop("untrained", False)
     how = How.of(rest)
-    if untrained:
+    if untrained and not isinstance(network, nn.Module):
         subject = resolve_timed([str(network)], scale, **named)[0]
     else:
         subject = resolve_one(network, scale, **named)

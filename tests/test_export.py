@@ -33,6 +33,7 @@ from srbench.upscaler import Traits, Upscaler, for_model, upscale
 from srbench.weights import open_weights
 from srbench.weights.exported import ExportCard, card_path, read_card, write_card
 from srbench.weights.recognise import recognise
+from tests.benchmarks import exports
 from tests.builders import smooth
 from tests.test_fused import NETWORKS, shaken
 
@@ -374,6 +375,27 @@ def test_int8_is_calibrated_on_training_images(
     assert {"QuantizeLinear", "DequantizeLinear"} <= kinds
     with pytest.raises(InputError, match="set5 is for tests"):
         calibration_images("set5", 2, (24, 24), None)
+
+
+@needs_onnx
+def test_operations_of_another_runtime_are_not_counted(
+    tmp_path: Path, images: Path, weights: Callable[[str, int], Path]
+) -> None:  # fmt: skip
+    out = tmp_path / "net.onnx"
+    srbench.export(weights("espcn", 2), out, scale=2, dataset=str(images), seconds=0.05, size=(24, 24), images=1)
+    done = run("cost", out)
+    assert done.exit_code == 1
+    assert "is run by onnxruntime, whose operations are not counted" in done.stderr
+    with pytest.raises(InputError, match="a file of another runtime already"):
+        srbench.export(out, tmp_path / "again.onnx")
+
+
+def test_the_table_of_the_docs_is_that_of_what_was_measured() -> None:
+    page = exports.PAGE.read_text(encoding="utf-8")
+    assert exports.render(exports.read()) in page, "make exports"
+    rows = exports.read()
+    assert {key.split(" ")[1] for key in rows} == set(FORMATS)
+    assert {key.split(" ")[0] for key in rows} == set(exports.SUBJECTS)
 
 
 # Bad input

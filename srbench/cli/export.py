@@ -108,7 +108,8 @@ def _show(made: Exported) -> None:
     lost = "random weights: no dB" if found.loss_db is None else f"{found.loss_db:+.4f} dB lost"
     click.echo(
         f"{lost}; greatest difference {found.max_difference:.3g} of 255 ({found.images} images of {found.dataset}, "
-        f"{found.protocol}); times of an LR image of {width}×{height}, {found.threads} threads, medians of {found.passes} passes"
+        f"{found.protocol}); times of an LR image of {width}×{height}, {found.threads} threads, "
+        f"{found.clock} time, medians of {found.passes} passes"
     )
     if found.lossy:
         click.echo(f"Note: it loses {found.loss_db:.3f} dB, which is more than 0.01", err=True)

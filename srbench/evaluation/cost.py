@@ -15,7 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from srbench.errors import InputError
+from srbench.errors import InputError, UnavailableError
+from srbench.evaluation.variants import runtime_of
 from srbench.images import resize_weights
 from srbench.models import Model, create_model, get_model
 from srbench.models._skip import BicubicUpsample
@@ -109,10 +110,17 @@ def cost(name: str, scale: int, size: tuple[int, int] | None = None, options: Op
 
 
 def subject_cost(subject: Subject, size: tuple[int, int] | None = None) -> Cost:
-    """Counts of a subject at its only scale; arguments and errors as those of :func:`cost`."""
+    """Counts of a subject at its only scale; arguments and errors as those of :func:`cost`.
+
+    ``unavailable`` is the status of a file that another runtime runs.
+    """
     scale = subject.scale
     if subject.architecture is None:
         upscaler = subject.upscaler()
+        if runtime := runtime_of(upscaler.network):
+            raise UnavailableError(
+                "unavailable", f"{subject.name} is run by {runtime}, whose operations are not counted"
+            )
         network = copy.deepcopy(upscaler.network)
         found = _count(network, upscaler.traits, scale, input_size(scale, size), "", size is None)
     else:

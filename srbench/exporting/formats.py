@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -149,6 +150,14 @@ def version_of(*packages: str) -> dict[str, str]:
         except PackageNotFoundError:
             found[package] = "unknown"
     return found
+
+
+def run_tool(what: str, arguments: Sequence[str], seconds: float, **how: Any) -> subprocess.CompletedProcess[str]:
+    """Run another program to its end; InputError, which names ``what``, where it takes longer than ``seconds``."""
+    try:
+        return subprocess.run(arguments, capture_output=True, text=True, timeout=seconds, **how)
+    except subprocess.TimeoutExpired:
+        raise InputError(f"{what} did not end within {seconds:g} s") from None
 
 
 def first_line(error: BaseException) -> str:

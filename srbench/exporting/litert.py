@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 import tempfile
 from importlib.util import find_spec
@@ -20,7 +19,7 @@ import torch
 import srbench
 from srbench.errors import InputError, UnavailableError
 from srbench.exporting import _litert_convert
-from srbench.exporting.formats import Job, first_line, version_of
+from srbench.exporting.formats import Job, first_line, run_tool, version_of
 from srbench.exporting.onnx import quiet
 from srbench.exporting.whole import Last, example
 
@@ -28,6 +27,8 @@ PYTHON = "SRBENCH_LITERT_PYTHON"
 _FOLDER = ".venv-litert"
 _SECONDS = 1800.0
 _SIGNATURE = "serving_default"
+_FIXED = r".*exporting\.(form\.Bicubic|whole\.Colours).*"
+"""Names of what is no layer of a network, and stays float32: the converter keeps the classes' names."""
 _INSTALL = (
     f"`make litert` makes it ({PYTHON} names another), or: python -m venv {_FOLDER} && "
     f"{_FOLDER}/bin/pip install litert-torch==0.10.0 torch==2.14.1"
@@ -73,7 +74,7 @@ def _convert(python: str, source: Path, target: Path, x: torch.Tensor) -> dict[s
     kind = str(x.dtype).removeprefix("torch.")
     arguments = [python, _litert_convert.__file__, str(source), str(target), json.dumps(list(x.shape)), kind]
     environment = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "PYTHONHOME")}
-    run = subprocess.run(arguments, capture_output=True, text=True, timeout=_SECONDS, env=environment)
+    run = run_tool("litert-torch", arguments, _SECONDS, env=environment)
     if run.returncode or not target.is_file():
         lines = [line.strip() for line in run.stderr.splitlines() if line.strip()]
         said = next((line for line in reversed(lines) if "Error" in line), lines[-1] if lines else "it says nothing")
@@ -100,6 +101,8 @@ def _quantise(job: Job, path: Path) -> dict[str, str]:
                 result = quantizer.quantize()
             else:
                 quantizer.add_static_config(".*", qtyping.TFLOperationName.CONV_2D, 8, 8)
+                for name in qtyping.TFLOperationName.CONV_2D, qtyping.TFLOperationName.DEPTHWISE_CONV_2D:
+                    quantizer.update_quantization_recipe(_FIXED, name, algorithm_key="no_quantize")
                 name = _input_name(path)
                 data = [{name: x.permute(0, 2, 3, 1).contiguous().numpy()} for x in job.calibration]
                 result = quantizer.quantize(

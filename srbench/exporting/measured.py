@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from srbench.datasets.local import find_dataset
 from srbench.errors import UnavailableError
 from srbench.evaluation.quality import Samples
 from srbench.evaluation.timed_image import network_input
-from srbench.evaluation.timing import TimedCell, cpu_clock, interleave
+from srbench.evaluation.timing import Stopwatch, TimedCell, Work, cpu_clock, interleave
 from srbench.images import as_rgb, imresize, planar, read_image, round_u8, to_tensor
 from srbench.inference import Inference
 from srbench.measure import Measure, unit
@@ -97,6 +98,7 @@ def measure(plain: Upscaler, exported: Upscaler, files: Sequence[Path], look: Lo
         ms_best=statistics.median(times[best]) * 1e3 if best else None,
         passes=len(times["file"]),
         threads=torch.get_num_threads(),
+        clock="processor" if torch.get_num_threads() == 1 else "wall",
         mb=sum(file.stat().st_size for file in files) / 1e6,
         mb_torch=weights / 1e6,
         **loss,
@@ -141,13 +143,13 @@ def _times(
     x = _lr(look.size) if whole else network_input(plain, look.size, 1)
     run: Callable[[Upscaler, Tensor], Tensor] = upscale if whole else network_pass
     ways = {"file": exported, "torch": plain}
-    first = cpu_clock(lambda: run(plain, x))
+    first = _clock()(lambda: run(plain, x))
     if first < _SLOW:
         ways |= {
             name: plain.with_(Inference.parse(name)) for name in _WAYS if can_fuse(plain.network) or "fused" not in name
         }
     cells = [TimedCell((name, ""), _work(run, upscaler, x)) for name, upscaler in ways.items()]
-    interleave(cells, cpu_clock, look.seconds, _PASSES)
+    interleave(cells, _clock(), look.seconds, _PASSES)
     times = {cell.key[0]: cell.times for cell in cells if cell.status == "ok" and cell.times}
     for name in ("file", "torch"):
         if name not in times:
@@ -155,6 +157,18 @@ def _times(
             raise UnavailableError(cell.status, f"{name}: {cell.reason}")
     tried = [name for name in times if name not in ("file", "torch")]
     return times, min(tried, key=lambda name: statistics.median(times[name]), default="")
+
+
+def _clock() -> Stopwatch:
+    """On one thread the processor's time, which a busy machine does not stretch; else the wall's."""
+    return processor_clock if torch.get_num_threads() == 1 else cpu_clock
+
+
+def processor_clock(work: Work) -> float:
+    """Seconds that this process's threads computed."""
+    start = time.process_time()
+    work()
+    return time.process_time() - start
 
 
 def _work(run: Callable[[Upscaler, Tensor], Tensor], upscaler: Upscaler, x: Tensor) -> Callable[[], Tensor]:

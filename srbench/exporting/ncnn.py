@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 import tempfile
 from pathlib import Path
 
 import torch
 
 from srbench.errors import InputError
-from srbench.exporting.formats import Job, first_line, version_of
+from srbench.exporting.formats import Job, first_line, run_tool, version_of
 from srbench.exporting.onnx import quiet
 from srbench.exporting.whole import example
 
@@ -33,9 +32,7 @@ def write(job: Job, path: Path) -> dict[str, str]:
         other = (1, job.planes, job.size[0] + _OTHER, job.size[1] + 2 * _OTHER)
         shapes = [f"inputshape={_shape(tuple(x.shape))}", f"inputshape2={_shape(other)}"]
         half = f"fp16={int(job.precision == 'fp16')}"
-        run = subprocess.run(
-            [pnnx.EXEC_PATH, "net.pt", *shapes, half], cwd=place, capture_output=True, text=True, timeout=_SECONDS
-        )
+        run = run_tool("pnnx", [pnnx.EXEC_PATH, "net.pt", *shapes, half], _SECONDS, cwd=place)
         made = (place / "net.ncnn.param", place / "net.ncnn.bin")
         if run.returncode or not all(file.is_file() for file in made):
             said = (run.stderr or run.stdout).strip().splitlines()

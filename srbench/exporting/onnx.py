@@ -20,7 +20,7 @@ from srbench.exporting.formats import Job, first_line, version_of
 from srbench.exporting.whole import example
 
 OPSET = 18
-_FIXED = re.compile(r"(^|\.)(bicubic\.kernel|forth|back)$")
+_FIXED = re.compile(r"(^|\.)(bicubic|forth|back)\.kernel$")
 _AXES = ("batch", "height", "width")
 
 

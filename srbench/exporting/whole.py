@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -78,34 +80,35 @@ class Enlarged(nn.Module):
         return made
 
 
+class Colours(nn.Module):
+    """An affine change of colours as a 1×1 convolution, found by giving it black and the three unit colours."""
+
+    kernel: Tensor
+    bias: Tensor
+
+    def __init__(self, change: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        black = change(torch.zeros(1, 3, 1, 1, dtype=torch.float64))
+        units = change(torch.eye(3, dtype=torch.float64)[..., None, None]) - black
+        self.register_buffer("kernel", units[..., 0, 0].T[..., None, None].float().contiguous())
+        self.register_buffer("bias", black.flatten().float())
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.conv2d(x, self.kernel, self.bias)
+
+
 class Luma(nn.Module):
     """A network of luma for RGB images; chroma is upscaled by bicubic."""
-
-    forth: Tensor
-    forth_bias: Tensor
-    back: Tensor
-    back_bias: Tensor
 
     def __init__(self, network: nn.Module, scale: int, edges: Edges) -> None:
         super().__init__()
         self.network, self.bicubic = network, Bicubic(scale, 2, edges == "clamp")
-        for name, function in (("forth", ycbcr), ("back", rgb)):
-            kernel, bias = _as_convolution(function)
-            self.register_buffer(name, kernel)
-            self.register_buffer(f"{name}_bias", bias)
+        self.forth, self.back = Colours(ycbcr), Colours(rgb)
 
     def forward(self, x: Tensor) -> Tensor:
-        planes = F.conv2d(x, self.forth, self.forth_bias)
-        y = torch.cat((self.network(planes[:, :1]), self.bicubic(planes[:, 1:])), dim=1)
-        return F.conv2d(y, self.back, self.back_bias)
-
-
-def _as_convolution(function: object) -> tuple[Tensor, Tensor]:
-    """An affine change of colours as a 1×1 convolution, found by giving it black and the three unit colours."""
-    assert callable(function)
-    black = function(torch.zeros(1, 3, 1, 1, dtype=torch.float64))
-    units = function(torch.eye(3, dtype=torch.float64)[..., None, None]) - black
-    return units[..., 0, 0].T[..., None, None].float().contiguous(), black.flatten().float()
+        planes = self.forth(x)
+        made: Tensor = self.back(torch.cat((self.network(planes[:, :1]), self.bicubic(planes[:, 1:])), dim=1))
+        return made
 
 
 class Bytes(nn.Module):

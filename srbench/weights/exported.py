@@ -38,6 +38,7 @@ class Measured(BaseModel):
         ms_best: of that.
         passes: how many of each.
         threads: of both.
+        clock: ``wall``, or ``processor`` time, which a busy machine does not stretch and which one thread alone is measured by.
         mb: of the file in millions of bytes, with all that belongs to it.
         mb_torch: of the weights in float32.
     """
@@ -58,6 +59,7 @@ class Measured(BaseModel):
     ms_best: float | None = None
     passes: int
     threads: int
+    clock: Literal["wall", "processor"] = "wall"
     mb: float
     mb_torch: float
 

@@ -1,0 +1,183 @@
+"""Every architecture in every format: exported or the reason, difference, dB lost, times. ``make exports`` writes docs/export.md.
+
+    python -m tests.benchmarks.exports                 measure what results/exports.json lacks, print the table
+    python -m tests.benchmarks.exports --write         and put it into docs/export.md
+    python -m tests.benchmarks.exports --only fsrcnn_x4.common --formats onnx --again
+
+The images are the middles of the four of ``sample``, 192×192, so that the deepest network has a figure too; LR images of their
+size, 48×48, are timed. Times are medians of alternating passes in one process, on one thread, in processor time, which a busy
+machine does not stretch.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import srbench
+from srbench.datasets.local import find_dataset
+from srbench.errors import SrbenchError
+from srbench.exporting.formats import FORMATS
+from srbench.images import read_image, write_image
+from srbench.markdown import table
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = ROOT / "docs/export.md"
+KEPT = ROOT / "results/exports.json"
+BEGIN, END = "<!-- exports: make exports -->", "<!-- end of exports -->"
+SIDE, SCALE, SECONDS = 192, 4, 0.5
+SUBJECTS = (
+    "srcnn_x4.common", "fsrcnn_x4.common", "espcn_x4.common", "vdsr_x4.common", "drrn", "edsr_baseline_x4.common",
+    "mdsr_baseline", "srresnet_x4.common", "srgan_x4.srgan-vgg16", "msrresnet_x4.common", "rrdb_s_x4.common",
+    "esrgan_s_x4.esrgan-wgan-gp-vgg16", "btsrn_x4.common", "carn", "imdn", "rfdn", "rlfn", "pan",
+)  # fmt: skip
+"""One of each architecture, of the smaller size where there are two; a model's name has random weights, and no dB."""
+PRECISIONS = (("fsrcnn_x4.common", "fp16"), ("fsrcnn_x4.common", "int8"))
+COLUMNS = (
+    "network", "format", "greatest difference (of 255)", "dB lost", "ms", "PyTorch ms", "our best ms", "file / PyTorch",
+    "file / our best", "MB",
+)  # fmt: skip
+
+
+def middles(folder: Path) -> Path:
+    """The middles of the images of ``sample``."""
+    for path in find_dataset("sample").paths:
+        image = read_image(path)
+        top, left = ((side - SIDE) // 2 for side in image.shape[:2])
+        write_image(folder / f"{path.stem}.png", image[top : top + SIDE, left : left + SIDE])
+    return folder
+
+
+def wanted(only: set[str], kinds: set[str]) -> Iterator[tuple[str, str, str]]:
+    """Network, format and precision of each row."""
+    rows = [(name, "fp32") for name in SUBJECTS] + list(PRECISIONS)
+    for name, precision in rows:
+        for kind in FORMATS:
+            if (not only or name in only) and (not kinds or kind in kinds):
+                yield name, kind, precision
+
+
+def measure(name: str, kind: str, precision: str, images: Path) -> dict[str, Any]:
+    """One row: the card's figures, or the reason why there are none."""
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / f"net{FORMATS[kind].suffix}"
+        try:
+            made = srbench.export(
+                name,
+                out,
+                scale=SCALE,
+                precision=precision,  # type: ignore[arg-type]
+                fused=True,
+                size=(SIDE // SCALE,) * 2,
+                dataset=str(images),
+                untrained=True,
+                seconds=SECONDS,
+            )
+        except SrbenchError as error:
+            return {"reason": str(error)}
+    measured = made.card.measured
+    assert measured is not None
+    return {**measured.model_dump(mode="json", exclude={"dataset"}), "versions": made.card.versions}
+
+
+def read() -> dict[str, dict[str, Any]]:
+    """Rows that were measured before."""
+    return json.loads(KEPT.read_text(encoding="utf-8")) if KEPT.exists() else {}
+
+
+def cells(key: str, row: dict[str, Any]) -> list[str]:
+    """A row of the table."""
+    name, kind, precision = key.split(" ")
+    title = [name, FORMATS[kind].title + ("" if precision == "fp32" else f" {precision}")]
+    if "reason" in row:
+        return [*title, row["reason"], *[""] * (len(COLUMNS) - 3)]
+    lost = row.get("loss_db")
+    best = row.get("ms_best")
+    fastest = min(best, row["ms_torch"]) if best else row["ms_torch"]
+    return [
+        *title,
+        f"{row['max_difference']:.2g}",
+        "random weights" if lost is None else f"{0.0 if abs(lost) < 5e-5 else lost:.4f}",
+        f"{row['ms']:.1f}",
+        f"{row['ms_torch']:.1f}",
+        f"{fastest:.1f}" + (f" ({row['best_variant']})" if best and best < row["ms_torch"] else " (eager)"),
+        f"{row['ms'] / row['ms_torch']:.2f}",
+        f"{row['ms'] / fastest:.2f}",
+        f"{row['mb']:.2f}",
+    ]
+
+
+def render(rows: dict[str, dict[str, Any]]) -> str:
+    """The table and what was measured how."""
+    order = [f"{name} {kind} {precision}" for name, kind, precision in wanted(set(), set())]
+    there = [key for key in order if key in rows]
+    good = [row for row in rows.values() if "reason" not in row]
+    medians = [
+        f"{FORMATS[kind].title} {statistics.median(found):.2f}"
+        for kind in FORMATS
+        if (
+            found := [
+                row["ms"] / row["ms_torch"] for key, row in rows.items() if f" {kind} fp32" in key and "ms" in row
+            ]
+        )
+    ]
+    used = sorted({f"{name} {version}" for row in good for name, version in row["versions"].items() if name in _TOLD})
+    side = SIDE // SCALE
+    text = (
+        f"The fused form at ×{SCALE}, on {SIDE}×{SIDE} middles of the images of `sample`. LR images of {side}×{side} are "
+        "timed on one thread: medians of alternating passes of one process in processor time. "
+        f"Median ratio to PyTorch's eager passes: {', '.join(medians)}. {', '.join(used)}."
+    )
+    align = "ll" + "r" * (len(COLUMNS) - 2)
+    return f"{BEGIN}\n\n{text}\n\n{table(COLUMNS, [cells(key, rows[key]) for key in there], align)}\n{END}"
+
+
+_TOLD = {
+    "torch", "onnxruntime", "onnx", "onnxscript", "pnnx", "ncnn", "litert-torch (LiteRT)", "torch (LiteRT)", "ai-edge-quantizer",
+}  # fmt: skip
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Measure, keep, print, write."""
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.exports", description=__doc__.splitlines()[0])
+    parser.add_argument("--write", action="store_true", help="put the table into docs/export.md")
+    parser.add_argument("--only", default="", metavar="NAMES", help="comma-separated networks")
+    parser.add_argument("--formats", default="", metavar="NAMES", help="comma-separated formats")
+    parser.add_argument("--again", action="store_true", help="measure what is there already")
+    given = parser.parse_args(arguments)
+    only, kinds = ({part for part in text.split(",") if part} for text in (given.only, given.formats))
+    torch.set_num_threads(1)
+    rows = read()
+    with tempfile.TemporaryDirectory() as folder:
+        images = middles(Path(folder))
+        for name, kind, precision in wanted(only, kinds):
+            key = f"{name} {kind} {precision}"
+            if key in rows and not given.again:
+                continue
+            start = time.perf_counter()
+            made = measure(name, kind, precision, images)
+            rows = {**read(), key: made}  # another process may have measured other formats meanwhile
+            said = made.get("reason") or "measured"
+            sys.stderr.write(f"{key}: {said} ({time.perf_counter() - start:.0f} s)\n")
+            KEPT.write_text(json.dumps(rows, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    text = render(rows)
+    if given.write:
+        page = PAGE.read_text(encoding="utf-8")
+        before, _, rest = page.partition(BEGIN)
+        PAGE.write_text(before + text + rest.partition(END)[2], encoding="utf-8")
+    else:
+        sys.stdout.write(text + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
