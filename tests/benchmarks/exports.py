@@ -139,8 +139,8 @@ def render(rows: dict[str, dict[str, Any]]) -> str:
     ]
     used = sorted({f"{name} {version}" for row in good for name, version in row["versions"].items() if name in _TOLD})
     text = (
-        f"The fused form at ×{SCALE}, on the middles of the images of `sample`: {SIDE}×{SIDE} pixels, fewer for the networks that "
-        "work at HR size. LR images of their size are timed on one thread: medians of alternating passes of one process, in "
+        f"The fused form at ×{SCALE}, on the middles of the images of `sample`: {SIDE}×{SIDE} pixels, fewer for those that work "
+        "at HR size. LR images of their size are timed on one thread: medians of alternating passes of one process, in "
         f"processor time. Median ratio to PyTorch's eager passes: {', '.join(medians)}. {', '.join(used)}."
     )
     align = "ll" + "r" * (len(COLUMNS) - 2)
