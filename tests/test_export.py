@@ -341,6 +341,7 @@ def test_ncnn_of_two_files_is_a_subject(tmp_path: Path, images: Path, weights: C
     assert made.card.measured.max_difference < 0.2
     subject = resolve_one(out)
     assert (subject.scales, subject.channels) == ((3,), "rgb")
+    assert (subject.name, subject.parameters) == ("net_x3.param", None), "net.onnx would be another subject"
 
     card_path(out).unlink()
     assert srbench.load(out).scale == 3, "a probe finds it"

@@ -12,7 +12,7 @@ from srbench.models import get_model
 from srbench.published import PublishedCard
 from srbench.subjects.subject import Request, Subject, word
 from srbench.upscaler import Traits, Upscaler
-from srbench.weights import open_weights
+from srbench.weights import PROGRAMS, open_weights
 from srbench.weights.recognise import Recognised, recognise
 
 SUFFIXES = (".pth", ".pt", ".ckpt", ".bin", ".tar", ".safetensors", ".npz", ".mat", ".onnx", ".tflite", ".param")
@@ -60,7 +60,9 @@ def subject_of(found: Recognised, request: Request, card: PublishedCard | None =
     """
     path = found.file.path
     model = found.model or word(found.display.partition(" (")[0])
-    name = card.name if card else f"{model}_{''.join(f'x{s}' for s in found.scales)}.{word(path.stem)}"
+    program = found.file.kind in PROGRAMS  # whose suffix tells it from its twins of other runtimes
+    last = path.suffix[1:] if program else path.stem
+    name = card.name if card else f"{model}_{''.join(f'x{s}' for s in found.scales)}.{word(last)}"
     first = found.build(found.scales[0])
 
     @lru_cache(maxsize=4)
@@ -78,7 +80,7 @@ def subject_of(found: Recognised, request: Request, card: PublishedCard | None =
         channels=traits.channels,
         make=make,
         identity=f"{found.file.sha256} {found.file.key} {found.origin} {model} {found.scales} {sorted(options.items())} {traits}",
-        parameters=sum(p.numel() for p in first.parameters()),
+        parameters=None if program else sum(p.numel() for p in first.parameters()),
         recipe=path.name,
         trained_on=found.card.training if found.card else "",
         options=options,

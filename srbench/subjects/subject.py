@@ -100,7 +100,7 @@ class Subject:
         channels: ``y``, ``rgb`` or ``any``.
         make: ``make(scale)`` → the plain Upscaler.
         identity: what tells its weights from all others; empty where that is unknown, and results are never reused then.
-        parameters: trainable ones; None where they depend on the scale.
+        parameters: trainable ones; None where they depend on the scale, and of a program of another runtime.
         recipe: that it was trained by.
         trained_on: training sets, joined by ``+``.
         options: of its architecture, where they are not the paper's.
