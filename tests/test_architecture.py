@@ -69,7 +69,7 @@ MAY_IMPORT = {
     "references": "errors",
     "measure": "errors images metrics protocol references results",
     "training": "degradations errors files markdown names provenance records datasets models metrics protocol images resize "
-    "inference upscaler subjects measure references weights zoo machines process",
+    "inference photos upscaler subjects measure references weights zoo machines process",
     "clip_results": "errors records results",
     "temporal": "errors registry",
     "evaluation": "clip_results temporal degradations errors files markdown machines provenance datasets models metrics protocol "

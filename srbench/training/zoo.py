@@ -57,6 +57,8 @@ class RecipeRequest:
         on_cpu = self.size == "cpu" or (self.size == "auto" and pick_device(self.device).type == "cpu")
         size: Size = "cpu" if on_cpu else "full"
         changes = {**({} if self.seed is None else {"seed": self.seed}), **self.changes}
+        if changes.get("data_lr", "none") not in ("", "none"):
+            changes = {"rescale": [], **changes}  # LR files have no copies of other sizes
         if "data" in changes and "val" not in changes:
             val = load_recipe(self.recipe, model, size=size).val
             if not isinstance(val, int):  # names of images that other data do not have

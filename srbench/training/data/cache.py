@@ -25,6 +25,7 @@ from srbench.errors import InputError
 from srbench.files import replacing, write_text
 from srbench.references import CACHE_MEMORY, cache_memory
 from srbench.training.data.decode import U8, Copy, Decoded, Wanted, decode_all
+from srbench.training.data.pairs import lr_facts
 
 _VERSION = 1  # of the file's layout and of how its pixels are made
 
@@ -85,6 +86,8 @@ def key(paths: Sequence[Path], wanted: Wanted) -> str:
     facts = [_VERSION, wanted.scale, wanted.rescale, wanted.margin, [[path.name, hashes[path]] for path in paths]]
     if wanted.degradation != "bicubic":  # a cache from before there was a choice is still one of bicubic
         facts.append(wanted.degradation)
+    if wanted.lr:
+        facts.append(["lr", *lr_facts({path: wanted.lr[path] for path in paths})])
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:32]
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,8 @@ import numpy.typing as npt
 
 from srbench.degradations import How, get_degradation
 from srbench.errors import InputError
-from srbench.images import as_rgb, crop_to_multiple, imresize, read_image
+from srbench.images import crop_to_multiple, imresize
+from srbench.training.data.pairs import read_pair, read_rgb
 
 U8 = npt.NDArray[np.uint8]
 
@@ -52,12 +53,14 @@ class Wanted:
         rescale: factors of additional copies.
         margin: LR pixels to mirror around each LR image.
         degradation: how LR is made; a random one is left to the sampler, and LR is bicubic here.
+        lr: the LR file of each HR file, where LR is not made.
     """
 
     scale: int
     rescale: tuple[float, ...] = ()
     margin: int = 0
     degradation: str = "bicubic"
+    lr: Mapping[Path, Path] = field(default_factory=dict)
 
 
 def decode_all(
@@ -83,8 +86,10 @@ def decode_all(
 
 def decode(path: Path, wanted: Wanted, crop: int) -> Decoded:
     """One file and its copies that hold a crop of ``crop`` HR pixels."""
+    if wanted.lr:
+        return _decode_pair(path, wanted, crop)
     try:
-        image = as_rgb(read_image(path))
+        image = read_rgb(path)
     except InputError as error:
         return Decoded(path.name, error=str(error))
     side = min(image.shape[:2])
@@ -96,8 +101,19 @@ def decode(path: Path, wanted: Wanted, crop: int) -> Decoded:
             continue
         copy = image if factor == 1.0 else imresize(image, factor)
         hr = np.ascontiguousarray(crop_to_multiple(copy, wanted.scale))
-        lr, around = degrade(hr, How(wanted.scale)), wanted.margin
-        if around:
-            lr = np.pad(lr, ((around, around), (around, around), (0, 0)), mode="symmetric")
-        copies.append(Copy(side, factor, hr, lr))
+        copies.append(Copy(side, factor, hr, _with_margin(degrade(hr, How(wanted.scale)), wanted.margin)))
     return Decoded(path.name, side, tuple(copies))
+
+
+def _decode_pair(path: Path, wanted: Wanted, crop: int) -> Decoded:
+    try:
+        hr, lr = read_pair(path, wanted.lr[path], wanted.scale)
+    except InputError as error:
+        return Decoded(path.name, error=str(error))
+    side = min(hr.shape[:2])
+    copies = (Copy(side, 1.0, hr, _with_margin(lr, wanted.margin)),) if side >= crop else ()
+    return Decoded(path.name, side, copies)
+
+
+def _with_margin(lr: U8, around: int) -> U8:
+    return np.pad(lr, ((around, around), (around, around), (0, 0)), mode="symmetric") if around else lr

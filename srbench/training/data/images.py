@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,6 +48,7 @@ def load_images(  # noqa: PLR0913  (a keyword a choice)
     advance: Callable[[], None] = lambda: None,
     memory: float = math.inf,
     degradation: str = "bicubic",
+    lr: Mapping[Path, Path] | None = None,
 ) -> TrainingImages:
     """Read images, add bicubic copies at the ``rescale`` sizes and make every LR; gray images become RGB.
 
@@ -64,6 +65,7 @@ def load_images(  # noqa: PLR0913  (a keyword a choice)
         advance: called after each file.
         memory: the bound in bytes.
         degradation: how LR is made.
+        lr: the LR file of each HR file, where it is not made.
 
     Raises:
         InputError: a file that cannot be read; no image as large as a crop; no room for the cache.
@@ -73,7 +75,7 @@ def load_images(  # noqa: PLR0913  (a keyword a choice)
     size = estimate(paths, scale, rescale) if memory < math.inf else 0
     if size > memory:
         margin = MARGIN  # one cache for networks with and without an upscaled input before them
-    wanted = Wanted(scale, tuple(rescale), margin, "bicubic" if drawn else degradation)
+    wanted = Wanted(scale, tuple(rescale), margin, "bicubic" if drawn else degradation, lr or {})
     if size > memory:
         found: Iterable[Decoded] = cached(paths, wanted, size, skip_bad, advance)
     else:

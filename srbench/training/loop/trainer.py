@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from srbench.datasets.hashes import digest_of
 from srbench.datasets.image_set import ImageSet
 from srbench.errors import InputError
 from srbench.home import home
@@ -20,6 +21,7 @@ from srbench.names import check_name
 from srbench.provenance import refuse_edited_code
 from srbench.training.data.guard import Guarded, guard
 from srbench.training.data.images import load_images, upscaling_margin
+from srbench.training.data.pairs import find_lr, lr_facts
 from srbench.training.data.sampler import Share
 from srbench.training.data.sets import find_training_sets
 from srbench.training.data.stages import Stages
@@ -145,7 +147,12 @@ class Trainer:
         self.guarded = self._guard([*sets, *val_from], *split(sets, recipe.val, val_from))
         self.train_paths, self.val_paths = self.guarded.train, self.guarded.val
         self._remarks += self.guarded.lines()
-        self.validation = Validation(self.val_paths, recipe.scale, recipe.degradation)
+        self.lr_paths = find_lr(
+            [*{images.paths: images for images in (*sets, *val_from)}.values()], recipe.data_lr, recipe.scale
+        )
+        if self.lr_paths:
+            self.digests["lr"] = digest_of(dict(lr_facts(self.lr_paths)))
+        self.validation = Validation(self.val_paths, recipe.scale, recipe.degradation, self.lr_paths)
         self.upscaler = for_model(
             self.model, self.average.network, recipe.scale, self.build.channels, Inference(self.device)
         )
@@ -241,6 +248,7 @@ class Trainer:
                 watch.counting("reading", len(self.train_paths)),
                 options.memory,
                 recipe.degradation,
+                self.lr_paths,
             )
         self._left_out = left_out(self.val_paths, images.too_small, images.bad)
         return Stages(

@@ -6,7 +6,7 @@ Measured as the ``standard`` protocol measures test sets; a test set itself is n
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,7 @@ from srbench.images import as_rgb, imresize, planar, read_image
 from srbench.measure import Measure
 from srbench.protocol import Protocol, get_protocol
 from srbench.references import References
+from srbench.training.data.pairs import read_pair
 from srbench.upscaler import Upscaler, upscale_array
 
 U8 = npt.NDArray[np.uint8]
@@ -68,12 +69,15 @@ class Validation:
         paths: the images.
         scale: the upscaling factor.
         degradation: how LR is made, in the place of the protocol's.
+        lr: the LR file of each image, where LR is not made.
 
     Raises:
         InputError: an image that cannot be read or is too small.
     """
 
-    def __init__(self, paths: Sequence[Path], scale: int, degradation: str = "bicubic") -> None:
+    def __init__(
+        self, paths: Sequence[Path], scale: int, degradation: str = "bicubic", lr: Mapping[Path, Path] | None = None
+    ) -> None:
         self._protocol = get_protocol("standard")
         if degradation != "bicubic":
             self._protocol = Protocol(name="validation", degradation=degradation)
@@ -81,6 +85,9 @@ class Validation:
         self._references = References()
         self._pairs: list[tuple[U8, U8]] = []
         for path in paths:
+            if lr:
+                self._pairs.append(read_pair(path, lr[path], scale))
+                continue
             try:
                 hr = prepare_hr(read_image(path), scale, self._protocol)
             except InputError as error:

@@ -47,6 +47,8 @@ class Recipe(BaseModel):
         steps: optimiser steps.
         degradation: how LR is made, in training and validation, such as ``"bd"`` or ``"jpeg:quality=30"``; see
             ``srbench ls degradations``. A random one is drawn anew for every crop.
+        data_lr: ``beside`` trains on the LR images that belong to the data, ``none`` makes LR although there are some, a folder
+            is of LR images; by default LR is made, and a folder of one's own that has LR images is refused.
         rescale: sizes of additional bicubic copies of every image.
         augment: each crop is flipped and rotated into one of its 8 orientations.
         loss: weight of each loss term.
@@ -100,6 +102,7 @@ class Recipe(BaseModel):
     accumulate: int = Field(1, ge=1)
     steps: int = Field(10_000, ge=1)
     degradation: str = "bicubic"
+    data_lr: str = ""
     rescale: tuple[float, ...] = ()
     augment: bool = True
     loss: dict[str, float] = {"l1": 1.0}
@@ -179,6 +182,17 @@ class Recipe(BaseModel):
                 raise ValueError(f"the loss term {term!r} needs a table [{term}]")
         if self.discriminator and self.keep == "best":
             raise ValueError("keep = 'best' by PSNR would keep an adversarial run's first weights; use keep = 'last'")
+        return self
+
+    @model_validator(mode="after")
+    def _lr_is_given_or_made(self) -> Recipe:
+        if self.data_lr not in ("", "none"):
+            if self.degradation != "bicubic":
+                raise ValueError(
+                    f"data_lr gives LR images and degradation = {self.degradation!r} makes them: give one of them"
+                )
+            if self.rescale:
+                raise ValueError("LR images of data_lr have no rescaled copies; give rescale = []")
         return self
 
     @model_validator(mode="after")
