@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from srbench.errors import InputError
+from srbench.errors import InputError, SrbenchError
 from srbench.records import is_sealed, parse, read_json, read_toml, unseal, write_json, write_toml
 from srbench.results import Result
 from srbench.speed_results import SpeedResult
@@ -54,6 +54,23 @@ def migrate(home: Path, write: bool = True) -> Migration:
     return Migration(tuple(sealed), tuple(broken), sound)
 
 
+def broken_ablations(home: Path) -> list[SrbenchError]:
+    """What is wrong with each table of an ablation in zoo/ that has a checksum and not its own."""
+    broken: list[SrbenchError] = []
+    for path in _ablations(home):
+        try:
+            values = read_json(path, "the table of an ablation")
+            if is_sealed(values):
+                unseal(values, path)
+        except InputError as error:
+            broken.append(error)
+    return broken
+
+
+def _ablations(home: Path) -> list[Path]:
+    return sorted((home / "zoo" / "ablations").glob("[!.]*.json"))
+
+
 Put = Callable[[Path, Mapping[str, Any]], None]
 Validate = Callable[[Mapping[str, Any], Path], object]
 
@@ -67,5 +84,5 @@ def _records(home: Path) -> Iterator[tuple[Path, Put, Validate]]:
     for path in sorted((home / "zoo").glob("*/x*.toml")):
         if path.parent.name != "recipes":
             yield path, write_toml, lambda values, path: parse(Card, values, str(path))
-    for path in sorted((home / "zoo" / "ablations").glob("[!.]*.json")):
+    for path in _ablations(home):
         yield path, partial(write_json, indent=2), lambda _values, _path: None

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import random
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -52,3 +55,21 @@ def test_damage_is_a_function_of_its_seed_and_takes_files_of_any_length() -> Non
         assert [damage(content, random.Random(i)) for i in range(50)] == [
             damage(content, random.Random(i)) for i in range(50)
         ]
+
+
+@pytest.mark.slow
+def test_what_is_killed_goes_on_and_writers_agree() -> None:
+    """In a process of its own, as its children are forks, which must not have this one's threads."""
+    command = [sys.executable, "-m", "tests.campaign", "data-get", "eval", "report", "train", "train-gan", "writers"]
+    root = Path(__file__).resolve().parent.parent
+    environment = os.environ | {"PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [*command, "--kills", "4", "--rounds", "1"],
+        capture_output=True,
+        text=True,
+        cwd=root,
+        env=environment,
+        timeout=590,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "| 8 | 1 | 0 |" in done.stdout

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from srbench.cli import main
 from srbench.errors import InputError, SrbenchError
-from srbench.records import checksum, read_json, read_toml, seal, unseal
+from srbench.records import checksum, read_json, read_toml, seal, unseal, write_json
 from srbench.results import MetricScores, Result, read_result, read_results, results_root, write_result
 from srbench.speed_results import SpeedResult, VariantSpeed, read_speed, read_speeds, write_speed
 from srbench.zoo import Card, list_checkpoints, read_card, write_card
@@ -127,6 +127,18 @@ def test_a_broken_record_leaves_the_board_and_the_check_fails(srbench_home: Path
     board = (srbench_home / "reports" / "leaderboard.md").read_text()
     assert re.search(r"\| Bicubic \|", board)
     assert not re.search(r"\| Lanczos \|", board)
+
+
+def test_a_broken_ablation_is_named_and_the_check_fails(srbench_home: Path) -> None:
+    path = srbench_home / "zoo" / "ablations" / "lr.json"
+    write_json(path, {"rows": [{"val_psnr": 30.25}], "cells": []}, indent=2)
+    assert CliRunner().invoke(main, ["report"]).exit_code == 0
+    assert CliRunner().invoke(main, ["report", "--check"]).exit_code == 0
+    path.write_text(path.read_text().replace("30.25", "31.25"))
+    for arguments in (["report", "--check"], ["migrate", "--check"]):
+        done = CliRunner().invoke(main, arguments)
+        assert done.exit_code == 1
+        assert "lr.json is not what was written" in done.stderr
 
 
 def test_eval_measures_names_broken_records_and_fails(srbench_home: Path, tmp_path: Path) -> None:

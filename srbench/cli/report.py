@@ -55,6 +55,7 @@ def command(
     """
     from srbench.errors import SrbenchError
     from srbench.home import home
+    from srbench.migration import broken_ablations
     from srbench.reports import stale_files, write_reports
     from srbench.reports.files import read_source
     from srbench.reports.plain import leaderboard_rows
@@ -65,7 +66,7 @@ def command(
         path = Path(output or root / "reports" / "local" / f"{Path(images).name}_x{scale}.html")
         if not _made_committed(read_source(root=root), asked, path):
             return
-    broken: list[SrbenchError] = []
+    broken = broken_ablations(root)
     stale: list[str] = []
     if check:
         stale = [str(path.relative_to(root)) for path in stale_files(root=root, broken=broken)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,6 +77,8 @@ def _parsed(text: str) -> LogLine | None:
         return None
     if not isinstance(line, dict) or type(line.get("step")) is not int:
         return None
+    if not is_sealed(line) and re.fullmatch("[0-9a-f]{64}", str(list(line.values())[-1])):
+        return None  # it had a checksum, whose key was damaged
     return line if all(type(line.get(key, 0)) in (int, float) for key in _NUMBERS) else None
 
 
