@@ -301,7 +301,7 @@ def network_pass(upscaler: Upscaler, x: Tensor, module: nn.Module | None = None)
     """
     before = None if x.is_inference() else x._version
     with torch.no_grad(), _arithmetic(upscaler):
-        y = _padded(upscaler, x, module or upscaler.module)
+        y = _padded(upscaler, x, upscaler.module if module is None else module)
     if before is not None and x._version != before:
         who = type(upscaler.network).__name__
         raise InputError(f"{who} writes into its input, and each pass would see another image: let it work on a copy")

@@ -168,7 +168,8 @@ def test_signatures_show_the_defaults_of_inference() -> None:
 
 
 def test_the_options_of_a_run_are_those_of_training() -> None:
-    assert list(TrainOptions.__annotations__) == [one.name for one in fields(RunOptions)]
+    ours = [name for name in TrainOptions.__annotations__ if name != "tensorboard"]  # a former way to name a tracker
+    assert ours == [one.name for one in fields(RunOptions)]
 
 
 def test_upscale_gives_back_what_it_was_given_or_writes(place: Path, tmp_path: Path) -> None:

@@ -11,7 +11,16 @@ from srbench.errors import InputError, UnavailableError
 from srbench.images import imresize, luma, rgb, ycbcr
 from srbench.inference import Inference, pick_device
 from srbench.models import create_model, get_model
-from srbench.upscaler import Traits, Upscaler, for_model, tile_difference, tile_overlap, upscale, upscale_array
+from srbench.upscaler import (
+    Traits,
+    Upscaler,
+    for_model,
+    network_pass,
+    tile_difference,
+    tile_overlap,
+    upscale,
+    upscale_array,
+)
 
 
 def network(name: str, scale: int = 4, **settings: object) -> Upscaler:
@@ -158,3 +167,16 @@ def test_metrics_run_where_there_is_float64() -> None:
     assert Inference(device=torch.device("mps")).metric_device == torch.device("cpu")
     assert Inference(device=torch.device("cuda", 1)).metric_device == torch.device("cuda", 1)
     assert Inference().metric_device == torch.device("cpu")
+
+
+class NoLength(nn.Upsample):
+    """Like a compiled module: it has ``__len__``, which the network behind it does not support."""
+
+    def __len__(self) -> int:
+        raise TypeError("does not support len()")
+
+
+def test_a_compiled_module_is_never_asked_for_its_length() -> None:
+    upscaler = Upscaler(NoLength(scale_factor=2), 2)
+    x = torch.rand(1, 3, 6, 5)
+    assert network_pass(upscaler, x, NoLength(scale_factor=2)).shape == (1, 3, 12, 10)

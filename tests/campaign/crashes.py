@@ -136,10 +136,10 @@ def work_train(_place: Path) -> None:
 
 def work_gan(_place: Path) -> None:
     """The same against a discriminator of few features, as a state of its 5 million weights takes long to write."""
-    from srbench.models import _discriminators
+    from srbench.models.discriminators import srgan
 
-    narrow = [(16, stride) for _, stride in _discriminators._WIDTHS]
-    _discriminators._WIDTHS = (*narrow[:-1], _discriminators._WIDTHS[-1])
+    narrow = [(16, stride) for _, stride in srgan._WIDTHS]
+    srgan._WIDTHS = (*narrow[:-1], srgan._WIDTHS[-1])
     srbench("train", "srgan_s", "--recipe", "small.toml", "--threads", 1, "--save-every", 0, "--resume", "--json")
 
 

@@ -77,8 +77,8 @@ def load_recipe(name: str, model: str, changes: Mapping[str, Any] | None = None,
     tables = _own_tables(values, path, model, size)
     values.setdefault("name", path.stem.rpartition(".")[2])
     for table in tables:
-        values = merged(values, _one_by_one(table))
-    return resolve(merged(values, changes or {}), str(path))
+        values = merged(values, _one_by_one(table), path)
+    return resolve(merged(values, changes or {}, path), str(path))
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -122,8 +122,8 @@ def _one_by_one(table: Mapping[str, Any]) -> dict[str, Any]:
     return flat
 
 
-def merged(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """``values`` with ``changes`` in place, in their order; a key ``table.entry`` changes one entry of a table.
+def merged(values: Mapping[str, Any], changes: Mapping[str, Any], path: Path) -> dict[str, Any]:
+    """``values`` of the recipe at ``path`` with ``changes`` in place, in order; a key ``table.entry`` changes a table's entry.
 
     Raises:
         InputError: an entry of what is no table.
@@ -133,7 +133,7 @@ def merged(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, A
         table, dot, entry = key.partition(".")
         held = result.get(table, {})
         if dot and not isinstance(held, Mapping):
-            raise InputError(f"{key} changes one value of a table, and {table} is {held!r}")
+            raise InputError(f"{path}: {key} changes one value of a table, and {table} is {held!r}")
         result[table] = {**held, entry: value} if dot else value
     return result
 
