@@ -123,7 +123,7 @@ def _one_by_one(table: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def merged(values: Mapping[str, Any], changes: Mapping[str, Any], path: Path) -> dict[str, Any]:
-    """``values`` of the recipe at ``path`` with ``changes`` in place, in order; a key ``table.entry`` changes a table's entry.
+    """``values`` with ``changes`` in place, in their order; a key ``table.entry`` changes one entry of a table; ``path`` is the recipe's.
 
     Raises:
         InputError: an entry of what is no table.
