@@ -208,7 +208,8 @@ def _read(path: Path) -> RunState:
     except FileNotFoundError:
         raise InputError(f"{path} is not there") from None
     except (SafetensorError, TypeError, ValueError) as error:
-        raise InputError(f"{path} is not the state of a run, or cut off ({error})") from None
+        why = " ".join(str(error).split())[:200]  # safetensors repeats a header that it cannot read
+        raise InputError(f"{path} is not the state of a run, or cut off ({why})") from None
 
 
 def _checksum(tensors: Mapping[str, Tensor], header: Mapping[str, str]) -> str:

@@ -123,7 +123,7 @@ def _one_by_one(table: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def merged(values: Mapping[str, Any], changes: Mapping[str, Any], path: Path) -> dict[str, Any]:
-    """``values`` with ``changes`` in place, in their order; a key ``table.entry`` changes one entry of a table; ``path`` is the recipe's.
+    """``values`` of the recipe at ``path`` with ``changes`` in place, in order; ``table.entry`` changes one entry of a table.
 
     Raises:
         InputError: an entry of what is no table.
