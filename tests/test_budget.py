@@ -106,8 +106,9 @@ def test_a_card_has_all_that_a_run_without_a_clock_needs(
     images: Path, tmp_path: Path, srbench_home: Path, clock: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A budget stopped and resumed: the recipe on its card gives the same weights, bit for bit."""
+    monkeypatch.setattr("srbench.training.loop.validation.Validation.seconds", lambda *_: 0.0)
     recipe = small_recipe(images, grow=(10,))
-    options = RunOptions(progress=False, threads=1, budget=0.6)
+    options = RunOptions(progress=False, threads=1, budget=2.0)
     after = Trainer._after
 
     def stopping(run: Trainer, done: int, batch: Any, stop: Stop) -> None:

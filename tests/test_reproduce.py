@@ -68,7 +68,7 @@ def test_a_checkpoint_is_all_its_records_that_the_options_leave(stored: Path) ->
 
 
 def test_a_tolerance_is_stated_by_every_metric() -> None:
-    assert all(0 < metric.tolerance <= 0.01 for metric in METRICS)
+    assert all(0 < metric.tolerance <= 0.05 for metric in METRICS)
 
 
 def test_an_image_that_is_no_longer_there_is_no_reproduction(stored: Path) -> None:
@@ -92,7 +92,7 @@ def test_a_metric_whose_weights_are_not_here_is_named_and_not_counted(
     def missing(*_: object) -> None:
         raise UnavailableError("unavailable", "the weights of alexnet are not to be had")
 
-    monkeypatch.setattr("srbench.metrics._backbones._find", missing)
+    monkeypatch.setattr("srbench.metrics.lpips._network", missing)
     monkeypatch.setenv("SRBENCH_WEIGHTS", str(tmp_path))
     done = srbench("reproduce", stored)
     assert done.exit_code == 0, done.output

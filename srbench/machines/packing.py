@@ -23,7 +23,7 @@ def pack(costs: Sequence[float], jobs: int) -> list[list[int]]:
         first, and no job without work.
 
     >>> pack([3, 1, 1, 2, 2], 2)
-    [[0, 3], [1, 2, 4]]
+    [[0, 1, 2], [3, 4]]
     """
     queue = [(0.0, job) for job in range(min(jobs, len(costs)))]
     packed: list[list[int]] = [[] for _ in queue]
