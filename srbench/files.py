@@ -1,4 +1,5 @@
-"""The one atomic writer: a file appears whole or not at all, also after SIGKILL, on a full disk or with several writers.
+"""The one atomic writer, and the sha256 of a file. A file appears whole or not at all, also after SIGKILL, on a full disk or with
+several writers.
 
 Content goes into a staging file in the same folder, which is flushed to the disk and renamed; then the folder is flushed.
 A staging file's name says which process of which machine writes it, so that the next writer in the folder removes those that
@@ -21,6 +22,12 @@ from pathlib import Path
 _MARK = ".staging"
 _STAGING = re.compile(rf"\..*\.(?P<machine>[0-9a-f]{{8}})-(?P<pid>\d+)-[0-9a-f]{{8}}{re.escape(_MARK)}(?:\.\w+)?")
 _swept: set[tuple[int, str]] = set()
+
+
+def sha256(path: Path | str) -> str:
+    """sha256 of a file, in hexadecimal; however large it is, a piece of it is in memory at a time."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_bytes(path: Path | str, data: bytes) -> None:

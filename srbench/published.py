@@ -161,7 +161,7 @@ def local_file(card: PublishedCard, folder: Path | str | None = None) -> Path | 
         card: of published weights.
         folder: to look in first, also under other names; then ``SRBENCH_CHECKPOINTS``, then the download cache.
     """
-    from srbench.datasets.hashes import sha256
+    from srbench.files import sha256
 
     for path in _candidates(card, folder):
         if path.is_file() and path.stat().st_size == card.bytes and sha256(path) == card.sha256:

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from srbench import __version__
 from srbench.errors import InputError, SrbenchError, UnavailableError, UnknownNameError
-from srbench.files import write_bytes
+from srbench.files import sha256, write_bytes
 from srbench.home import home
 from srbench.names import PATTERN
 from srbench.records import parse, read_toml, unseal, write_toml
@@ -189,8 +189,7 @@ def verify(card: Card, root: Path | str | None = None) -> Path:
     path = (Path(root) if root is not None else zoo_root()) / f"{card.stem}.safetensors"
     if not path.is_file():
         raise InputError(f"{card.name}: its weights {path} are not there")
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    digest = sha256(path)
     if digest != card.sha256:
         raise InputError(f"{card.name}: {path} has sha256 {digest}, its card says {card.sha256}")
     return path

@@ -9,14 +9,13 @@ from pathlib import Path
 
 from srbench.datasets.catalog import get_dataset
 from srbench.datasets.entry import Archive, Dataset, File
-from srbench.datasets.hashes import sha256
 from srbench.datasets.local import Located, by_hand, data_roots, locate
 from srbench.datasets.pixels import same_image
 from srbench.datasets.unpack import unpack
 from srbench.datasets.verify import places, write_sums
 from srbench.download import Advance, download, progress_bar
 from srbench.errors import InputError, UnavailableError
-from srbench.files import staging_folder, sweep
+from srbench.files import sha256, staging_folder, sweep
 from srbench.images import list_images
 
 _LOG = logging.getLogger(__name__)

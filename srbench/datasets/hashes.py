@@ -18,9 +18,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from srbench.errors import InputError
-from srbench.files import write_text
+from srbench.files import sha256, write_text
 
-_CHUNK = 1 << 20
 _FEW = 500  # files, and bytes, of a folder whose hashes are not remembered
 _FEW_BYTES = 256 * 2**20
 # A file changed twice within one tick of the file system's clock keeps its time: so young a file is not remembered.
@@ -34,15 +33,6 @@ def cache_root() -> Path:
     import pooch
 
     return Path(pooch.os_cache("srbench"))
-
-
-def sha256(path: Path) -> str:
-    """sha256 of a file, in hexadecimal; the file is read in pieces of 1 MiB."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
 
 
 def digest_of(hashes: Mapping[str, str]) -> str:

@@ -11,8 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from srbench.datasets.entry import File
-from srbench.datasets.hashes import remembered, sha256
+from srbench.datasets.hashes import remembered
 from srbench.errors import InputError
+from srbench.files import sha256
 from srbench.images import read_image
 
 

@@ -10,9 +10,10 @@ from typing import Literal
 from srbench.datasets import names
 from srbench.datasets.catalog import get_dataset
 from srbench.datasets.entry import Archive, Dataset, File
-from srbench.datasets.hashes import digest_of, sha256
+from srbench.datasets.hashes import digest_of
 from srbench.datasets.local import Located, data_roots, locate
 from srbench.datasets.pixels import same_image
+from srbench.files import sha256
 from srbench.images import list_images
 
 State = Literal["present", "unverified", "incomplete", "absent"]

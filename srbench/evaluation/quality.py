@@ -22,6 +22,7 @@ from srbench.evaluation.alarms import Middle, Watch, below_bicubic, identical, m
 from srbench.evaluation.leaks import trained_on_test_images
 from srbench.evaluation.lr_check import lr_check
 from srbench.evaluation.quarters import in_quarters
+from srbench.files import sha256
 from srbench.images import as_rgb, planar, round_u8, write_image
 from srbench.inference import Inference
 from srbench.measure import DEFAULT_METRICS, Measure, to_sr, unit
@@ -107,7 +108,7 @@ def cell_hash(subject: Subject, inference: Inference, samples: Samples, metrics:
     if not subject.identity:
         return ""
     images, scale = samples.images, samples.scale
-    lr = {path.name: _file_hash(images.lr_path(path, scale)) for path in images.paths} if samples.lr_files else None
+    lr = {path.name: sha256(images.lr_path(path, scale)) for path in images.paths} if samples.lr_files else None
     facts = {
         "weights": subject.identity,
         "data": images.digest,
@@ -119,10 +120,6 @@ def cell_hash(subject: Subject, inference: Inference, samples: Samples, metrics:
         "metrics": {name: get_metric(name).version for name in sorted(set(metrics))},
     }
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
-
-
-def _file_hash(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def stored(

@@ -9,7 +9,6 @@ They are looked for in this order, and a file is used only if its sha256 is the 
 
 from __future__ import annotations
 
-import hashlib
 import os
 from dataclasses import dataclass
 from functools import cache
@@ -21,6 +20,7 @@ from torch import Tensor, nn
 from srbench.download import download, progress_bar
 from srbench.errors import SrbenchError, UnavailableError, UnknownNameError
 from srbench.files import replacing
+from srbench.metrics._files import known_sha256
 
 _TIMEOUT = 5.0  # seconds without an answer
 
@@ -114,7 +114,7 @@ def _at_hand(name: str) -> tuple[Path | None, list[str]]:
     for path, expected, place in candidates:
         if not path.is_file():
             tried.append(f"no {path.name} in {place}")
-        elif (found := _sha256(path, path.stat().st_mtime_ns)).startswith(expected):
+        elif (found := known_sha256(path)).startswith(expected):
             return path, tried
         else:
             tried.append(f"{path.name} in {place} has sha256 {found[:16]}…, expected {expected[:16]}…")
@@ -141,13 +141,6 @@ def _find(name: str) -> Path:
         f"the weights of {name} are not to be had ({'; '.join([*tried, failure])}). "
         f"Set SRBENCH_WEIGHTS to a folder with {wanted}, or let torchvision's file be downloaded from {source.url}",
     )
-
-
-@cache
-def _sha256(path: Path, _changed: int) -> str:
-    """sha256 of a file; read once as long as its modification time is the same."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @cache

@@ -6,7 +6,6 @@ has a public address, there.
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 import os
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from functools import cache
 from pathlib import Path
 
 from srbench.errors import UnavailableError
+from srbench.files import sha256
 
 
 @dataclass(frozen=True)
@@ -72,11 +72,15 @@ def _wrong(path: Path, expected: str) -> str | None:
     """Why a file does not serve; None where it does."""
     if not path.is_file():
         return "is not there"
-    found = _sha256(path, path.stat().st_mtime_ns)
+    found = known_sha256(path)
     return None if found == expected else f"has sha256 {found[:16]}…, expected {expected[:16]}…"
+
+
+def known_sha256(path: Path) -> str:
+    """sha256 of a file, which is read once as long as its time of change is the same."""
+    return _sha256(path, path.stat().st_mtime_ns)
 
 
 @cache
 def _sha256(path: Path, _changed: int) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return sha256(path)

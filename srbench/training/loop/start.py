@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from srbench.errors import InputError, UnknownNameError
+from srbench.files import sha256
 from srbench.models import Channels, Model, create_model, get_model
 from srbench.training.loop.initial import draw_weights
 from srbench.training.loop.state import Origin
@@ -103,8 +103,7 @@ def from_file(path: Path, network: nn.Module, build: Build) -> Origin:
         InputError: a file that cannot be read, or of which nothing fits.
     """
     found = read_weights(path)
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    digest = sha256(path)
     own = network.state_dict()
     said = f"init_from {path.name} (sha256 {digest[:16]})"
     try:

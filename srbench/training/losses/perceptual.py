@@ -6,13 +6,13 @@ arXiv:1609.04802) and before its ReLU in ESRGAN (Wang et al., 2018, arXiv:1809.0
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from srbench.errors import InputError, UnavailableError, UnknownNameError
+from srbench.files import sha256
 from srbench.metrics._backbones import load_backbone
 from srbench.training.losses.pixel import l1, mse
 from srbench.training.optim.precision import autocast
@@ -71,7 +71,7 @@ class PerceptualLoss(nn.Module):
         self.register_buffer("std", torch.tensor(_IMAGENET_STD).view(1, 3, 1, 1), persistent=False)
         self._distance = l1 if settings.distance == "l1" else mse
         self._precision = precision
-        digest = hashlib.sha256(Path(path).read_bytes()).hexdigest()
+        digest = sha256(path)
         self.source = (
             f"perceptual: {settings.backbone} {settings.layer} {settings.activation} activation, "
             f"from {Path(path).name} (sha256 {digest[:16]})"
