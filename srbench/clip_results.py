@@ -13,8 +13,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
-from srbench.errors import InputError, SrbenchError, UnavailableError, UnknownNameError
-from srbench.records import parse, read_json, unseal, write_json
+from srbench.errors import SrbenchError, UnavailableError, UnknownNameError
+from srbench.records import parse, read_json, refuse_newer, unseal, write_json
 from srbench.results import MetricScores, Result, cell_path, read_all, results_root
 
 SCHEMA_VERSION = 1
@@ -129,9 +129,7 @@ def write_clip_result(result: ClipResult, root: Path | str | None = None) -> Pat
 def read_clip_result(path: Path | str) -> ClipResult:
     """One record; raises InputError that names the file and what is wrong in it."""
     record = read_json(path, "a result of clips")
-    version = record.get("schema_version")
-    if isinstance(version, int) and version > SCHEMA_VERSION:
-        raise InputError(f"{path} has schema version {version}; this srbench reads up to {SCHEMA_VERSION}")
+    refuse_newer(record, path, SCHEMA_VERSION)
     values: Mapping[str, object] = unseal(record, path)
     return parse(ClipResult, values, f"{path} is not a result of clips")
 

@@ -129,6 +129,14 @@ def unseal(values: Mapping[str, Any], path: Path | str) -> dict[str, Any]:
     return content
 
 
+def refuse_newer(values: Mapping[str, Any], path: Path | str, newest: int) -> None:
+    """Raise InputError for a record of a later schema than this version reads, before its unknown keys are looked at."""
+    version = values.get("schema_version")
+    if isinstance(version, int) and version > newest:
+        known = f"this srbench reads up to {newest}: install a newer one"
+        raise InputError(f"{path} has schema version {version}; {known}")
+
+
 def is_sealed(values: Mapping[str, Any]) -> bool:
     """Whether there is a checksum; records of before it had none."""
     return KEY in values

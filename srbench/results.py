@@ -18,7 +18,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSeriali
 
 from srbench.errors import InputError, SrbenchError, UnavailableError, UnknownNameError
 from srbench.home import home
-from srbench.records import parse, read_json, unseal, write_json
+from srbench.records import parse, read_json, refuse_newer, unseal, write_json
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -245,10 +245,7 @@ def write_result(result: Result, root: Path | str | None = None) -> Path:
 def read_result(path: Path | str) -> Result:
     """One record; raises InputError that names the file and what is wrong in it."""
     record = read_json(path, "a result")
-    version = record.get("schema_version")
-    if isinstance(version, int) and version > SCHEMA_VERSION:
-        known = f"this srbench reads up to {SCHEMA_VERSION}: install a newer one"
-        raise InputError(f"{path} has schema version {version}; {known}")
+    refuse_newer(record, path, SCHEMA_VERSION)
     return parse(Result, unseal(record, path), f"{path} is not a result")
 
 
