@@ -17,7 +17,7 @@ from typing import Any
 import psutil
 import pytest
 from click.testing import CliRunner, Result
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from srbench.cli import main
@@ -41,6 +41,7 @@ COSTS = st.lists(st.floats(0, 1e6, allow_nan=False), max_size=60)
 # Packing
 
 
+@example([0.0, 0.0], 2)
 @given(COSTS, st.integers(1, 12))
 def test_each_piece_goes_into_one_job(costs: list[float], jobs: int) -> None:
     packed = pack(costs, jobs)

@@ -25,14 +25,13 @@ def pack(costs: Sequence[float], jobs: int) -> list[list[int]]:
     >>> pack([3, 1, 1, 2, 2], 2)
     [[0, 1, 2], [3, 4]]
     """
-    queue = [(0.0, job) for job in range(min(jobs, len(costs)))]
+    queue = [(0.0, 0, job) for job in range(min(jobs, len(costs)))]
     packed: list[list[int]] = [[] for _ in queue]
     for index in sorted(range(len(costs)), key=lambda index: (-costs[index], index)):
-        load, job = heapq.heappop(queue)
+        load, count, job = heapq.heappop(queue)  # the fewest pieces of equal loads, for pieces that cost nothing
         packed[job].append(index)
-        heapq.heappush(queue, (load + costs[index], job))
-    loads = {id(indices): sum(costs[index] for index in indices) for indices in packed}
-    return [sorted(indices) for indices in sorted(packed, key=lambda indices: -loads[id(indices)])]
+        heapq.heappush(queue, (load + costs[index], count + 1, job))
+    return sorted(map(sorted, packed), key=lambda indices: -sum(costs[index] for index in indices))
 
 
 def makespan(durations: Sequence[float], speeds: Sequence[float]) -> float:
