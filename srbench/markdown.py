@@ -5,6 +5,9 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from srbench.errors import InputError
 
 
 class Markup(str):
@@ -65,6 +68,42 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]], align: str = ""
     if wrong is not None:
         raise ValueError(f"a table of {len(columns)} columns has a line of {len(wrong)} cells: {list(wrong)!r}")
     return "".join(f"| {' | '.join(map(_cell, line))} |\n" for line in lines)
+
+
+def marks(name: str) -> tuple[str, str]:
+    """The marks around a part of a page that a command writes.
+
+    >>> marks("aims")
+    ('<!-- aims:start -->', '<!-- aims:end -->')
+    """
+    return f"<!-- {name}:start -->", f"<!-- {name}:end -->"
+
+
+def marked_part(page: str, name: str, where: Path | str) -> tuple[str, str, str]:
+    """What stands before a marked part, with its mark; the part; and its end mark with all that follows.
+
+    Args:
+        page: the text.
+        name: of the part, as in :func:`marks`.
+        where: names the page in an error.
+
+    Raises:
+        InputError: the page has no such marks.
+    """
+    start, end = marks(name)
+    before, opened, rest = page.partition(start)
+    part, closed, after = rest.partition(end)
+    if not opened:
+        raise InputError(f"{where} has no {start} with {end} behind it")
+    if not closed:
+        raise InputError(f"{where} has {start} without {end} after it")
+    return before + start, part, end + after
+
+
+def with_part(page: str, name: str, part: str, where: Path | str) -> str:
+    """The page with another marked part, which begins on a line of its own; arguments and errors as of :func:`marked_part`."""
+    before, _, after = marked_part(page, name, where)
+    return f"{before}\n{part}{after}"
 
 
 def _cell(text: str) -> str:

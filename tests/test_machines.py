@@ -24,11 +24,12 @@ from srbench.cli import main
 from srbench.datasets.local import find_dataset
 from srbench.errors import InputError, UnknownNameError
 from srbench.evaluation.cell_cost import CellModel, amount_of, fit
-from srbench.evaluation.simulate import END, START, Campaign, simulate, write_into
+from srbench.evaluation.simulate import PART, Campaign, simulate, write_into
 from srbench.images import write_image
 from srbench.machines import cluster, journal
 from srbench.machines.journal import Amount, Entry, Planned, journal_path, what_ran_where
 from srbench.machines.packing import least_makespan, makespan, pack
+from srbench.markdown import marks
 from srbench.results import read_results
 from srbench.subjects import resolve_one
 from tests import slurm_here
@@ -163,7 +164,8 @@ def test_a_simulation_is_above_the_bound_and_packing_beats_turns(tmp_path: Path)
     assert all(way.known >= found.least and way.over >= 1 for way in found.ways)
     assert by_name["longest first, 1 × the workers"].known < by_name["in turn, as torchrun does"].known
     page = tmp_path / "page.md"
-    page.write_text(f"before\n{START}\nformer\n{END}\nafter\n")
+    start, end = marks(PART)
+    page.write_text(f"before\n{start}\nformer\n{end}\nafter\n")
     write_into(page, found)
     text = page.read_text()
     assert text.startswith("before\n")

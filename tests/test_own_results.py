@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 
 from srbench.cli import main
 from srbench.images import write_image
-from srbench.reports.files import END, START
+from srbench.markdown import marks
 from srbench.results import read_results
 
 NET = """\
@@ -35,7 +35,7 @@ def srbench(*arguments: object) -> Result:
 @pytest.fixture
 def net(srbench_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A class of one's own in a file."""
-    (srbench_home / "README.md").write_text(f"{START}\n{END}\n")
+    (srbench_home / "README.md").write_text("\n".join(marks("leaderboard")) + "\n")
     path = tmp_path_factory.mktemp("own") / "mynet.py"
     path.write_text(NET)
     return path

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from srbench.errors import SrbenchError
+from srbench.markdown import marks
 from srbench.reports.aims import Aim, read_aims, render_adversarial, render_aims
-from srbench.reports.files import ADVERSARIAL, AIMS, stale_files, write_reports
+from srbench.reports.files import stale_files, write_reports
 from srbench.results import Result, read_results
 from srbench.zoo import Card, list_checkpoints
 from tests.builders import make_card
@@ -131,7 +132,7 @@ def test_what_is_no_aim_is_one_line(tmp_path: Path, text: str, message: str) -> 
 def test_both_are_generated_in_the_zoos_readme(tmp_path: Path) -> None:
     readme = tmp_path / "zoo" / "README.md"
     readme.parent.mkdir()
-    readme.write_text("".join(f"{start}\nold\n{end}\n" for start, end in (AIMS, ADVERSARIAL)))
+    readme.write_text("".join(f"{start}\nold\n{end}\n" for start, end in map(marks, ("aims", "adversarial"))))
     (tmp_path / "zoo" / "aims.toml").write_text('[[aim]]\ncheckpoint = "vdsr_x4.common"\npsnr = 31.15\n')
     assert readme in write_reports([], tmp_path)
     assert "| vdsr_x4.common |" in readme.read_text()

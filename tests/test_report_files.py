@@ -19,9 +19,9 @@ from click.testing import CliRunner
 
 from srbench.cli import main
 from srbench.errors import InputError
+from srbench.markdown import marks
 from srbench.protocol import PRESETS
 from srbench.reports import build_tables, stale_files, write_reports
-from srbench.reports.files import END, START
 from srbench.reports.markdown import render_excerpt, render_leaderboard
 from srbench.reports.page.build import render_page
 from srbench.reports.page.data import page_data
@@ -103,7 +103,8 @@ def test_report_check_names_what_is_stale(srbench_home: Path) -> None:
     runner = CliRunner()
     for result in everything():
         write_result(result)
-    (srbench_home / "README.md").write_text(f"# Title\n\n{START}\nold\n{END}\n\nrest\n")
+    start, end = marks("leaderboard")
+    (srbench_home / "README.md").write_text(f"# Title\n\n{start}\nold\n{end}\n\nrest\n")
     first = runner.invoke(main, ["report", "--check"])
     assert first.exit_code == 1
     assert "reports/leaderboard.md" in first.output
@@ -112,13 +113,13 @@ def test_report_check_names_what_is_stale(srbench_home: Path) -> None:
     assert not (srbench_home / "reports").exists()
     assert runner.invoke(main, ["report"]).exit_code == 0
     readme = (srbench_home / "README.md").read_text()
-    assert readme.startswith(f"# Title\n\n{START}\n×4, protocol `standard.v1`")
-    assert readme.endswith(f"{END}\n\nrest\n")
+    assert readme.startswith(f"# Title\n\n{start}\n×4, protocol `standard.v1`")
+    assert readme.endswith(f"{end}\n\nrest\n")
     assert runner.invoke(main, ["report", "--check"]).exit_code == 0
     assert write_reports() == []
     write_result(cell("srcnn_x4.common", 0.7))
     assert runner.invoke(main, ["report", "--check"]).exit_code == 1
-    (srbench_home / "README.md").write_text(START)
+    (srbench_home / "README.md").write_text(start)
     with pytest.raises(InputError, match=r"README\.md"):
         stale_files()
 

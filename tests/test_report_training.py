@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from srbench.errors import InputError
-from srbench.reports.files import CURVES, ORDER, stale_files, write_reports
+from srbench.markdown import marks
+from srbench.reports.files import stale_files, write_reports
 from srbench.reports.order import render_order
 from srbench.reports.tables import build_tables, overview
 from srbench.reports.tables.order import order_of
@@ -80,7 +81,8 @@ def test_minutes_are_read_from_the_curve() -> None:
 def test_the_zoos_readme_is_generated_between_its_marks_and_checked(tmp_path: Path) -> None:
     readme = tmp_path / "zoo" / "README.md"
     readme.parent.mkdir()
-    readme.write_text(f"before\n{CURVES[0]}\nold\n{CURVES[1]}\n{ORDER[0]}\nold\n{ORDER[1]}\nafter\n")
+    curves, order = marks("curves"), marks("order")
+    readme.write_text(f"before\n{curves[0]}\nold\n{curves[1]}\n{order[0]}\nold\n{order[1]}\nafter\n")
     assert readme in stale_files([], tmp_path)
     assert readme in write_reports([], tmp_path)
     text = readme.read_text()
@@ -89,7 +91,7 @@ def test_the_zoos_readme_is_generated_between_its_marks_and_checked(tmp_path: Pa
     assert "old" not in text
     assert "measured on Set14 yet" in text
     assert readme not in stale_files([], tmp_path)
-    readme.write_text(CURVES[0])
+    readme.write_text(curves[0])
     with pytest.raises(InputError, match="without"):
         stale_files([], tmp_path)
 

@@ -20,10 +20,10 @@ from srbench.evaluation.cost import cost
 from srbench.files import write_text
 from srbench.machines.journal import Amount, Entry, jobs_root, list_launches, read_journal
 from srbench.machines.packing import least_makespan, makespan, pack
-from srbench.markdown import table
+from srbench.markdown import marks, table, with_part
 from srbench.models import MODELS
 
-START, END = "<!-- plan:start -->", "<!-- plan:end -->"
+PART = "plan"  # of docs/machines.md
 _SCALES = (2, 3, 4)
 _IMAGES = (5, 500)  # of a drawn set; Set5 has 5, the largest test sets some hundreds
 _PIXELS = (0.06e6, 2.8e6)  # of a drawn set's HR images on average: from Set5's size to DIV2K's
@@ -252,10 +252,7 @@ def _way(
 def write_into(page: Path, simulated: Simulated) -> None:
     """Replace the marked part of a page; InputError where it has none."""
     try:
-        before, start, rest = page.read_text(encoding="utf-8").partition(START)
+        text = page.read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise InputError(f"no page {page}; expected a text file with {START} and {END}") from None
-    _, end, after = rest.partition(END)
-    if not (start and end):
-        raise InputError(f"{page} has no {START} with {END} behind it")
-    write_text(page, f"{before}{START}\n{simulated.markdown().rstrip()}\n{END}{after}")
+        raise InputError(f"no page {page}; expected a text file with {' and '.join(marks(PART))}") from None
+    write_text(page, with_part(text, PART, simulated.markdown().rstrip() + "\n", page))

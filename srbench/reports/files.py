@@ -13,6 +13,7 @@ from pathlib import Path
 from srbench.errors import InputError, SrbenchError
 from srbench.files import write_text
 from srbench.home import home
+from srbench.markdown import marks, with_part
 from srbench.reports.aims import read_aims, render_adversarial, render_aims
 from srbench.reports.markdown import render_excerpt, render_leaderboard, render_own
 from srbench.reports.order import render_order
@@ -95,17 +96,12 @@ def read_all_tables() -> list[Table]:
 
 # Marked parts of the two READMEs, each with what fills it.
 Part = Callable[[Source], str]
-START, END = "<!-- leaderboard:start -->", "<!-- leaderboard:end -->"
-CURVES = "<!-- curves:start -->", "<!-- curves:end -->"
-ORDER = "<!-- order:start -->", "<!-- order:end -->"
-AIMS = "<!-- aims:start -->", "<!-- aims:end -->"
-ADVERSARIAL = "<!-- adversarial:start -->", "<!-- adversarial:end -->"
-_README: dict[tuple[str, str], Part] = {(START, END): lambda source: render_excerpt(source.tables)}
-_ZOO: dict[tuple[str, str], Part] = {
-    CURVES: lambda source: render_curves(source.cards),
-    ORDER: lambda source: render_order(order_of(source.cards, source.results)),
-    AIMS: lambda source: render_aims(read_aims(source.root / "zoo" / "aims.toml"), source.cards, source.results),
-    ADVERSARIAL: lambda source: render_adversarial(source.cards, source.results),
+_README: dict[str, Part] = {"leaderboard": lambda source: render_excerpt(source.tables)}
+_ZOO: dict[str, Part] = {
+    "curves": lambda source: render_curves(source.cards),
+    "order": lambda source: render_order(order_of(source.cards, source.results)),
+    "aims": lambda source: render_aims(read_aims(source.root / "zoo" / "aims.toml"), source.cards, source.results),
+    "adversarial": lambda source: render_adversarial(source.cards, source.results),
 }
 
 
@@ -171,19 +167,12 @@ def _texts(source: Source) -> dict[Path, str]:
         files[reports / "speed.md"] = render_speed(source.speeds, source.cards)
     for path, parts in ((source.root / "README.md", _README), (source.root / "zoo" / "README.md", _ZOO)):
         text = _read(path)
-        if text is not None and any(marks[0] in text for marks in parts):
-            for marks, part in parts.items():
-                text = _with_part(text, part(source), path, marks) if marks[0] in text else text
+        there = [name for name in parts if text is not None and marks(name)[0] in text]
+        if text is not None and there:
+            for name in there:
+                text = with_part(text, name, parts[name](source), path)
             files[path] = text
     return files
-
-
-def _with_part(text: str, part: str, readme: Path, marks: tuple[str, str]) -> str:
-    before, _, rest = text.partition(marks[0])
-    _, end, after = rest.partition(marks[1])
-    if not end:
-        raise InputError(f"{readme} has {marks[0]} without {marks[1]} after it")
-    return f"{before}{marks[0]}\n{part}{end}{after}"
 
 
 def _read(path: Path) -> str | None:

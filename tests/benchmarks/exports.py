@@ -28,12 +28,12 @@ from srbench.datasets.local import find_dataset
 from srbench.errors import SrbenchError
 from srbench.exporting.formats import FORMATS
 from srbench.images import read_image, write_image
-from srbench.markdown import table
+from srbench.markdown import table, with_part
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs/export.md"
 KEPT = ROOT / "results/exports.json"
-BEGIN, END = "<!-- exports: make exports -->", "<!-- end of exports -->"
+PART = "exports"  # of the page
 SIDE, SCALE, SECONDS = 192, 4, 0.3
 DEEP = {"drrn": 64, "vdsr_x4.common": 96}
 """Networks at HR size, whose passes take seconds: a smaller side for them."""
@@ -144,7 +144,7 @@ def render(rows: dict[str, dict[str, Any]]) -> str:
         f"processor time. Median ratio to PyTorch's eager passes: {', '.join(medians)}. {', '.join(used)}."
     )
     align = "ll" + "r" * (len(COLUMNS) - 2)
-    return f"{BEGIN}\n\n{text}\n\n{table(COLUMNS, [cells(key, rows.get(key, _ABSENT)) for key in order], align)}\n{END}"
+    return f"\n{text}\n\n{table(COLUMNS, [cells(key, rows.get(key, _ABSENT)) for key in order], align)}\n"
 
 
 _TOLD = {
@@ -175,9 +175,7 @@ def main(arguments: list[str] | None = None) -> int:
         KEPT.write_text(json.dumps(rows, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     text = render(rows)
     if given.write:
-        page = PAGE.read_text(encoding="utf-8")
-        before, _, rest = page.partition(BEGIN)
-        PAGE.write_text(before + text + rest.partition(END)[2], encoding="utf-8")
+        PAGE.write_text(with_part(PAGE.read_text(encoding="utf-8"), PART, text, PAGE), encoding="utf-8")
     else:
         sys.stdout.write(text + "\n")
     return 0

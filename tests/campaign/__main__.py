@@ -12,8 +12,9 @@ from pathlib import Path
 import click
 
 import tests.campaign
+from srbench.errors import InputError
 from srbench.files import write_text
-from srbench.markdown import table
+from srbench.markdown import marked_part, table
 from tests.campaign import Fuzzer, Tally, Verdict, campaign
 from tests.campaign.crashes import VICTIMS
 from tests.campaign.kills import Killed, kill
@@ -63,12 +64,11 @@ def show(kind: str, rows: Rows) -> str:
 
 def put(page: Path, kind: str, rows: Rows) -> None:
     """Replace rows of a page's marked table; those of fuzzers and commands that did not run now stay as they are."""
-    start, end = f"<!-- {kind}:start -->", f"<!-- {kind}:end -->"
-    before, found, rest = page.read_text(encoding="utf-8").partition(start)
-    old, closed, after = rest.partition(end)
-    if not (found and closed):
-        raise click.UsageError(f"{page} has no {start} with {end} behind it")
-    write_text(page, f"{before}{start}\n{show(kind, read_rows(old) | rows)}\n{end}{after}")
+    try:
+        before, old, after = marked_part(page.read_text(encoding="utf-8"), kind, page)
+    except InputError as error:
+        raise click.UsageError(str(error)) from None
+    write_text(page, f"{before}\n{show(kind, read_rows(old) | rows)}\n{after}")
 
 
 def read_rows(text: str) -> Rows:

@@ -18,7 +18,9 @@ from typing import Any
 
 import psutil
 
+from srbench.errors import InputError
 from srbench.files import write_text
+from srbench.markdown import with_part
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 MODEL = "fsrcnn_x4.common"
@@ -86,9 +88,7 @@ def serving(*more: str) -> Iterator[Running]:
 
 def put(page: Path, name: str, text: str) -> None:
     """Replace the part of a page between its marks ``<!-- NAME:start -->`` and ``<!-- NAME:end -->``."""
-    start_, end = f"<!-- {name}:start -->", f"<!-- {name}:end -->"
-    before, found, rest = page.read_text(encoding="utf-8").partition(start_)
-    _, closed, after = rest.partition(end)
-    if not (found and closed):
-        raise SystemExit(f"{page} has no {start_} with {end} behind it")
-    write_text(page, f"{before}{start_}\n{text}\n{end}{after}")
+    try:
+        write_text(page, with_part(page.read_text(encoding="utf-8"), name, f"{text}\n", page))
+    except InputError as error:
+        raise SystemExit(str(error)) from None
