@@ -365,7 +365,7 @@ def test_each_network_is_trained_in_a_job_and_a_child_waits(tmp_path: Path, monk
 
     images = write_images(tmp_path / "images")
     monkeypatch.setattr(
-        "srbench.training.jobs.served", lambda request: ["fsrcnn_s", "espcn"][: 1 + (request.name == "b")]
+        "srbench.training.zoo.served", lambda request: ["fsrcnn_s", "espcn"][: 1 + (request.name == "b")]
     )
     keys = {"data": str(images), "val": 2, "patch": 8, "batch": 4, "steps": 6, "val_every": 3}
     parent = RecipeRequest("common", keys, "cpu", "cpu", name="a")

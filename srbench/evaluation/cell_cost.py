@@ -21,7 +21,7 @@ import numpy as np
 from srbench.datasets.image_set import ImageSet
 from srbench.datasets.layouts import image_size
 from srbench.errors import InputError, SrbenchError
-from srbench.evaluation.cost import subject_cost
+from srbench.evaluation.cost import Cost, subject_cost
 from srbench.machines.journal import Amount, Entry
 from srbench.subjects import Subject
 
@@ -93,11 +93,27 @@ def _pixels_of(paths: tuple[Path, ...]) -> int:
 
 def amount_of(subject: Subject, images: ImageSet, scale: int) -> Amount:
     """How much work a cell is. Networks that cannot be counted are taken for plain convolutions on LR."""
-    pixels = _pixels_of(images.paths)
-    mult_adds, activations = _rates(subject, scale)
+    return amount(len(images), _pixels_of(images.paths), _rates(subject, scale))
+
+
+def amount(images: int, pixels: int, rates: tuple[float, float]) -> Amount:
+    """How much work images are for a network.
+
+    Args:
+        images: how many.
+        pixels: of all of them.
+        rates: of :func:`rates_of`.
+    """
+    mult_adds, activations = rates
     return Amount(
-        images=len(images), pixels=pixels, mult_adds=round(mult_adds * pixels), activations=round(activations * pixels)
+        images=images, pixels=pixels, mult_adds=round(mult_adds * pixels), activations=round(activations * pixels)
     )
+
+
+def rates_of(found: Cost) -> tuple[float, float]:
+    """Multiply-adds and activations for each output pixel."""
+    pixels = math.prod(found.output)
+    return found.mult_adds / pixels, found.activations / pixels
 
 
 _counted: dict[tuple[str, str, str, int], tuple[float, float]] = {}
@@ -108,9 +124,7 @@ def _rates(subject: Subject, scale: int) -> tuple[float, float]:
     key = (subject.name, subject.model, subject.weights_sha256, scale)
     if key not in _counted:
         try:
-            found = subject_cost(subject.at(scale))
-            pixels = math.prod(found.output)
-            _counted[key] = found.mult_adds / pixels, found.activations / pixels
+            _counted[key] = rates_of(subject_cost(subject.at(scale)))
         except (SrbenchError, RuntimeError, TypeError, ValueError, NotImplementedError):  # own code on the meta device
             _counted[key] = (subject.parameters or 0) / scale**2, 0.0
     return _counted[key]

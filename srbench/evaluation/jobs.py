@@ -38,6 +38,7 @@ from srbench.machines.journal import (
     list_launches,
     new_folder,
     read_journal,
+    read_journals,
     read_launch,
     started_here,
     write_launch,
@@ -211,9 +212,7 @@ def cost_model() -> CellModel:
     """Fitted to the cells of the last launches; where these are too few, multiply-adds and pixels alone."""
     folders = list_launches(jobs_root())[-_REMEMBERED:]
     try:
-        return fit(
-            [entry for folder in folders for path in folder.glob("job-*.jsonl") for entry in read_journal(path)]
-        ).model
+        return fit(read_journals(folders)).model
     except InputError:
         return CellModel()
 

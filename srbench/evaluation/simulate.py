@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from srbench.errors import InputError
-from srbench.evaluation.cell_cost import Fit, fit
+from srbench.evaluation.cell_cost import Fit, amount, fit, rates_of
 from srbench.evaluation.cost import cost
 from srbench.files import write_text
-from srbench.machines.journal import Amount, Entry, jobs_root, list_launches, read_journal
+from srbench.machines.journal import Entry, jobs_root, list_launches, read_journals
 from srbench.machines.packing import least_makespan, makespan, pack
 from srbench.markdown import marks, table, with_part
 from srbench.models import MODELS
@@ -134,7 +134,7 @@ def simulate(campaign: Campaign, measured: Sequence[Entry] | None = None) -> Sim
     Raises:
         InputError: too few cells are measured.
     """
-    entries = _journals() if measured is None else measured
+    entries = read_journals(list_launches(jobs_root())) if measured is None else measured
     fitted = fit(entries)
     startup = statistics.median([e.startup for e in entries if e.startup > 0] or [0.0])
     names, costs = _cells(campaign, fitted)
@@ -158,18 +158,12 @@ def simulate(campaign: Campaign, measured: Sequence[Entry] | None = None) -> Sim
     )
 
 
-def _journals() -> list[Entry]:
-    return [
-        e for folder in list_launches(jobs_root()) for path in folder.glob("job-*.jsonl") for e in read_journal(path)
-    ]
-
-
 def _cells(campaign: Campaign, fitted: Fit) -> tuple[list[str], list[float]]:
     """Each cell's network, and how long it is foretold to take; in the order of a plan: set, scale, checkpoint."""
     rng = random.Random(campaign.seed)
     scales = _SCALES[: campaign.scales]
     networks = [model.name for model in MODELS if not model.interpolator and set(scales) <= set(model.scales)]
-    rates = {(name, scale): _rates(name, scale) for name in networks for scale in scales}
+    rates = {(name, scale): rates_of(cost(name, scale)) for name in networks for scale in scales}
     names, costs = [], []
     for _ in range(campaign.sets):
         images = round(_evenly(rng, *_IMAGES))
@@ -177,22 +171,9 @@ def _cells(campaign: Campaign, fitted: Fit) -> tuple[list[str], list[float]]:
         for scale in scales:
             for index in range(campaign.checkpoints):
                 name = networks[index % len(networks)]
-                mult_adds, activations = rates[name, scale]
-                amount = Amount(
-                    images=images,
-                    pixels=pixels,
-                    mult_adds=round(mult_adds * pixels),
-                    activations=round(activations * pixels),
-                )
                 names.append(name)
-                costs.append(fitted.model(amount))
+                costs.append(fitted.model(amount(images, pixels, rates[name, scale])))
     return names, costs
-
-
-def _rates(name: str, scale: int) -> tuple[float, float]:
-    found = cost(name, scale)
-    pixels = math.prod(found.output)
-    return found.mult_adds / pixels, found.activations / pixels
 
 
 def _evenly(rng: random.Random, low: float, high: float) -> float:

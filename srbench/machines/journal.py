@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -251,6 +251,11 @@ def read_journal(path: Path) -> list[Entry]:
         except ValidationError:  # half a line
             continue
     return found
+
+
+def read_journals(launches: Iterable[Path]) -> list[Entry]:
+    """The entries of all jobs of some launches, by their folders."""
+    return [entry for folder in launches for path in folder.glob("job-*.jsonl") for entry in read_journal(path)]
 
 
 @dataclass(frozen=True)

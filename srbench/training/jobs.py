@@ -26,8 +26,8 @@ from srbench.machines.journal import (
 )
 from srbench.process import set_up_process
 from srbench.training.loop.options import InterruptedRunError, RunOptions
-from srbench.training.zoo import RecipeRequest, ZooOutcome, served, train_model
-from srbench.zoo import Card, checkpoint_name, list_checkpoints
+from srbench.training.zoo import RecipeRequest, ZooOutcome, ZooTask, train_model, zoo_tasks
+from srbench.zoo import Card, list_checkpoints
 
 _POLL = 1.0  # seconds between looks at the zoo
 _GRACE = 120.0  # seconds; SLURM's kill follows its SIGTERM within its KillWait or GraceTime
@@ -64,23 +64,11 @@ class TrainJob(Again):
         except InterruptedRunError as error:
             add(self.journal, clock.entry(self.name, "stopped", str(error)))
             if os.environ.get("SUBMITIT_EXECUTOR") == "slurm":
-                time.sleep(
-                    _GRACE
-                )  # it ends the job itself, and starts it anew if it was preempted: returning would say "done"
+                time.sleep(_GRACE)  # SLURM ends the job, and starts a preempted one anew: returning would say "done"
         except SrbenchError as error:
             add(self.journal, clock.entry(self.name, "failed", " ".join(str(error).split())))
         else:
             add(self.journal, clock.entry(self.name, "trained"))
-
-
-@dataclass(frozen=True)
-class _Task:
-    """One network that the zoo lacks; ``parent`` is the checkpoint that it starts from, if any."""
-
-    model: str
-    request: RecipeRequest
-    name: str
-    parent: str
 
 
 def train_in_jobs(
@@ -108,7 +96,9 @@ def train_in_jobs(
         InputError: as ``submit``.
     """
     check(cluster)
-    cards, waiting = _tasks(requests, options, say)
+    tasks = [(task, task.there(options, say)) for task in zoo_tasks(requests)]
+    cards = [card for _, found in tasks for card in found]
+    waiting = [task for task, found in tasks if not found]
     if not waiting:
         return ZooOutcome(tuple(cards), ()), []
     launch = _Launch(options, cluster, new_folder("train"), say)
@@ -135,34 +125,17 @@ def train_in_jobs(
     return ZooOutcome(tuple(cards), tuple(failed)), [launch.folder]
 
 
-def _tasks(
-    requests: Sequence[RecipeRequest], options: RunOptions, say: Callable[[str], None]
-) -> tuple[list[Card], list[_Task]]:
-    """What is in the zoo, and what is to be trained."""
-    cards: list[Card] = []
-    tasks = []
-    for request, model in [(one, model) for one in requests for model in served(one)]:
-        recipe, tag = request.resolve(model)
-        name = checkpoint_name(model, [recipe.scale], tag)
-        if found := list_checkpoints(name, options.zoo):
-            cards += found
-            say(f"{name} is in the zoo")
-        else:
-            tasks.append(_Task(model, request, name, recipe.init_from))
-    return cards, tasks
-
-
 class _Launch:
     """The jobs that were submitted so far."""
 
     def __init__(self, options: RunOptions, cluster: Cluster, folder: Path, say: Callable[[str], None]) -> None:
         self.folder = folder
-        self.running: dict[int, _Task] = {}
+        self.running: dict[int, ZooTask] = {}
         self._options, self._cluster, self._say = options, cluster, say
         self._handles: list[Handle] = []
         self._planned: list[Planned] = []
 
-    def start(self, tasks: Sequence[_Task]) -> None:
+    def start(self, tasks: Sequence[ZooTask]) -> None:
         """Submit a job a task."""
         if not tasks:
             return
@@ -180,7 +153,7 @@ class _Launch:
         where = str(self._options.zoo.resolve()) if self._options.zoo else ""
         write_launch(self.folder, started_here("train", self._cluster.kind, where, self._planned))
 
-    def ended(self) -> list[_Task]:
+    def ended(self) -> list[ZooTask]:
         """The tasks whose jobs have ended since the last call; what went wrong is said."""
         numbers = [number for number in self.running if self._handles[number].ended()]
         for number in numbers:

@@ -131,25 +131,50 @@ def train_zoo(
     """
     cards: list[Card] = []
     failed: list[str] = []
-    for request, model in [(one, model) for one in requests for model in served(one)]:
-        recipe, tag = request.resolve(model)
-        name = checkpoint_name(model, [recipe.scale], tag)
-        if found := list_checkpoints(name, options.zoo):
+    for task in zoo_tasks(requests):
+        if found := task.there(options, say):
             cards += found
-            say(f"{name} is in the zoo")
             continue
         try:
-            if recipe.init_from in failed:
-                raise UnavailableError("no_weights", f"its parent {recipe.init_from} failed")
-            cards.append(train_model(model, request, replace(options, resume=True)))
+            if task.parent in failed:
+                raise UnavailableError("no_weights", f"its parent {task.parent} failed")
+            cards.append(train_model(task.model, task.request, replace(options, resume=True)))
         except InterruptedRunError as error:
             raise InterruptedRunError(f"{str(error).partition(';')[0]}; the same command goes on") from None
         except SrbenchError as error:
-            failed.append(name)
-            say(f"{model} failed: {' '.join(str(error).split())}")
+            failed.append(task.name)
+            say(f"{task.model} failed: {' '.join(str(error).split())}")
         else:
             trained(cards[-1])
     return ZooOutcome(tuple(cards), tuple(failed))
+
+
+@dataclass(frozen=True)
+class ZooTask:
+    """One network by one recipe; ``parent`` is the checkpoint that it starts from, if any."""
+
+    model: str
+    request: RecipeRequest
+    name: str
+    parent: str
+
+    def there(self, options: RunOptions, say: Callable[[str], None]) -> list[Card]:
+        """Its card where the zoo has it already, which is said; else nothing."""
+        found = list_checkpoints(self.name, options.zoo)
+        if found:
+            say(f"{self.name} is in the zoo")
+        return found
+
+
+def zoo_tasks(requests: Sequence[RecipeRequest]) -> Iterator[ZooTask]:
+    """Every network of every recipe, in the order of training; each recipe is resolved when it is reached.
+
+    Raises:
+        UnknownNameError: a recipe that serves no network.
+    """
+    for request, model in [(one, model) for one in requests for model in served(one)]:
+        recipe, tag = request.resolve(model)
+        yield ZooTask(model, request, checkpoint_name(model, [recipe.scale], tag), recipe.init_from)
 
 
 def served(request: RecipeRequest) -> list[str]:
