@@ -56,6 +56,27 @@ class UnavailableError(SrbenchError):
         self.reason = reason
 
 
+class MissingExtraError(UnavailableError):
+    """An optional package that is not installed, or does not import; the message ends in the command that brings it.
+
+    Args:
+        what: who needs which package.
+        extra: of srbench that has it.
+    """
+
+    def __init__(self, what: str, extra: str) -> None:
+        super().__init__("unavailable", f"{what}: {install(extra)}")
+
+
+def install(extra: str) -> str:
+    """The command that installs srbench with an extra.
+
+    >>> install("onnx")
+    "pip install 'srbench[onnx]'"
+    """
+    return f"pip install 'srbench[{extra}]'"
+
+
 def without_inner_frames(function: Callable[P, T]) -> Callable[P, T]:
     """The function, whose SrbenchErrors show the caller's line and the message, and not where in srbench they arose.
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from srbench.cli._subjects import automatic_tiles, inference_options, subject_options
-from srbench.errors import InputError
+from srbench.errors import InputError, install
 from srbench.inference import Inference
 
 if TYPE_CHECKING:
@@ -199,7 +199,7 @@ def _upscale_clip(
 
         from srbench.video import VideoOptions, upscale_video
     except ImportError:
-        raise InputError("clips need PyAV: pip install 'srbench[video]'") from None
+        raise InputError(f"clips need PyAV: {install('video')}") from None
     columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[fps]}"), TimeRemainingColumn())
     with Progress(TextColumn("upscaling"), *columns) as shown:
         task = shown.add_task("upscaling", total=None, fps="")

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from torch import Tensor, nn
 
-from srbench.errors import InputError, UnavailableError, UnknownNameError
+from srbench.errors import InputError, MissingExtraError, UnknownNameError
 from srbench.weights.exported import FormatName, Precision
 
 
@@ -61,11 +61,6 @@ class Format:
     refuses: dict[str, str]
     needs: tuple[str, ...]
 
-    @property
-    def install(self) -> str:
-        """The one line that brings what it needs."""
-        return f"pip install 'srbench[{self.name}]'"
-
     def write(self, job: Job, path: Path) -> dict[str, str]:
         """Write the file, and those that belong to it; what wrote it, by name and version.
 
@@ -83,7 +78,7 @@ class Format:
                 raise InputError(f"{self.title} cannot be written as {asked}: {self.refuses[asked]}")
         missing = [name for name in self.needs if importlib.util.find_spec(name) is None]
         if missing:
-            raise UnavailableError("unavailable", f"{self.title} needs {', '.join(missing)}: {self.install}")
+            raise MissingExtraError(f"{self.title} needs {', '.join(missing)}", self.name)
 
 
 FORMATS: dict[str, Format] = {

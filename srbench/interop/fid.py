@@ -14,12 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from srbench.errors import UnavailableError
+from srbench.errors import MissingExtraError, UnavailableError
 
 ENOUGH = 2048
 """Images from which Inception's 2048 features have a covariance of full rank."""
-
-INSTALL = "pip install 'srbench[fid]'"
 
 
 @dataclass(frozen=True)
@@ -63,7 +61,7 @@ def folder_fid(made: Path, true: Path, images: int) -> FolderScore:
 
 def _compute(made: Path, true: Path) -> float:
     if importlib.util.find_spec("cleanfid") is None:
-        raise UnavailableError("unavailable", f"it needs the package clean-fid: {INSTALL}")
+        raise MissingExtraError("it needs the package clean-fid", "fid")
     try:
         package: Any = importlib.import_module("cleanfid.fid")
         return float(

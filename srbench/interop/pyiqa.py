@@ -14,10 +14,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from srbench.errors import UnavailableError
+from srbench.errors import UnavailableError, install
 
 LICENCE = "PolyForm Noncommercial 1.0.0 (pyiqa): no commercial use; weights: each of its authors"
-INSTALL = "pip install 'srbench[pyiqa]' (licence: PolyForm Noncommercial, no commercial use)"
+INSTALL = f"{install('pyiqa')} (licence: PolyForm Noncommercial, no commercial use)"
 
 
 def check_installed(metric: str) -> None:

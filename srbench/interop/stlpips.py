@@ -15,19 +15,18 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from srbench.errors import UnavailableError
+from srbench.errors import MissingExtraError
 
 if TYPE_CHECKING:
     from torch import nn
 
 _AIDS = {"IPython": "embed", "torchsummary": "summary"}
-INSTALL = "pip install 'srbench[perceptual]'"
 
 
 def check_installed() -> None:
     """Raise UnavailableError where the package is not installed; nothing is imported."""
     if importlib.util.find_spec("stlpips_pytorch") is None:
-        raise UnavailableError("unavailable", f"st-lpips needs the package stlpips-pytorch: {INSTALL}")
+        raise MissingExtraError("st-lpips needs the package stlpips-pytorch", "perceptual")
 
 
 def load_network() -> nn.Module:
@@ -54,8 +53,8 @@ def load_network() -> nn.Module:
             ):  # its layers draw weights, which would move the state of a training run
                 network: nn.Module = package.LPIPS(net="alex", variant="shift_tolerant", verbose=False)
     except ImportError as error:
-        reason = f"st-lpips needs the package stlpips-pytorch, which does not import ({error}): {INSTALL}"
-        raise UnavailableError("unavailable", reason) from None
+        what = f"st-lpips needs the package stlpips-pytorch, which does not import ({error})"
+        raise MissingExtraError(what, "perceptual") from None
     finally:
         for name in stand_ins:
             sys.modules.pop(name, None)

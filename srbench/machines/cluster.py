@@ -15,13 +15,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from srbench.errors import InputError, UnavailableError, UnknownNameError
+from srbench.errors import InputError, MissingExtraError, UnavailableError, UnknownNameError
 from srbench.machines.journal import Launch
 
 Kind = Literal["slurm", "local"]
 Value = str | int | float | bool
 
-_INSTALL = "pip install 'srbench[submitit]'"
 _REQUEUES = 20  # after a timeout; a preempted job is requeued without a bound
 _ENDED = ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "OUT_OF_MEMORY", "NODE_FAIL", "BOOT_FAIL", "DEADLINE")
 # Options of submitit that are ours to give, or no single value.
@@ -74,7 +73,7 @@ def check(cluster: Cluster) -> None:
         UnknownNameError: no such partition or option of SLURM, with the nearest.
     """
     if importlib.util.find_spec("submitit") is None:
-        raise UnavailableError("unavailable", f"--launcher submitit needs the extra: {_INSTALL}")
+        raise MissingExtraError("--launcher submitit needs the extra", "submitit")
     if cluster.kind == "local":
         return
     if lacking := [name for name in ("sbatch", "srun") if shutil.which(name) is None]:

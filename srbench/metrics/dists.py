@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from srbench.errors import install
 from srbench.metrics import METRICS, Metric, Truth
 from srbench.metrics._backbones import check_backbone, load_backbone
 from srbench.metrics._files import DataFile
@@ -25,7 +26,7 @@ WEIGHTS = DataFile(
     sha256="f5e65c96230b7f6ca995691647d482237e4cab8a50c5c4a5784f219ef0748218",
     package="DISTS_pytorch",
     inside="weights.pt",
-    install="pip install 'srbench[perceptual]'",
+    install=install("perceptual"),
     licence="MIT",
 )
 """The authors' weight of each channel, ``alpha`` for texture and ``beta`` for structure."""

@@ -12,27 +12,25 @@ from types import ModuleType
 import torch
 from torch import Tensor
 
-from srbench.errors import UnavailableError
+from srbench.errors import MissingExtraError
 from srbench.metrics import METRICS, Metric, keep_hr
 from srbench.metrics._files import package_folders
 from srbench.metrics._images import PEAK, check, check_finite, numbers
 
-_INSTALL = "pip install 'srbench[perceptual]'"
 MINIMUM = 11  # of its feature filters at 67 pixels a degree, half
 _PIXELS_A_DEGREE = 67.02064514160156  # 0.7 m before a screen of 3840 pixels on 0.7 m, the authors' default
 
 
 def _installed() -> None:
     if not package_folders("flip_evaluator"):
-        raise UnavailableError("unavailable", f"flip needs the package flip-evaluator: {_INSTALL}")
+        raise MissingExtraError("flip needs the package flip-evaluator", "perceptual")
 
 
 def _package() -> ModuleType:
     try:
         return importlib.import_module("flip_evaluator")
     except ImportError as error:
-        reason = f"flip needs the package flip-evaluator ({error}): {_INSTALL}"
-        raise UnavailableError("unavailable", reason) from None
+        raise MissingExtraError(f"flip needs the package flip-evaluator ({error})", "perceptual") from None
 
 
 @torch.no_grad()

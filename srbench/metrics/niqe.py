@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from srbench.errors import InputError
+from srbench.errors import InputError, install
 from srbench.images import imresize
 from srbench.metrics import METRICS, Metric, no_reference
 from srbench.metrics._files import DataFile
@@ -37,7 +37,7 @@ NATURAL = DataFile(
     sha256="2a7c182a68c9e7f1b2e2e5ec723279d6f65d912b6fcaf37eb2bf03d7367c4296",
     package="basicsr",
     inside="metrics/niqe_pris_params.npz",
-    install="pip install 'srbench[basicsr]'",
+    install=install("basicsr"),
     licence="LIVE, University of Texas at Austin: free for any purpose with its notice",
 )
 """The authors' mean and covariance of 125 natural images' features."""

@@ -8,12 +8,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from srbench.errors import InputError, UnavailableError
+from srbench.errors import InputError, MissingExtraError, UnavailableError
 from srbench.weights import WeightsFile
 from srbench.weights.programs import Kind, Program, Signature, recognise_program
 from srbench.weights.recognise import Recognised, Wanted
-
-_INSTALL = "pip install 'srbench[litert]'"
 
 
 class Interpreted(Program):
@@ -42,9 +40,7 @@ def _interpreter(content: bytes) -> Any:
     try:
         from ai_edge_litert.interpreter import Interpreter
     except ImportError:
-        raise UnavailableError(
-            "unavailable", f"a LiteRT file needs ai-edge-litert, which is not installed: {_INSTALL}"
-        ) from None
+        raise MissingExtraError("a LiteRT file needs ai-edge-litert, which is not installed", "litert") from None
     return Interpreter(model_content=content, num_threads=torch.get_num_threads())
 
 

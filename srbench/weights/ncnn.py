@@ -9,13 +9,12 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from srbench.errors import InputError, UnavailableError
+from srbench.errors import InputError, MissingExtraError
 from srbench.weights import WeightsFile
 from srbench.weights.exported import card_beside
 from srbench.weights.programs import Kind, Program, Signature, recognise_program
 from srbench.weights.recognise import Recognised, Wanted
 
-_INSTALL = "pip install 'srbench[ncnn]'"
 _HALF = ("use_fp16_packed", "use_fp16_storage", "use_fp16_arithmetic", "use_bf16_storage")
 
 
@@ -44,9 +43,7 @@ def _net(path: Path) -> Any:
     try:
         import ncnn
     except ImportError:
-        raise UnavailableError(
-            "unavailable", f"an ncnn network needs ncnn, which is not installed: {_INSTALL}"
-        ) from None
+        raise MissingExtraError("an ncnn network needs ncnn, which is not installed", "ncnn") from None
     net = ncnn.Net()
     net.opt.num_threads = torch.get_num_threads()
     net.opt.use_vulkan_compute = False

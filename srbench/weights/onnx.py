@@ -8,12 +8,11 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from srbench.errors import InputError, UnavailableError
+from srbench.errors import InputError, MissingExtraError, UnavailableError
 from srbench.weights import WeightsFile
 from srbench.weights.programs import Kind, Program, Signature, recognise_program
 from srbench.weights.recognise import Recognised, Wanted
 
-_INSTALL = "pip install 'srbench[onnx]'"
 _TYPES = {
     "tensor(float)": np.float32,
     "tensor(float16)": np.float16,
@@ -40,9 +39,7 @@ def _session(content: bytes) -> Any:
     try:
         import onnxruntime
     except ImportError:
-        raise UnavailableError(
-            "unavailable", f"an ONNX file needs onnxruntime, which is not installed: {_INSTALL}"
-        ) from None
+        raise MissingExtraError("an ONNX file needs onnxruntime, which is not installed", "onnx") from None
     onnxruntime.set_default_logger_severity(4)
     settings = onnxruntime.SessionOptions()
     settings.intra_op_num_threads = torch.get_num_threads()

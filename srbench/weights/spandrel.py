@@ -13,12 +13,11 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from srbench.errors import InputError, UnavailableError
+from srbench.errors import InputError, MissingExtraError
 from srbench.weights import WeightsFile
 from srbench.weights.probe import sample
 from srbench.weights.recognise import Recognised, Wanted
 
-_INSTALL = "pip install 'srbench[spandrel]'"
 _SIDE = 64
 
 
@@ -92,9 +91,9 @@ def _descriptor(file: WeightsFile) -> Any:
     try:
         import spandrel
     except ImportError:
-        raise UnavailableError(
-            "unavailable",
-            f"{file.path} is no network of srbench's own; spandrel, which knows some forty others, is not installed: {_INSTALL}",
+        raise MissingExtraError(
+            f"{file.path} is no network of srbench's own; spandrel, which knows some forty others, is not installed",
+            "spandrel",
         ) from None
     for lead in _leads(file.prefix):
         try:

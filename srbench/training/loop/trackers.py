@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
 
-from srbench.errors import UnavailableError, UnknownNameError
+from srbench.errors import MissingExtraError, UnknownNameError
 from srbench.files import write_text
 from srbench.training.data.decode import U8
 from srbench.training.loop.folder import BOARD, CSV
@@ -140,7 +140,7 @@ def check_trackers(names: tuple[str, ...]) -> None:
             raise UnknownNameError("tracker", name, TRACKERS, "--track")
         package = TRACKERS[name][1]
         if package and find_spec(package) is None:
-            raise UnavailableError("unavailable", f"--track {name} needs the extra: pip install 'srbench[{name}]'")
+            raise MissingExtraError(f"--track {name} needs the extra", name)
 
 
 class Trackers:
