@@ -12,17 +12,19 @@ import json
 import math
 import stat
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from srbench.errors import InputError, first_problem
+from srbench.errors import InputError, SrbenchError, first_problem
 from srbench.files import write_text
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
     M = TypeVar("M", bound=BaseModel)
+
+R = TypeVar("R")
 
 KEY = "checksum"
 _MOST_BYTES = 256 * 2**20  # of a record: ten thousand images under ten metrics are 2 MB
@@ -135,6 +137,27 @@ def refuse_newer(values: Mapping[str, Any], path: Path | str, newest: int) -> No
     if isinstance(version, int) and version > newest:
         known = f"this srbench reads up to {newest}: install a newer one"
         raise InputError(f"{path} has schema version {version}; {known}")
+
+
+def read_each(paths: Iterable[Path], read: Callable[[Path], R], broken: list[SrbenchError] | None) -> list[R]:
+    """What ``read`` makes of each file, without those that another process removed after the folder was listed.
+
+    Args:
+        paths: the files.
+        read: makes a record of a file; raises InputError for a broken one.
+        broken: takes what is wrong with each broken file, which is then left out; None raises it.
+    """
+    found = []
+    for path in paths:
+        try:
+            found.append(read(path))
+        except FileNotFoundError:
+            continue
+        except InputError as error:
+            if broken is None:
+                raise
+            broken.append(error)
+    return found
 
 
 def is_sealed(values: Mapping[str, Any]) -> bool:

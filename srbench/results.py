@@ -18,7 +18,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSeriali
 
 from srbench.errors import InputError, SrbenchError, UnavailableError, UnknownNameError
 from srbench.home import home
-from srbench.records import parse, read_json, refuse_newer, unseal, write_json
+from srbench.records import parse, read_each, read_json, refuse_newer, unseal, write_json
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -268,20 +268,14 @@ def read_all(
     paths: Iterable[Path], read: Callable[[Path], R], place: Callable[[R], Path], broken: list[SrbenchError] | None
 ) -> list[R]:
     """The records of some files, each in the place that it says itself; see :func:`read_results`."""
-    found = []
-    for path in paths:
-        try:
-            record = read(path)
-            if path != (expected := place(record)):
-                raise InputError(f"{path} holds the record of {expected}: move or remove it")
-            found.append(record)
-        except FileNotFoundError:  # another process removed it after we listed the folder
-            continue
-        except InputError as error:
-            if broken is None:
-                raise
-            broken.append(error)
-    return found
+
+    def in_its_place(path: Path) -> R:
+        record = read(path)
+        if path != (expected := place(record)):
+            raise InputError(f"{path} holds the record of {expected}: move or remove it")
+        return record
+
+    return read_each(paths, in_its_place, broken)
 
 
 def read_dataset(dataset: str, root: Path | str | None = None) -> list[Result]:

@@ -21,7 +21,7 @@ from srbench.errors import InputError, SrbenchError, UnavailableError, UnknownNa
 from srbench.files import sha256, write_bytes
 from srbench.home import home
 from srbench.names import PATTERN
-from srbench.records import parse, read_toml, unseal, write_toml
+from srbench.records import parse, read_each, read_toml, unseal, write_toml
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -150,18 +150,8 @@ def list_checkpoints(
         InputError: names the first broken card, where ``broken`` is not given.
     """
     folder = Path(root) if root is not None else zoo_root()
-    cards = []
-    for path in sorted(folder.glob("*/x*.toml")):
-        if path.parent.name in ("recipes", "published"):
-            continue
-        try:
-            cards.append(read_card(path))
-        except FileNotFoundError:  # another process removed it after we listed the folder
-            continue
-        except InputError as error:
-            if broken is None:
-                raise
-            broken.append(error)
+    paths = [path for path in sorted(folder.glob("*/x*.toml")) if path.parent.name not in ("recipes", "published")]
+    cards = read_each(paths, read_card, broken)
     return sorted((card for card in cards if fnmatch.fnmatch(card.name, pattern)), key=lambda card: card.name)
 
 
