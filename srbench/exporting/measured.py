@@ -14,6 +14,7 @@ from torch import Tensor
 
 from srbench.datasets.local import find_dataset
 from srbench.errors import UnavailableError
+from srbench.evaluation.changes import difference
 from srbench.evaluation.quality import Samples
 from srbench.evaluation.timed_image import network_input
 from srbench.evaluation.timing import Stopwatch, TimedCell, Work, cpu_clock, interleave
@@ -114,7 +115,7 @@ def _loss(quality: Quality) -> dict[str, float]:
 
 def _quality(plain: Upscaler, exported: Upscaler, look: Look) -> Quality:
     samples = Samples(find_dataset(look.dataset, look.data_root), plain.scale, get_protocol(PROTOCOL))
-    measures = [Measure(["psnr"], samples.protocol, samples.scale) for _ in range(2)]
+    measures = [Measure(["psnr"], samples.protocol, samples.scale, references=samples.references) for _ in range(2)]
     greatest, count = 0.0, 0
     for sample in samples:
         if look.images and count >= look.images:
@@ -124,7 +125,7 @@ def _quality(plain: Upscaler, exported: Upscaler, look: Look) -> Quality:
         made = [upscale(upscaler, unit(lr)) for upscaler in (plain, exported)]
         if look.clipped:
             made[0] = made[0].clamp(0.0, 1.0)
-        greatest = max(greatest, float((made[0] - made[1]).abs().max()) * 255.0)
+        greatest = max(greatest, difference(*made))
         for measure_, sr in zip(measures, made, strict=True):
             measure_.add(sample.name, round_u8(sr.mul(255.0)), hr, lr)
     before, after = (_mean(one.scores()["psnr"].values) for one in measures)
