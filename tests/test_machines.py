@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -220,6 +221,25 @@ def test_options_of_jobs_are_checked(srbench_home: Path, slurm: Path) -> None:
     refused(srbench("eval", "bicubic", "--jobs", "2"), "--launcher")
     refused(srbench("train", "fsrcnn", "--launcher", "submitit"), "--all")
     assert not (srbench_home / "results").exists()
+
+
+def test_handlers_of_logging_stay_open(slurm: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other packages' handlers close what they write to, which may be the terminal or a test's captured output."""
+    closed: list[str] = []
+
+    class Handler(logging.Handler):
+        def close(self) -> None:
+            closed.append("closed")
+            super().close()
+
+    handler = Handler()
+    for name in [name for name in sys.modules if name.partition(".")[0] == "submitit"]:
+        monkeypatch.delitem(sys.modules, name)
+    cluster.check(cluster.Cluster())
+    assert "submitit" in sys.modules
+    assert closed == []
+    assert "SUBMITIT_LOG_LEVEL" not in os.environ
+    handler.close()
 
 
 def test_what_slurm_refuses_is_said_in_its_words(srbench_home: Path, slurm: Path) -> None:

@@ -6,7 +6,9 @@ the job or its time is up (signal USR2): the call must be one that goes on where
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
+import os
 import shutil
 import socket
 import subprocess
@@ -21,6 +23,7 @@ from srbench.machines.journal import Launch
 Kind = Literal["slurm", "local"]
 Value = str | int | float | bool
 
+_LOGGING = "SUBMITIT_LOG_LEVEL"
 _REQUEUES = 20  # after a timeout; a preempted job is requeued without a bound
 _ENDED = ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "OUT_OF_MEMORY", "NODE_FAIL", "BOOT_FAIL", "DEADLINE")
 # Options of submitit that are ours to give, or no single value.
@@ -65,6 +68,19 @@ class Handle(Protocol):
         """How it ended, in words."""
 
 
+def _submitit() -> Any:
+    """The package. Its import would configure logging, which closes all handlers that a process has and what they write to."""
+    before = os.environ.get(_LOGGING)
+    os.environ[_LOGGING] = "NOCONFIG"
+    try:
+        return importlib.import_module("submitit")
+    finally:  # jobs are processes of their own: there submitit may log as it likes
+        if before is None:
+            del os.environ[_LOGGING]
+        else:
+            os.environ[_LOGGING] = before
+
+
 def check(cluster: Cluster) -> None:
     """Find out whether jobs can be submitted, before anything else is done.
 
@@ -81,9 +97,7 @@ def check(cluster: Cluster) -> None:
             "unavailable",
             f"no SLURM on this machine: {lacking[0]} is not found; submit from a login node, or --cluster local",
         )
-    from submitit import SlurmExecutor
-
-    known = {*SlurmExecutor._valid_parameters(), "mem_gb"} - _OURS
+    known = {*_submitit().SlurmExecutor._valid_parameters(), "mem_gb"} - _OURS
     for name in cluster.options:
         if name not in known:
             raise UnknownNameError("option of SLURM", name, known, "--slurm")
@@ -126,8 +140,7 @@ def submit(cluster: Cluster, folder: Path, calls: Sequence[Again], name: str) ->
     Raises:
         InputError: the scheduler refuses them, with its words.
     """
-    import submitit
-
+    submitit = _submitit()
     log = folder / "submitit"
     log.mkdir(parents=True, exist_ok=True)
     try:
@@ -196,9 +209,7 @@ class _Earlier:
     def ended(self) -> bool:
         if self._kind == "local":
             return not _is_controller(self._id, self._folder)
-        from submitit import SlurmJob
-
-        state = str(SlurmJob(folder=self._folder / "submitit", job_id=self._id).state).upper().split()[0]
+        state = str(_submitit().SlurmJob(folder=self._folder / "submitit", job_id=self._id).state).upper().split()[0]
         return state in _ENDED
 
     def why(self) -> str:
