@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 from torch import Tensor
 
+from srbench.datasets.catalog import CATALOG
 from srbench.datasets.local import find_dataset
 from srbench.errors import InputError
 from srbench.images import as_rgb, imresize, read_image, to_tensor
 
 CROPS = 24
 DEFAULT = "t91"
-TEST_SETS = ("set5", "set14", "bsd100", "urban100", "manga109", "sample")
 
 
 def calibration_images(
@@ -33,7 +32,8 @@ def calibration_images(
         UnavailableError: a set that is not here.
         InputError: a set that models are tested on.
     """
-    if str(dataset).lower() in TEST_SETS:
+    entry = CATALOG.get(str(dataset).lower())
+    if entry is not None and entry.split == "test":
         raise InputError(
             f"int8 is calibrated on training images, and {dataset} is for tests: give --calibrate {DEFAULT}"
         )
@@ -52,8 +52,3 @@ def _crop(x: Tensor, size: tuple[int, int]) -> Tensor:
         else:
             x = x.narrow(axis, (have - wanted) // 2, wanted)
     return x.contiguous()
-
-
-def as_inputs(images: list[Tensor], change: Callable[[Tensor], Tensor]) -> list[Tensor]:
-    """The images as the exported network takes them."""
-    return [change(image).contiguous() for image in images]

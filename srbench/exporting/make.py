@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from srbench.errors import InputError, UnknownNameError
 from srbench.evaluation.variants import runtime_of
-from srbench.exporting.calibrate import CROPS, DEFAULT, as_inputs, calibration_images
+from srbench.exporting.calibrate import CROPS, DEFAULT, calibration_images
 from srbench.exporting.form import export_form, in_half, least_side
 from srbench.exporting.formats import Format, Job
 from srbench.exporting.measured import Look, measure
@@ -193,9 +193,8 @@ class _Plan:
     def _calibration(self) -> list[Tensor]:
         if self.how.precision != "int8":
             return []
-        return as_inputs(
-            calibration_images(self.how.calibrate, self.scale, self.size, self.how.data_root), self._as_input
-        )
+        images = calibration_images(self.how.calibrate, self.scale, self.size, self.how.data_root)
+        return [self._as_input(image).contiguous() for image in images]
 
     def _as_input(self, x: Tensor) -> Tensor:
         if self.how.dtype == "uint8":
