@@ -44,6 +44,10 @@ class InputError(SrbenchError):
     """A file, folder, array or value that cannot be used as it is."""
 
 
+class InUseError(InputError):
+    """A folder that another process holds: what is wanted of it comes about without us, or has to wait."""
+
+
 class UnavailableError(SrbenchError):
     """A cell that has no number, with the status that a result stores in its place.
 

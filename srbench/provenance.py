@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import subprocess
 from functools import cache
 from pathlib import Path
@@ -23,16 +24,26 @@ def source_commit() -> str:
     """The commit of the source checkout, such as ``cd43e26b5a1d``; with ``+edited`` where the package's files differ from it.
 
     Files outside the package (records, reports, the zoo) change with every run and mark nothing. Asked once a process, as the
-    code that runs was read at its start. Empty for an installed package and where git does not answer.
+    code that runs was read at its start. An archive that git made of a commit knows it, but not whether it was edited since.
+    Empty for an installed package and where git does not answer.
     """
     package = Path(srbench.__file__).resolve().parent
     if not (package.parent / ".git").exists():
-        return ""
+        return _archived(package / "_commit.txt")
     commit = _git(package, "rev-parse", "--short=12", "HEAD")
     edited = _git(package, "status", "--porcelain", "--", ".")
     if not commit or edited is None:
         return ""
     return commit + (EDITED if edited else "")
+
+
+def _archived(file: Path) -> str:
+    """The commit that ``git archive``, and so a download of a source archive, wrote into ``file``; empty elsewhere."""
+    try:
+        commit = file.read_text(encoding="ascii").strip()
+    except (OSError, ValueError):
+        return ""
+    return commit[:12] if re.fullmatch("[0-9a-f]{40}", commit) else ""
 
 
 def source() -> str:

@@ -1,11 +1,11 @@
 """Everything worth doing on a GPU that is lent for minutes, in an order of value, each part with its share of the time.
 
-    python -m tests.gpu_session pack gpu-pack               # here: data and weights, below 60 MiB, to be carried along
+    python -m tests.gpu_session pack gpu-pack               # here: data, weights and the code, to be carried along
     python -m tests.gpu_session run gpu-pack gpu-out        # there: tests, times, trainings; logs and weights in gpu-out
     python -m tests.gpu_session run gpu-pack out --device cpu --seconds 60      # a rehearsal
 
-``make gpu`` does both. A part that fails or takes longer than its share is ended, and the next one begins; summary.json says
-what became of each.
+``make gpu`` does both. Parts run beside each other as far as ``--jobs`` allows and what they need is done. A part that fails or
+takes longer than its share is ended, and the others go on; summary.json says what became of each.
 """
 
 from __future__ import annotations
@@ -18,18 +18,15 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parent.parent
-LIMIT = 60 * 2**20
-SETS = (
-    "T91",
-    "BSDS500_test",
-    "Set5",
-)  # what fits beside VGG; full data would need a download that a lent machine has no net for
-DATA = "t91+bsds500-test"
-VAL = "val=10"
+LIMIT = 60 * 2**20  # bytes of one load; what does not fit goes into the next folder
+SETS = ("T91", "BSDS200", "BSDS500_test", "Set5", "Set14")
+BACKBONES = ("vgg16_features", "alexnet_features")
+_STARTING = 25.0  # seconds of a part for imports, reading images and the last validation, at most a quarter of it
 
 
 @dataclass(frozen=True)
@@ -40,58 +37,103 @@ class Part:
         name: of its log.
         share: of the whole time, at most.
         command: after ``python -m``; ``{budget}`` is its time in seconds, less what starting takes.
+        after: parts that must have ended well before.
+        alone: nothing else runs meanwhile.
+        processor: it is computed by the CPU, whatever computes the others.
     """
 
     name: str
     share: float
     command: tuple[str, ...]
+    after: tuple[str, ...] = ()
+    alone: bool = False
+    processor: bool = False
 
 
-def training(network: str, recipe: str, name: str, share: float, *more: str) -> Part:
+def training(
+    network: str, recipe: str, share: float, *more: str, name: str = "", after: tuple[str, ...] = (), processor: bool = False
+) -> Part:
     """One training, by a recipe at the size that the packed images hold, for its share of the time."""
-    return Part(
-        f"train-{network}-{name}",
-        share,
-        ("srbench", "train", network, "--recipe", recipe, "--name", name, "--size", "cpu", "--data", DATA, "--set", VAL,
-         "--set", "batch=16", "--budget", "{budget}s", "--overwrite", "--track", "csv", *more),
-    )  # fmt: skip
+    words = ("srbench", "train", network, "--recipe", recipe, "--size", "cpu", "--resume", "--track", "csv", *more)
+    words += ("--name", name) if name else ()
+    words += ("--threads", "1") if processor else ()
+    words += () if "--steps" in more else ("--budget", "{budget}s")
+    scale, seed = (more[more.index(key) + 1] if key in more else "" for key in ("--scale", "--seed"))
+    parts = (network, f"x{scale}" * bool(scale), name or recipe, f"seed{seed}" * bool(seed))
+    return Part("train-" + "-".join(filter(None, parts)), share, words, after, processor=processor)
 
 
-PARTS = (
-    Part("tests", 0.12, ("pytest", "-m", "gpu", "-q", "-p", "no:cacheprovider")),
-    Part("speed", 0.13, ("srbench", "speed", "--all", "--scale", "4", "--seconds", "2")),
-    # The parents of the adversarial networks first, then their children, then networks that a CPU trains too slowly.
-    training("srresnet", "tuned", "tuned-nearest", 0.17, "--set", "options.upsampler=upsampling"),
-    training("srgan", "srgan-v2", "srgan-v2", 0.14),
-    training("rrdb_s", "tuned", "tuned", 0.12),
-    training("esrgan_s", "esrgan-wgan-gp-v2", "esrgan-wgan-gp-v2", 0.10),
-    training("srgan", "srgan-wgan-clip-v2", "srgan-wgan-clip-v2", 0.10),
-    training("edsr_baseline", "tuned", "tuned-gpu", 0.12),
-)
-_STARTING = 0.25  # of a part's share, for imports, reading images and the last validation
+_LARGE = ("--set", "patch=48", "--set", "batch=16")
+_ADVERSARIAL = ("--set", "batch=16", "--set", "val_every=500")
+_SRRESNET, _RRDB = ("train-srresnet-tuned-nearest",), ("train-rrdb_s-tuned",)
+_NEAREST = ("--set", "options.upsampler=upsampling")
+
+
+def _parts() -> Iterator[Part]:
+    yield Part("tests", 0.10, ("pytest", "-m", "gpu", "-q", "-p", "no:cacheprovider"), alone=True)
+    # The parents of the adversarial networks first, then their children, then what a CPU trains too slowly.
+    yield training("srresnet", "tuned", 0.40, *_LARGE, *_NEAREST, name="tuned-nearest")
+    yield training("rrdb_s", "tuned", 0.40, *_LARGE)
+    for recipe in ("srgan-v2", "srgan-perpix-v2", "srgan-wgan-clip-v2"):
+        yield training("srgan", recipe, 0.50, *_ADVERSARIAL, after=_SRRESNET)
+    for recipe in ("esrgan-v2", "esrgan-wgan-gp-v2"):
+        yield training("esrgan_s", recipe, 0.50, *_ADVERSARIAL, after=_RRDB)
+    for network in ("edsr_baseline", "msrresnet", "btsrn"):
+        yield training(network, "tuned", 0.80, *_LARGE)
+    yield training("vdsr", "tuned", 0.80, "--set", "patch=24", "--set", "batch=16")
+    yield training("srresnet_s", "tuned", 0.40, *_NEAREST, name="tuned-nearest")
+    for scale, seed in (("4", "0"), ("4", "1"), ("4", "2"), ("3", "0"), ("2", "0")):
+        seeds = () if seed == "0" else ("--seed", seed)
+        yield training("espcn", "tuned", 0.80, "--scale", scale, *seeds, processor=True)
+    yield training("srcnn", "tuned", 0.80, "--scale", "4", processor=True)
+    for number in range(4):
+        yield Part(f"equal-{number}", 0.90, ("srbench", "ablate", "zoo/ablations/equal-steps.toml"))
+    yield Part("speed", 0.13, ("srbench", "speed", "--all", "--scale", "4", "--seconds", "1", "--variants", "eager,bf16+channels_last"), alone=True)  # noqa: E501
+
+
+PARTS = tuple(_parts())
 
 
 def pack(folder: Path) -> int:
-    """Write images and weights to ``folder``; bytes in all. What does not fit is left out and named."""
+    """Write code, images and weights below ``folder``, in folders ``1``, ``2``, … of :data:`LIMIT` bytes each; how many."""
     data, weights = (Path(os.environ[name]) for name in ("SRBENCH_DATA", "SRBENCH_WEIGHTS"))
     shutil.rmtree(folder, ignore_errors=True)
-    total = sum(_pack_images(data / name, folder / "data" / name) for name in SETS)
-    for name in ("alexnet_features", "vgg16_features"):
-        path = _in_half(weights / f"{name}.safetensors", folder / "weights" / f"{name}.safetensors")
-        if total + path.stat().st_size > LIMIT:
-            sys.stdout.write(f"left out: {path.name} ({path.stat().st_size / 2**20:.1f} MiB)\n")
-            path.unlink()
-            continue
-        total += path.stat().st_size
-    sys.stdout.write(f"{folder}: {total / 2**20:.1f} of {LIMIT / 2**20:.0f} MiB\n")
-    return total
+    (folder / "all").mkdir(parents=True)
+    subprocess.run(
+        ["git", "-C", str(CHECKOUT), "archive", "--output", str((folder / "all" / "source.tar.gz").resolve()), "HEAD", "--",
+         "srbench", "tests", "zoo/recipes", "zoo/ablations", "pyproject.toml", "README.md"],
+        check=True,
+    )  # fmt: skip
+    for name in SETS:
+        _pack_images(data / name, folder / "all" / "data" / name)
+    (folder / "all" / "weights").mkdir()
+    for name in BACKBONES:
+        shutil.copy2(weights / f"{name}.safetensors", folder / "all" / "weights")
+    return _in_loads(folder)
 
 
-def _pack_images(source: Path, target: Path) -> int:
+def _in_loads(folder: Path) -> int:
+    """Distribute the files of ``folder/all`` over as few folders below the limit as the largest-first rule finds."""
+    loads: list[int] = []
+    whole = folder / "all"
+    for path in sorted((path for path in whole.rglob("*") if path.is_file()), key=lambda path: -path.stat().st_size):
+        size = path.stat().st_size
+        number = next((number for number, load in enumerate(loads) if load + size <= LIMIT), len(loads))
+        loads += [0] * (number == len(loads))
+        loads[number] += size
+        target = folder / str(number + 1) / path.relative_to(whole)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        path.rename(target)
+    shutil.rmtree(whole)
+    for number, load in enumerate(loads, 1):
+        sys.stdout.write(f"{folder / str(number)}: {load / 2**20:.1f} of {LIMIT / 2**20:.0f} MiB\n")
+    return len(loads)
+
+
+def _pack_images(source: Path, target: Path) -> None:
     """Copies of a set's images; those that are no JPEG as lossless WebP, which is smaller and has the same pixels."""
     from PIL import Image
 
-    total = 0
     for path in sorted(path for path in source.rglob("*") if path.suffix.lower() in (".png", ".bmp", ".jpg")):
         if "LR" in path.relative_to(source).parts[0]:
             continue
@@ -101,63 +143,112 @@ def _pack_images(source: Path, target: Path) -> int:
         if path.suffix.lower() != ".jpg":
             smaller = out.with_suffix(".webp")
             with Image.open(path) as image:
-                image.save(smaller, lossless=True, method=4)
+                image.save(smaller, lossless=True, method=6, exact=True)
             (out if smaller.stat().st_size < out.stat().st_size else smaller).unlink()
-            out = smaller if smaller.exists() else out
-        total += out.stat().st_size
-    return total
 
 
-def _in_half(source: Path, target: Path) -> Path:
-    from safetensors.torch import load_file, save_file
-
-    target.parent.mkdir(parents=True, exist_ok=True)
-    save_file({key: value.half() for key, value in load_file(source).items()}, target)
-    return target
+def unpack(packed: Path, out: Path) -> None:
+    """Put the loads of a pack together in ``out``."""
+    for load in sorted(path for path in packed.iterdir() if path.is_dir()):
+        shutil.copytree(load, out, dirs_exist_ok=True)
 
 
-def run(packed: Path, out: Path, device: str, seconds: float, only: str = "") -> int:
-    """Carry out every part, or ``only`` the one of that name, within ``seconds`` in all; 1 where one failed."""
+@dataclass
+class Session:
+    """Carries parts out beside each other.
+
+    Attributes:
+        out: the home of all runs.
+        device: that computes.
+        seconds: in all.
+        jobs: parts at a time.
+        summary: what became of each part that has ended, by name.
+    """
+
+    out: Path
+    device: str
+    seconds: float
+    jobs: int
+    environment: dict[str, str]
+    summary: dict[str, dict[str, object]] = field(default_factory=dict)
+
+    def run(self, parts: list[Part]) -> int:
+        """Every part in turn, as soon as there is room for it and what it needs has ended well; 1 where one failed."""
+        begun = time.monotonic()
+        spread = min(1.0, self.jobs / sum(part.share for part in parts))
+        running: dict[str, tuple[subprocess.Popen[bytes], float, float]] = {}
+        waiting = list(parts)
+        while waiting or running:
+            left = self.seconds - (time.monotonic() - begun)
+            for part in list(waiting):
+                if left <= 1 or self._lost(part):
+                    waiting.remove(part)
+                    self._ended(part.name, "no time left" if left <= 1 else "not begun: what it needs failed", 0, 0)
+                elif self._may_begin(part, running):
+                    waiting.remove(part)
+                    limit = min(spread * part.share * self.seconds, left)
+                    running[part.name] = (self._begin(part, limit), time.monotonic(), limit)
+                if part.alone and part in waiting and not self._blocked(part):
+                    break  # what comes after it waits, so that it has its turn
+            time.sleep(0.2)
+            for name, (process, since, limit) in list(running.items()):
+                self._look(name, process, since, limit)
+                if name in self.summary:
+                    del running[name]
+        return int(any(row["outcome"] == "failed" for row in self.summary.values()))
+
+    def _lost(self, part: Part) -> bool:
+        return any(name in self.summary and self.summary[name]["outcome"] != "done" for name in part.after)
+
+    def _blocked(self, part: Part) -> bool:
+        return not all(name in self.summary for name in part.after)
+
+    def _may_begin(self, part: Part, running: dict[str, object]) -> bool:
+        alone = {named.name for named in PARTS if named.alone} & set(running)
+        room = not running if part.alone else len(running) < self.jobs
+        return room and not alone and not self._blocked(part)
+
+    def _begin(self, part: Part, limit: float) -> subprocess.Popen[bytes]:
+        budget = max(1.0, limit - min(_STARTING, 0.25 * limit))
+        command = [sys.executable, "-m", *(word.format(budget=f"{budget:.0f}") for word in part.command)]
+        command += ["--device", "cpu" if part.processor else self.device] if part.command[0] == "srbench" else []
+        log = (self.out / "logs" / f"{part.name}.txt").open("ab")
+        return subprocess.Popen(command, cwd=CHECKOUT, env=self.environment, stdout=log, stderr=subprocess.STDOUT)
+
+    def _look(self, name: str, process: subprocess.Popen[bytes], since: float, limit: float) -> None:
+        """Note a part that has ended; interrupt one whose time is over, which then saves what it has."""
+        code, spent = process.poll(), time.monotonic() - since
+        if code is not None:
+            outcome = "ended at its share" if spent > limit else "done" if code in (0, 5) else "failed"  # 5: no test
+            self._ended(name, outcome, spent, limit)
+        elif spent > limit + 10:
+            process.kill()
+        elif spent > limit:
+            process.send_signal(signal.SIGINT)
+
+    def _ended(self, name: str, outcome: str, spent: float, limit: float) -> None:
+        self.summary[name] = {"outcome": outcome, "seconds": round(spent, 1), "share": round(limit, 1)}
+        (self.out / "summary.json").write_text(json.dumps(self.summary, indent=1), encoding="utf-8")
+        sys.stdout.write(f"{name}: {self.summary[name]}\n")
+        sys.stdout.flush()
+
+
+def run(packed: Path, out: Path, asked: argparse.Namespace) -> int:
+    """Carry out the parts that ``asked`` names, or all."""
     (out / "logs").mkdir(parents=True, exist_ok=True)
     if not (out / "zoo").exists():
         shutil.copytree(CHECKOUT / "zoo", out / "zoo")
+    if not (packed / "data").exists():
+        unpack(packed, packed)
     environment = os.environ | {
         "SRBENCH_HOME": str(out.resolve()),
         "SRBENCH_DATA": str((packed / "data").resolve()),
         "SRBENCH_WEIGHTS": str((packed / "weights").resolve()),
-        "PYTHONPATH": str(CHECKOUT),
+        "PYTHONPATH": os.pathsep.join(filter(None, (str(CHECKOUT), os.environ.get("PYTHONPATH", "")))),
+        "OMP_NUM_THREADS": "1",
     }
-    begun, summary = time.monotonic(), []
-    parts = [replace(part, share=1.0) for part in PARTS if part.name == only] if only else PARTS
-    for part in parts:
-        limit = min(part.share * seconds, seconds - (time.monotonic() - begun))
-        became = _carried_out(part, limit, device, environment, out) if limit > 1 else {"outcome": "no time left"}
-        summary.append({"part": part.name, **became})
-        (out / "summary.json").write_text(json.dumps(summary, indent=1), encoding="utf-8")
-        sys.stdout.write(f"{summary[-1]}\n")
-        sys.stdout.flush()
-    return int(any(row["outcome"] == "failed" for row in summary))
-
-
-def _carried_out(part: Part, limit: float, device: str, environment: dict[str, str], out: Path) -> dict[str, object]:
-    """Run a part for ``limit`` seconds at most; a run that is interrupted saves what it has."""
-    budget = max(1.0, (1 - _STARTING) * limit)
-    command = [sys.executable, "-m", *(word.format(budget=f"{budget:.0f}") for word in part.command)]
-    command += ["--device", device] if part.command[0] == "srbench" else []
-    begun = time.monotonic()
-    with (out / "logs" / f"{part.name}.txt").open("w", encoding="utf-8") as log:
-        process = subprocess.Popen(command, cwd=CHECKOUT, env=environment, stdout=log, stderr=subprocess.STDOUT)
-        try:
-            code = process.wait(timeout=max(1.0, limit))
-        except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGINT)
-            try:
-                process.wait(timeout=10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-            code = None
-    outcome = "ended at its share" if code is None else "done" if code in (0, 5) else "failed"  # 5: no test to run
-    return {"outcome": outcome, "seconds": round(time.monotonic() - begun, 1), "share": round(limit, 1)}
+    chosen = [part for part in PARTS if not asked.only or part.name.startswith(tuple(asked.only.split(",")))]
+    return Session(out, asked.device, asked.seconds, asked.jobs, environment).run(chosen)
 
 
 def main() -> int:
@@ -170,11 +261,12 @@ def main() -> int:
     runner.add_argument("out", type=Path)
     runner.add_argument("--device", default="cuda")
     runner.add_argument("--seconds", type=float, default=570.0)
-    runner.add_argument("--only", default="", choices=["", *(part.name for part in PARTS)])
+    runner.add_argument("--jobs", type=int, default=1, help="parts at a time")
+    runner.add_argument("--only", default="", help="parts whose names begin with one of these, by commas")
     asked = parser.parse_args()
     if asked.what == "pack":
-        return int(pack(asked.folder) > LIMIT)
-    return run(asked.packed, asked.out, asked.device, asked.seconds, asked.only)
+        return int(not pack(asked.folder))
+    return run(asked.packed, asked.out, asked)
 
 
 if __name__ == "__main__":

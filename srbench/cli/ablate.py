@@ -43,7 +43,8 @@ def command(
     lr = [1e-3, 4e-3]
 
     Runs, checkpoints, table.md and table.json lie in runs/ablate-NAME. After Ctrl-C or a crash the same command goes on;
-    a cell that failed is tried again. A table.json as FILE is shown as it is. Rows of three seeds or more have a p, from a
+    a cell that failed is tried again. Started several times at once,
+    the processes share the cells. A table.json as FILE is shown as it is. Rows of three seeds or more have a p, from a
     test over seeds and images.
     """
     from srbench.inference import pick_device

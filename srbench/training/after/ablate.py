@@ -29,6 +29,7 @@ import hashlib
 import itertools
 import json
 import re
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -36,13 +37,14 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from srbench.errors import InputError, SrbenchError, UnknownNameError, first_problem
+from srbench.errors import InputError, InUseError, SrbenchError, UnknownNameError, first_problem
 from srbench.home import home
 from srbench.models import get_model
 from srbench.names import check_name, slug
 from srbench.records import read_toml
 from srbench.training.loop.budget import parse_budget
 from srbench.training.loop.distributed import is_main
+from srbench.training.loop.folder import claim
 from srbench.training.loop.options import InterruptedRunError, RunOptions
 from srbench.training.loop.trainer import train
 from srbench.training.recipe.load import load_recipe
@@ -50,6 +52,7 @@ from srbench.training.recipe.schema import Recipe, Size
 from srbench.zoo import Card, checkpoint_name, find_checkpoint
 
 Axis = Any  # one value or a list of values
+_PAUSE = 2.0  # seconds until cells that other processes hold are looked at again
 
 
 class AblationPlan(BaseModel):
@@ -101,6 +104,11 @@ class AblationOutcome:
     cell: AblationCell
     card: Card | None = None
     reason: str = "missing"
+
+    @property
+    def settled(self) -> bool:
+        """Whether it has a card or failed."""
+        return self.card is not None or self.reason != "missing"
 
     @property
     def psnr(self) -> float:
@@ -225,6 +233,8 @@ def ablate(
 ) -> list[AblationOutcome]:
     """Train the cells that are missing, in order.
 
+    Processes that are given the same plan share its cells: each trains what no other holds, and waits for the rest.
+
     Args:
         plan: names the folder.
         planned: from :func:`cells`.
@@ -237,16 +247,31 @@ def ablate(
     """
     folder = folder_of(plan)
     found = outcomes(plan, planned)
-    for index, outcome in enumerate(found):
-        if outcome.card:
-            continue
-        cell = outcome.cell
-        say(f"cell {index + 1} of {len(found)}: {', '.join(f'{key} {value}' for key, value in cell.values.items())}")
-        own = replace(options, name=cell.tag, zoo=folder / "zoo", runs=folder, resume=True, budget=cell.budget)
-        found[index] = _trained(cell, own, say)
-        if is_main():
-            report(found)
+    waiting = [index for index, outcome in enumerate(found) if not outcome.card]
+    while waiting:
+        held = []
+        for index in waiting:
+            cell = found[index].cell
+            try:
+                with claim(folder / "held" / cell.checkpoint, is_main()):
+                    found[index] = _stored(folder, cell)  # another process may have made it meanwhile
+                    if not found[index].card:
+                        values = ", ".join(f"{key} {value}" for key, value in cell.values.items())
+                        say(f"cell {index + 1} of {len(found)}: {values}")
+                        found[index] = _trained(cell, replace(options, **_places(folder, cell)), say)
+            except InUseError:
+                held.append(index)
+                continue
+            if is_main():
+                report([outcome if outcome.settled else _stored(folder, outcome.cell) for outcome in found])
+        if len(held) == len(waiting):
+            time.sleep(_PAUSE)
+        waiting = held
     return found
+
+
+def _places(folder: Path, cell: AblationCell) -> dict[str, Any]:
+    return {"name": cell.tag, "zoo": folder / "zoo", "runs": folder, "resume": True, "budget": cell.budget}
 
 
 def _trained(cell: AblationCell, options: RunOptions, say: Callable[[str], None]) -> AblationOutcome:

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, TextIO
 
-from srbench.errors import InputError
+from srbench.errors import InputError, InUseError
 from srbench.records import write_toml
 from srbench.training.loop.log import LOG, forget_after
 
@@ -108,7 +108,8 @@ def claim(folder: Path, main: bool = True) -> Iterator[None]:
     The lock is the kernel's, so a killed process holds nothing. The file names who held it last.
 
     Raises:
-        InputError: another process holds it, with its number and machine; the disk is full. What was saved last stays whole.
+        InUseError: another process holds it, with its number and machine.
+        InputError: the disk is full. What was saved last stays whole.
     """
     if not main:
         yield
@@ -118,7 +119,7 @@ def claim(folder: Path, main: bool = True) -> Iterator[None]:
         if not any(_soon(lambda: lock(file))):
             file.seek(0)
             owner = file.read().strip()
-            raise InputError(
+            raise InUseError(
                 f"{folder} is in use by another run{f' ({owner})' if owner else ''}; "
                 f"wait for it, or give this one a --name"
             )
