@@ -114,6 +114,11 @@ class Composite(BaseModel):
         return tuple(name for name in self.terms if name not in COSTS)
 
     @property
+    def references(self) -> dict[str, str]:
+        """Constants that are a cost of the network compared with, such as ``reference_ms``, and which cost."""
+        return {name: cost for cost in COSTS if (name := f"reference_{cost}") in {*self.constants, *self.asked}}
+
+    @property
     def label(self) -> str:
         """``ntire2025-perceptual.v1``."""
         return f"{self.name}.v{self.version}"
@@ -124,9 +129,42 @@ class Composite(BaseModel):
         for name in given:
             if name not in known:
                 raise UnknownNameError("constant", name, known, f"the composite {self.name}")
-        if missing := [f"{name} ({what})" for name, what in self.asked.items() if name not in given]:
-            raise InputError(f"{self.name} needs {missing[0]}: --set {missing[0].partition(' ')[0]}=VALUE")
+        if missing := [(name, what) for name, what in self.asked.items() if name not in given]:
+            lacking, what = missing[0]
+            other = ", or --reference NAME for what `srbench speed NAME` has timed" * (lacking in self.references)
+            raise InputError(f"{self.name} needs {lacking} ({what}): --set {lacking}=VALUE{other}")
         return self.model_copy(update={"constants": {**self.constants, **given}, "asked": {}})
+
+
+def _efficiency(year: int, *, baseline: str, mult_adds: float, parameters: float, source: str) -> Composite:
+    """The overall score of NTIRE's efficient super-resolution.
+
+    Their runtime is the mean over the LR images of DIV2K_LSDIR's validation and test set on one GPU (RTX A6000 in 2025: 16.69 ms
+    for EFDN; RTX 3090 in 2024: 13.54 ms for RLFN), five runs each. A time holds on its device alone, so it is asked for.
+
+    Args:
+        year: of the challenge.
+        baseline: the network that the others are measured by.
+        mult_adds: its own for 256×256 input, in 1e9; the challenge calls them FLOPs, as fvcore does.
+        parameters: its own.
+        source: where that is said.
+    """
+    return Composite(
+        name=f"ntire{year}-efficiency",
+        version=1,
+        formula="0.7 * exp(2 * ms / reference_ms) + 0.15 * exp(2 * mult_adds / reference_mult_adds)"
+        " + 0.15 * exp(2 * parameters / reference_parameters)",
+        higher_is_better=False,
+        summary=f"NTIRE {year} efficient super-resolution ×4: time, mult-adds and parameters against {baseline}, which scores "
+        "7.3891; networks below the challenge's PSNR are not ranked there",
+        source=source,
+        # For the 320×180 of 1280×720 output.
+        constants={
+            "reference_mult_adds": mult_adds * (320 * 180) / (256 * 256),
+            "reference_parameters": parameters,
+        },
+        asked={"reference_ms": f"{baseline}'s own ms for 1280×720 output on the same device"},
+    )
 
 
 _BUILT_IN = (
@@ -146,18 +184,21 @@ _BUILT_IN = (
         summary="Perceptual Index of the 2018 PIRM challenge",
         source="Blau, Mechrez, Timofte, Michaeli, Zelnik-Manor: The 2018 PIRM Challenge, ECCVW 2018, arXiv:1809.07517",
     ),
-    Composite(
-        name="ntire2025-efficiency",
-        version=1,
-        formula="0.7 * exp(2 * ms / reference_ms) + 0.15 * exp(2 * mult_adds / reference_mult_adds)"
-        " + 0.15 * exp(2 * parameters / reference_parameters)",
-        higher_is_better=False,
-        summary="NTIRE 2025 efficient super-resolution ×4: time, mult-adds and parameters against EFDN, which scores 7.3891; "
-        "networks below the challenge's PSNR are not ranked there",
-        source="Ren et al., The Tenth NTIRE 2025 Efficient Super-Resolution Challenge Report, CVPRW 2025",
-        # EFDN's figures: 16.70 G for 256×256 input, here for the 320×180 of 1280×720 output; 0.276 M.
-        constants={"reference_mult_adds": 16.70 * (320 * 180) / (256 * 256), "reference_parameters": 276_000.0},
-        asked={"reference_ms": "EFDN's own ms for 1280×720 output on the same device"},
+    _efficiency(
+        2025,
+        baseline="EFDN",
+        mult_adds=16.70,
+        parameters=276_000.0,
+        source="Ren et al., The Tenth NTIRE 2025 Efficient Super-Resolution Challenge Report, CVPRW 2025, arXiv:2504.10686; "
+        "github.com/Amazingren/NTIRE2025_ESR",
+    ),
+    _efficiency(
+        2024,
+        baseline="RLFN",
+        mult_adds=19.70,
+        parameters=317_000.0,
+        source="Ren et al., The Ninth NTIRE 2024 Efficient Super-Resolution Challenge Report, CVPRW 2024; "
+        "github.com/Amazingren/NTIRE2024_ESR",
     ),
 )
 

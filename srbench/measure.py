@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import Any
 
 import torch
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from srbench.errors import InputError, UnavailableError
 from srbench.images import luma, round_u8, shave, ycbcr
-from srbench.metrics import Metric, Truth, get_metric
+from srbench.metrics import Metric, Part, Truth, get_metric
 from srbench.protocol import Protocol
 from srbench.references import References
 from srbench.results import MetricScores
@@ -78,7 +78,7 @@ class Measure:
                 continue
             try:
                 reference = self._reference(metric, name, true, lr)
-                self._values[metric.name].append(float(metric.score(made.seen_by(metric), reference)[0]))
+                self._values[metric.name].append(float(made.score(metric, reference)[0]))
             except UnavailableError as error:
                 self._fail(metric, error.status, error.reason)
             except InputError as error:
@@ -125,6 +125,7 @@ class _Views:
     def __init__(self, image: Tensor, protocol: Protocol, border: int) -> None:
         self.image, self._protocol, self._border = image, protocol, border
         self._made: dict[tuple[str, str], Tensor] = {}
+        self._wholes: dict[Hashable, Any] = {}
 
     def seen_by(self, metric: Metric) -> Tensor:
         """The part and the channels that a metric looks at."""
@@ -133,6 +134,15 @@ class _Views:
             inner = self.image if metric.crop == "full" else shave(self.image, self._border)
             self._made[key] = measured(inner, self._protocol) if metric.space == "channel" else _shown(inner)
         return self._made[key]
+
+    def score(self, metric: Metric, reference: Any) -> Tensor:
+        """A metric's score against its reference; what several metrics are parts of is made once."""
+        if not isinstance(metric.score, Part):
+            return metric.score(self.seen_by(metric), reference)
+        key = (metric.score.whole, metric.prepare, metric.space, metric.crop)
+        if key not in self._wholes:
+            self._wholes[key] = metric.score.whole(self.seen_by(metric), reference)
+        return metric.score.take(self._wholes[key])
 
 
 def measured(image: Tensor, protocol: Protocol) -> Tensor:

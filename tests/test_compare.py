@@ -150,6 +150,8 @@ def test_what_both_invent_stands_beside_them() -> None:
 def test_how_many_images_a_difference_needs_is_said_where_they_are_too_few() -> None:
     found = compare([A, B], "a_x4.c", "b_x4.c", "set14")
     assert found.warning == "", "0.05 ± 0.02 is clear"
+    assert found.power is not None
+    assert f"power: about {found.power.needed} images tell" in render_comparison(found)
     assert found.effect.rank_biserial > 0.9
     doubtful = compare([A, B], "a_x4.c", "b_x4.c", "set14", apart=0.005)
     assert doubtful.power is not None

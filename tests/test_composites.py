@@ -17,8 +17,9 @@ from srbench.composites import COSTS, Composite, list_composites, load_composite
 from srbench.errors import InputError, UnknownNameError
 from srbench.formula import Formula
 from srbench.reports import build_tables
-from srbench.reports.tables.composite import composite_scores
+from srbench.reports.tables.composite import composite_scores, reference
 from srbench.results import write_result
+from srbench.speed_results import SpeedResult, VariantSpeed, write_speed
 from srbench.stats import holm, mean_interval, paired_test
 from tests.test_reports import IMAGES, cell, scores
 
@@ -85,6 +86,74 @@ def test_the_challenges_formulas_give_their_own_examples() -> None:
     for niqe, term in ((4.0, 0.6), (12.0, 0.0)):
         values = {k: np.array(v) for k, v in (one | {"niqe": niqe}).items()}
         assert float(perceptual.parsed(values)) == pytest.approx(0.8 + 0.9 + 0.6 + 0.5 + 0.7 + term)
+
+
+def test_each_year_s_baseline_scores_what_its_organisers_say() -> None:
+    for year, parameters in ((2024, 317_000.0), (2025, 276_000.0)):
+        one = load_composite(f"ntire{year}-efficiency").with_constants({"reference_ms": 16.69})
+        given = {"ms": 16.69, "mult_adds": one.constants["reference_mult_adds"], "parameters": parameters}
+        values = {k: np.array(v) for k, v in (given | one.constants).items()}
+        assert float(one.parsed(values)) == pytest.approx(7.3891, abs=5e-5)
+    # 16.70 G for 256×256 input are 14.68 G for 320×180.
+    assert one.constants["reference_mult_adds"] == pytest.approx(14.678, abs=1e-3)
+
+
+def timed(
+    name: str, ms: float, *, scale: int = 4, size: tuple[int, int] = (180, 320), device: str = "cpu-2"
+) -> SpeedResult:
+    variant = VariantSpeed(n=12, times_ms=[ms] * 12, median_ms=ms, p10_ms=ms, p90_ms=ms, peak_memory_bytes=5 * 10**7)
+    return SpeedResult(
+        name=name, model=name.partition("_")[0], scale=scale, random_weights=True, device=device, device_type="cpu",
+        device_name="CPU", torch="2", threads=2, input=size, output=(720, 1280), run="r", seconds=1, spread_limit=0.25,
+        variants={"eager": variant}, cost={"mult_adds": 3 * 10**9, "parameters": 1000},
+    )  # fmt: skip
+
+
+def test_a_network_s_own_records_are_the_reference() -> None:
+    efficiency = load_composite("ntire2025-efficiency")
+    records = [
+        timed("other", 7.0, device="gpu"),
+        timed("other", 1.0, size=(90, 160)),
+        timed("other", 2.0, scale=2),
+        timed("other", 9.0),
+        timed("none", 3.0).model_copy(update={"cost": {}}),
+        timed("slow", 1.0, device="gpu"),
+    ]
+    found = reference(efficiency, records, "other", 4, "cpu-2")
+    assert found.constants == {"reference_ms": 9.0, "reference_mult_adds": 3.0, "reference_parameters": 1000.0}
+    assert (found.name, found.device, found.doubts) == ("other", "CPU, 2 threads", ())
+    assert reference(efficiency, records, "other", 4, "gpu").constants["reference_ms"] == 7.0
+    with pytest.raises(
+        UnknownNameError, match=r"unknown reference 'slow' in the speed records of cpu-2 at x4 .*srbench speed"
+    ):
+        reference(efficiency, records, "slow", 4, "cpu-2")
+    with pytest.raises(InputError, match="the speed record of none on cpu-2 has no parameters"):
+        reference(efficiency, records, "none", 4, "cpu-2")
+    with pytest.raises(InputError, match="mine compares with no network: it has no constant such as reference_ms"):
+        reference(composite("psnr / 2"), records, "other", 4, "cpu-2")
+    mine = composite("ms / reference_ms + memory_mb / reference_memory_mb", reference_ms=1.0, reference_memory_mb=2.0)
+    assert reference(mine, records, "other", 4, "").constants == {"reference_ms": 7.0, "reference_memory_mb": 50.0}
+
+
+def test_a_reference_on_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SRBENCH_HOME", str(tmp_path))
+    for name in ("a_x4.c", "b_x4.c"):
+        write_result(cell(name, metrics={"psnr": scores(IMAGES)}, parameters=1000), tmp_path / "results")
+        write_speed(timed(name, 10.0 if name[0] == "a" else 20.0), tmp_path / "results")
+    asked = ["composite", "ntire2025-efficiency", "--json"]
+    found = json.loads(CliRunner().invoke(main, [*asked, "--reference", "a_x4.c"]).output)
+    assert found["reference"] == "a_x4.c"
+    values = {one["checkpoint"]: one["value"] for one in found["scores"]}
+    assert values["a_x4.c"] == pytest.approx(math.exp(2))
+    assert values["b_x4.c"] == pytest.approx(0.7 * math.exp(4) + 0.3 * math.exp(2))
+    found = json.loads(CliRunner().invoke(main, [*asked, "--reference", "a_x4.c", "--set", "reference_ms=20"]).output)
+    assert found["constants"]["reference_ms"] == 20, "what is set goes before"
+    ran = CliRunner().invoke(main, asked[:2])
+    assert ran.exit_code == 1
+    assert "--set reference_ms=VALUE, or --reference NAME" in ran.output
+    ran = CliRunner().invoke(main, [*asked[:2], "--reference", "c_x4.c"])
+    assert ran.exit_code == 1
+    assert ran.output.count("\n") == 1, "one line"
 
 
 def test_a_linear_formula_is_that_of_the_images() -> None:

@@ -32,6 +32,7 @@ from srbench.metrics.flip import flip
 from srbench.metrics.niqe import niqe
 from srbench.metrics.st_lpips import st_lpips
 from srbench.protocol import get_protocol
+from srbench.references import References
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -230,7 +231,7 @@ def test_shares_are_the_definition_s(scale: int) -> None:
     lr = imresize(hr, 1 / scale)
     invented = (hr + 30 * torch.randn(hr.shape, generator=torch.Generator().manual_seed(2))).clamp(0, 255).round()
     for sr in (imresize(lr, scale), invented.to(torch.uint8)):
-        found = correctness.shares("omission", sr, Truth(hr, lr, scale))[0].tolist()
+        found = correctness.shares(sr, correctness.prepare(Truth(hr, lr, scale)))[0].tolist()
         assert found == pytest.approx(reference_shares(sr, hr, lr, scale), abs=2e-4)
         assert sum(found) == pytest.approx(1.0)
 
@@ -240,22 +241,62 @@ def test_shares_tell_a_perfect_a_blurred_and_an_invented_image_apart() -> None:
     noise = torch.randint(0, 256, HR.shape, generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
     truth = Truth(HR, LR, 4)
     for made, kind in ((HR, 0), (smooth, 1), (noise, 2)):
-        found = correctness.shares("improvement", made, truth)[0]
+        found = correctness.shares(made, correctness.prepare(truth))[0]
         assert int(found.argmax()) == kind
-    assert correctness.shares("improvement", HR, truth)[0].tolist() == pytest.approx(
+    assert correctness.shares(HR, correctness.prepare(truth))[0].tolist() == pytest.approx(
         [0.96466, 0.01767, 0.01767], abs=1e-4
     )
 
 
 def test_shares_need_lr_that_fits_and_a_difference() -> None:
     metric = get_metric("omission")
-    with pytest.raises(UnavailableError, match="omission needs the LR image"):
+    with pytest.raises(UnavailableError, match="omission, hallucination need the LR image"):
         metric(Pair(SR, HR, None, 4))
-    with pytest.raises(InputError, match="omission: the LR image is 64×55"):
+    with pytest.raises(InputError, match="omission, hallucination: the LR image is 64×55"):
         metric(Pair(SR, HR, LR[..., :-1, :], 4))
     flat = torch.full_like(HR, 90)
     with pytest.raises(UnavailableError, match="differ nowhere"):
         metric(Pair(flat, flat, imresize(flat, 1 / 4), 4))
+
+
+@pytest.mark.parametrize("kind", ["uint8", "float", "gray"])
+def test_histograms_are_matched_as_scikit_image_matches_them(kind: str) -> None:
+    from skimage.exposure import match_histograms
+
+    sr, hr = (made if kind == "uint8" else made[:, :1] if kind == "gray" else made + 0.25 for made in (SR, HR))
+    ours = [correctness._matched(x, correctness._histogram(y)) for x, y in zip(sr[0], hr[0], strict=True)]
+    planes = [(t[0].float() / 255).numpy() for t in (sr, hr)]
+    assert np.array_equal(torch.stack(ours).numpy(), match_histograms(*planes, channel_axis=0))
+
+
+def test_shares_of_several_images_are_those_of_each() -> None:
+    srs, hrs, lrs = (torch.cat([image, image.flip(-1)]) for image in (SR, HR, LR))
+    together = correctness.shares(srs, correctness.prepare(Truth(hrs, lrs, 4)))
+    for index in range(2):
+        one = slice(index, index + 1)
+        assert torch.equal(
+            together[one], correctness.shares(srs[one], correctness.prepare(Truth(hrs[one], lrs[one], 4)))
+        )
+
+
+def test_shares_are_computed_once_an_image_for_all_three(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str] = []
+    one_image, histogram = correctness._of_one, correctness._histogram
+    monkeypatch.setattr(correctness, "_of_one", lambda *given: seen.append("sr") or one_image(*given))  # type: ignore[func-returns-value]
+    monkeypatch.setattr(correctness, "_histogram", lambda plane: seen.append("hr") or histogram(plane))  # type: ignore[func-returns-value]
+    names, chosen, references = (
+        ["improvement", "omission", "hallucination"],
+        get_protocol("standard"),
+        References(2**30),
+    )
+    for made in (SR, HR):
+        measure = Measure(names, chosen, 4, references=references)
+        measure.add("astronaut", made, HR, LR)
+        found = {name: scores.values[0] for name, scores in measure.scores().items()}
+        assert found == {name: get_metric(name)(Pair(made, HR, LR, 4)).item() for name in names}
+        assert sum(found.values()) == pytest.approx(1.0)
+    # Each of the two by Measure and three times by name; HR's channels once for both by Measure, and six times by name.
+    assert (seen.count("sr"), seen.count("hr")) == (2 + 6, 3 + 18)
 
 
 def test_pyiqa_is_not_imported_and_its_licence_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -383,6 +424,6 @@ def test_shares_are_those_of_opensr_test(monkeypatch: pytest.MonkeyPatch) -> Non
     package = pytest.importorskip("opensr_test")
     noisy = (HR + 20 * torch.randn(HR.shape, generator=torch.Generator().manual_seed(3))).clamp(0, 255).to(torch.uint8)
     for made in (HR, SR, noisy):
-        ours = correctness.shares("omission", made, Truth(HR, LR, 4))[0].tolist()
+        ours = correctness.shares(made, correctness.prepare(Truth(HR, LR, 4)))[0].tolist()
         theirs = package.Metrics(harm_apply_spatial=False).correctness(lr=LR[0] / 255, sr=made[0] / 255, hr=HR[0] / 255)
         assert ours == pytest.approx([theirs["im_metric"], theirs["om_metric"], theirs["ha_metric"]], abs=1e-5)

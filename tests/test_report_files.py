@@ -27,6 +27,7 @@ from srbench.reports.page.build import render_page
 from srbench.reports.page.data import page_data
 from srbench.reports.plots import Point, frontier, plan
 from srbench.results import Result, write_result
+from srbench.stats import paired_test
 from tests.test_reports import IMAGES, bare, cell, scores
 
 
@@ -230,9 +231,29 @@ def test_packed_scores_are_the_plain_ones(monkeypatch: pytest.MonkeyPatch) -> No
     assert [t["rows"] for t in found["tables"]] == [t["rows"] for t in plain["tables"]]
     for ours, theirs in zip(found["tables"], plain["tables"], strict=True):
         for metric, matrix in theirs["scores"].items():
-            rows = [[{None: -32768, "inf": 32767}.get(v, v) for v in line] for line in matrix["rows"]]
-            at = ours["scores"][metric]["at"]
-            assert whole[at : at + np.size(rows)].tolist() == [v for line in rows for v in line]
+            mine, shape = ours["scores"][metric], np.shape(matrix["rows"])
+            numbers = whole[mine["at"] : mine["at"] + np.prod(shape)].reshape(shape)
+            for line, expected in zip(numbers, matrix["rows"], strict=True):
+                for value, fine, base, fine_base in zip(line, expected, mine["base"], matrix["base"], strict=True):
+                    if fine in (None, "inf"):
+                        assert value == (-32768 if fine is None else 32767)
+                    else:
+                        exact = (fine + fine_base) / matrix["unit"]
+                        assert (int(value) + base) / mine["unit"] == pytest.approx(exact, abs=0.51 / mine["unit"])
+
+
+def test_the_page_s_scores_give_the_paired_test_s_p() -> None:
+    """With one digit more than is shown, differences of a thousandth of a dB were ties."""
+    rng = np.random.default_rng(0)
+    apart = rng.normal(0.0004, 0.002, 14)
+    results = [
+        cell("a_x4.c", metrics={"psnr": scores(IMAGES + apart)}),
+        cell("b_x4.c", metrics={"psnr": scores(IMAGES)}),
+    ]
+    [table] = json.loads(page_data(build_tables(results)).text)["tables"]
+    held = table["scores"]["psnr"]
+    rows = [[(v + base) / held["unit"] for v, base in zip(line, held["base"], strict=True)] for line in held["rows"]]
+    assert paired_test(*rows) == paired_test(IMAGES + apart, IMAGES)
 
 
 def test_figures_are_drawn_once_and_alike(srbench_home: Path) -> None:

@@ -20,13 +20,24 @@ if TYPE_CHECKING:
 @click.option("--dataset", default="set14", show_default=True, help="A dataset that has records.")
 @click.option("--scale", type=click.IntRange(1), default=4, show_default=True, help="The upscaling factor.")
 @click.option("--protocol", default="standard", show_default=True, help="A protocol's name or id.")
-@click.option("--set", "given", multiple=True, metavar="NAME=VALUE", help="A constant of the formula.")
+@click.option(
+    "--set", "given", multiple=True, metavar="NAME=VALUE", help="A constant of the formula; goes before --reference."
+)
+@click.option(
+    "--reference",
+    "against",
+    metavar="NAME",
+    help="Take constants such as reference_ms from this network's speed record.",
+)
 @json_option
-def command(name: str, dataset: str, scale: int, protocol: str, given: tuple[str, ...], as_json: bool) -> None:
+def command(
+    name: str, dataset: str, scale: int, protocol: str, given: tuple[str, ...], against: str | None, as_json: bool
+) -> None:
     """Rank what was measured by a composite score: NAME of `srbench ls composites`, or a TOML file of your own.
 
     \b
     srbench composite ntire2025-perceptual --dataset set14
+    srbench composite ntire2025-efficiency --reference rfdn
     srbench composite ntire2025-efficiency --set reference_ms=35.2
     srbench composite mine.toml --dataset set5
 
@@ -35,20 +46,29 @@ def command(name: str, dataset: str, scale: int, protocol: str, given: tuple[str
     """
     from srbench.composites import load_composite
     from srbench.reports import build_tables
-    from srbench.reports.tables.composite import composite_scores
+    from srbench.reports.tables.composite import composite_scores, reference
     from srbench.reports.tables.pick import pick_table
     from srbench.results import read_results
     from srbench.speed_results import read_speeds
     from srbench.zoo import list_checkpoints
 
-    composite = load_composite(name).with_constants(_constants(given))
-    tables = build_tables(read_results(), read_speeds(), cards=list_checkpoints(), derive=False)
+    composite, constants = load_composite(name), _constants(given)
+    if against is None:
+        composite.with_constants(constants)  # what it lacks is said before anything is read
+    speeds = read_speeds()
+    tables = build_tables(read_results(), speeds, cards=list_checkpoints(), derive=False)
     table = pick_table(tables, dataset, scale, protocol)
+    other = None if against is None else reference(composite, speeds, against, scale, table.device)
+    composite = composite.with_constants({**(other.constants if other else {}), **constants})
     scores = composite_scores(table, composite)
     if as_json:
-        print_json({"composite": composite.label, "scores": [_plain(one) for one in scores]})
-    else:
-        _print(table, composite, scores)
+        found = {"composite": composite.label, "constants": composite.constants, "reference": other and other.name}
+        print_json(found | {"scores": [_plain(one) for one in scores]})
+        return
+    if other:
+        time = f" (its time: {', '.join(other.doubts)})" if other.doubts else ""
+        click.echo(f"against {other.name} on {other.device}{time}")
+    _print(table, composite, scores)
 
 
 def _constants(given: Sequence[str]) -> dict[str, float]:

@@ -17,7 +17,7 @@ import torch
 
 from srbench.datasets.local import ImageSet
 from srbench.datasets.pairs import Sample, load_sample
-from srbench.errors import InputError, UnavailableError, UnknownNameError
+from srbench.errors import UnavailableError
 from srbench.evaluation.alarms import Middle, Watch, below_bicubic, identical, middle, other_scale
 from srbench.evaluation.leaks import trained_on_test_images
 from srbench.evaluation.lr_check import lr_check
@@ -31,7 +31,7 @@ from srbench.models import create_model, get_model
 from srbench.protocol import Protocol
 from srbench.provenance import machine, versions
 from srbench.references import References
-from srbench.results import Result, find_result, write_result
+from srbench.results import Result
 from srbench.subjects import Subject
 from srbench.upscaler import Upscaler, for_model, tile_difference, tile_overlap, upscale
 
@@ -120,41 +120,6 @@ def cell_hash(subject: Subject, inference: Inference, samples: Samples, metrics:
         "metrics": {name: get_metric(name).version for name in sorted(set(metrics))},
     }
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
-
-
-def stored(
-    subject: Subject, inference: Inference, samples: Samples, metrics: Sequence[str], root: Path | None = None
-) -> Result | None:
-    """The record of this cell if it still holds: same hash, and every metric asked for (or still not to be had)."""
-    found = _record(subject, inference, samples, root) if subject.identity else None
-    if found is None or not found.ok:
-        return None
-    try:
-        known = cell_hash(subject, inference, samples, found.metrics)
-    except UnknownNameError:  # a metric that this version no longer has
-        return None
-    if known != found.cell_hash or not set(metrics) <= set(found.metrics):
-        return None
-    return None if any(_returned(name, found) for name in metrics) else found
-
-
-def _record(subject: Subject, inference: Inference, samples: Samples, root: Path | None) -> Result | None:
-    variant = variant_name(inference.variant, samples.lr_files)
-    return find_result(subject.name, samples.images.name, samples.scale, samples.protocol.id, variant, root)
-
-
-def _returned(name: str, found: Result) -> bool:
-    """Whether a metric that had no number then could give one now."""
-    if found.metrics[name].status != "unavailable":
-        return False
-    from srbench.metrics import Pair
-
-    noise = torch.randint(0, 256, (1, 3, 96, 96), dtype=torch.uint8)
-    try:
-        get_metric(name)(Pair(noise, noise, noise[..., ::4, ::4], 4))
-    except UnavailableError:
-        return False
-    return True
 
 
 def variant_name(variant: str, lr_files: bool) -> str:
@@ -281,69 +246,6 @@ def _facts(subject: Subject, inference: Inference, samples: Samples) -> dict[str
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "provenance": {**versions(), **machine(device), **({} if images.entry else {"folder": images.place})},
     }
-
-
-def run_cell(
-    subject: Subject,
-    samples: Samples,
-    metrics: Sequence[str],
-    inference: Inference,
-    *,
-    save_images: Path | None = None,
-    root: Path | None = None,
-    on_image: Callable[[str], None] | None = None,
-    replace: bool = False,
-) -> Result:
-    """Measure one cell and store its record; metrics that the old record had as well are kept up to date.
-
-    Args:
-        subject: what to measure.
-        samples: on what.
-        metrics: names.
-        inference: how it is applied.
-        save_images: folder for the SR images as PNG.
-        root: the results folder; home's by default.
-        on_image: called with each image's name when it is done.
-        replace: whether the record may take the place of one of other weights of the user's own.
-
-    Raises:
-        InputError: as ``measure_cell``; or the name has a record of other weights that are the user's own.
-    """
-    try:
-        old = _record(subject, inference, samples, root)
-    except InputError:  # broken: nothing of it is kept, and it is replaced only where that was asked for
-        if not replace:
-            raise
-        old = None
-    if old is not None and not replace:
-        _refuse_other_weights(subject, old)
-    kept = [name for name in (old.metrics if old else ()) if _known(name)]
-    result = measure_cell(
-        subject,
-        samples,
-        list(dict.fromkeys([*metrics, *kept])),
-        inference,
-        save_images=save_images,
-        on_image=on_image,
-    )
-    write_result(result, root)
-    return result
-
-
-def _refuse_other_weights(subject: Subject, old: Result) -> None:
-    """Two trainings of one's own must not replace each other silently; the zoo's may, as their cards say which counts."""
-    if not (subject.own or old.own) or old.weights_sha256 == subject.weights_sha256:
-        return
-    raise InputError(
-        f"results/ has {subject.name} with other weights ({old.weights_sha256[:8] or 'unknown'}, these are "
-        f"{subject.weights_sha256[:8] or 'unknown'}): choose another --name, or --overwrite to replace it"
-    )
-
-
-def _known(name: str) -> bool:
-    from srbench.metrics import METRICS
-
-    return name in METRICS
 
 
 def _image(sr: torch.Tensor) -> np.ndarray[Any, Any]:

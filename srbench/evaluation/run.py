@@ -17,7 +17,8 @@ from srbench.errors import InputError, SrbenchError, UnavailableError
 from srbench.evaluation.distinct import distinct, outdated
 from srbench.evaluation.fast import fastest
 from srbench.evaluation.progress import Progress
-from srbench.evaluation.quality import Samples, run_cell, stored, variant_name
+from srbench.evaluation.quality import Samples, variant_name
+from srbench.evaluation.stored import run_cell, stored
 from srbench.inference import Inference
 from srbench.measure import DEFAULT_METRICS
 from srbench.metrics import get_metric

@@ -82,6 +82,25 @@ class _OfPairs:
 
 
 @dataclass(frozen=True)
+class Part:
+    """``score`` of a metric that is one of several numbers of a single computation, as shares that add up to 1 are.
+
+    An evaluation runs ``whole`` once an SR image for all metrics that have it and the same ``prepare`` and view of the image.
+
+    Attributes:
+        whole: ``whole(sr, reference)``, the computation.
+        take: this metric's float64 ``(N,)`` of what that returned.
+    """
+
+    whole: Callable[[Tensor, Any], Any]
+    take: Callable[[Any], Tensor]
+
+    def __call__(self, sr: Tensor, reference: Any) -> Tensor:
+        """For this metric alone."""
+        return self.take(self.whole(sr, reference))
+
+
+@dataclass(frozen=True)
 class Metric:
     """What a caller needs to know about a metric.
 
@@ -89,7 +108,8 @@ class Metric:
         name: its usual name, in lower case.
         score: ``score(sr, reference)`` → float64 ``(N,)``, where ``sr`` is as in Pair and ``reference`` what ``prepare``
             returned; it changes neither of them. It and ``prepare`` may raise UnavailableError (no backbone weights) or
-            InputError (image too small), with the reason. Without ``prepare`` it is ``score(pair)``.
+            InputError (image too small), with the reason. Without ``prepare`` it is ``score(pair)``. A :class:`Part` where
+            several metrics come of one computation.
         space: ``"channel"`` sees what the protocol measures (Y or RGB); ``"rgb"`` sees 8-bit RGB images.
         crop: ``"shave"`` sees images with the protocol's border cropped, ``"full"`` whole ones.
         unit: such as ``"dB"``, or ``""``.

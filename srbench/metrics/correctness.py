@@ -14,15 +14,17 @@ softened minimum gives it .965, .018 and .018 in each pixel.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
 from srbench.errors import InputError, UnavailableError
-from srbench.metrics import METRICS, Metric, Truth
+from srbench.metrics import METRICS, Metric, Part, Truth
 from srbench.metrics._images import PEAK, check_alike, check_finite, check_image, check_size, numbers
 
 BORDER = 16
@@ -30,6 +32,47 @@ _THRESHOLD = 0.1
 _SOFTNESS = 0.05  # the package's im_score, om_score and ha_score
 _TEMPERATURE = 0.25
 _KINDS = ("improvement", "omission", "hallucination")
+_NAMES = ", ".join(_KINDS)  # messages begin with all three: they come of one computation
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class _Histogram:
+    """What a channel of HR is made of.
+
+    Attributes:
+        values: its distinct values in [0, 1], ascending.
+        quantiles: the share of pixels up to each.
+    """
+
+    values: Floats
+    quantiles: Floats
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What SR images are compared with.
+
+    Attributes:
+        shape: of HR, ``(N, C, H, W)``.
+        device: where it lies.
+        scale: the upscaling factor.
+        border: pixels that are left out, whole LR pixels.
+        hr: in [0, 1], without the border.
+        enlarged: LR, bilinearly, likewise.
+        apart: the distance of these two, ``(N, h, w)``.
+        histograms: of each image those of its channels.
+    """
+
+    shape: torch.Size
+    device: torch.device
+    scale: int
+    border: int
+    hr: Tensor
+    enlarged: Tensor
+    apart: Tensor
+    histograms: tuple[tuple[_Histogram, ...], ...]
 
 
 def _distance(x: Tensor, y: Tensor) -> Tensor:
@@ -37,17 +80,21 @@ def _distance(x: Tensor, y: Tensor) -> Tensor:
     return ((x - y).abs() / (x + y + 1e-8).abs()).mean(dim=1)
 
 
-def _inner(image: Tensor, border: int) -> Tensor:
-    """In [0, 1], without a border."""
-    whole = image.to(torch.float32) / PEAK
-    return whole[..., border:-border, border:-border] if border else whole
+def _cropped(image: Tensor, border: int) -> Tensor:
+    """Without a border."""
+    return image[..., border:-border, border:-border] if border else image
 
 
-def prepare(kind: str, truth: Truth) -> Truth:
-    """HR and LR, checked.
+def _unit(image: Tensor) -> Tensor:
+    """In [0, 1]."""
+    return image.to(torch.float32) / PEAK
+
+
+@torch.no_grad()
+def prepare(truth: Truth) -> Reference:
+    """HR and enlarged LR, their distance, and HR's histograms; 27 bytes a pixel.
 
     Args:
-        kind: ``"improvement"``, ``"omission"`` or ``"hallucination"``, for messages.
         truth: HR ``(N, 3, H, W)`` RGB or ``(N, 1, H, W)`` gray on the 0–255 scale, more than 32 pixels in height and width, and
             LR of HR's size over the scale.
 
@@ -57,52 +104,53 @@ def prepare(kind: str, truth: Truth) -> Truth:
     """
     hr, lr, scale = truth.hr, truth.lr, truth.scale
     if lr is None:
-        raise UnavailableError("unavailable", f"{kind} needs the LR image that the SR image was made from")
-    check_image(kind, "HR", hr)
-    check_size(kind, hr.shape, (1, 3), 2 * BORDER + scale)
-    check_finite(kind, hr, lr)
+        raise UnavailableError("unavailable", f"{_NAMES} need the LR image that the SR image was made from")
+    check_image(_NAMES, "HR", hr)
+    check_size(_NAMES, hr.shape, (1, 3), 2 * BORDER + scale)
+    check_finite(_NAMES, hr, lr)
     height, width = hr.shape[-2:]
     if (lr.shape[-2] * scale, lr.shape[-1] * scale) != (height, width):
         found = "×".join(map(str, lr.shape[:-3:-1]))
-        raise InputError(f"{kind}: the LR image is {found} (W×H); expected a {scale}th of the HR's {width}×{height}")
-    return truth
+        raise InputError(f"{_NAMES}: the LR image is {found} (W×H); expected a {scale}th of the HR's {width}×{height}")
+    lr_border = BORDER // scale
+    border = lr_border * scale  # where 16 is no multiple of the scale, whole LR pixels are left out
+    inner = _cropped(hr, border)
+    small = _unit(_cropped(lr.expand(-1, hr.shape[1], -1, -1), lr_border))
+    large = functional.interpolate(small, scale_factor=scale, mode="bilinear", antialias=True)
+    true = _unit(inner)
+    apart = _distance(large, true)
+    histograms = tuple(tuple(_histogram(channel) for channel in image) for image in inner)
+    return Reference(hr.shape, hr.device, scale, border, true, large, apart, histograms)
 
 
 @torch.no_grad()
-def shares(kind: str, sr: Tensor, truth: Truth) -> Tensor:
+def shares(sr: Tensor, reference: Reference) -> Tensor:
     """Shares of improvement, omission and hallucination, float64 ``(N, 3)``.
 
     Args:
-        kind: as :func:`prepare` has it.
         sr: of HR's shape.
-        truth: what :func:`prepare` returned.
+        reference: what :func:`prepare` returned.
 
     Raises:
         InputError: SR has another shape or type.
         UnavailableError: an image holds NaN or infinity, or nowhere differs enough from HR or LR to tell.
     """
-    check_image(kind, "SR", sr)
-    check_alike(kind, sr, truth.hr.shape, truth.hr.device)
-    check_finite(kind, sr)
-    assert truth.lr is not None
-    lr_border = BORDER // truth.scale
-    border = lr_border * truth.scale  # where 16 is no multiple of the scale, whole LR pixels are left out
-    made, true = _inner(sr, border), _inner(truth.hr, border)
-    small = _inner(truth.lr.expand(-1, sr.shape[1], -1, -1), lr_border)
-    large = functional.interpolate(small, scale_factor=truth.scale, mode="bilinear", antialias=True)
-    found = [_of_one(made[i], true[i : i + 1], large[i : i + 1]) for i in range(len(made))]
+    check_image(_NAMES, "SR", sr)
+    check_alike(_NAMES, sr, reference.shape, reference.device)
+    check_finite(_NAMES, sr)
+    inner = _cropped(sr, reference.border)
+    found = [_of_one(inner[i], reference, i) for i in range(len(inner))]
     if any(one is None for one in found):
-        raise UnavailableError("failed", f"{kind}: SR, HR and LR differ nowhere by more than a tenth")
+        raise UnavailableError("failed", f"{_NAMES}: SR, HR and LR differ nowhere by more than a tenth")
     return torch.stack([one for one in found if one is not None])
 
 
-def _of_one(made: Tensor, true: Tensor, large: Tensor) -> Tensor | None:
-    """The shares of one image; None where no pixel counts."""
-    from skimage.exposure import match_histograms
-
-    matched = match_histograms(made.cpu().numpy(), true[0].cpu().numpy(), channel_axis=0)
-    harmonised = torch.from_numpy(np.asarray(matched)).to(true)[None]
-    apart, to_hr, to_lr = _distance(large, true), _distance(harmonised, true), _distance(harmonised, large)
+def _of_one(sr: Tensor, reference: Reference, index: int) -> Tensor | None:
+    """The shares of one image ``(C, h, w)`` on the 0–255 scale; None where no pixel counts."""
+    channels = zip(sr, reference.histograms[index], strict=True)
+    harmonised = torch.stack([_matched(*channel) for channel in channels])[None]
+    true, large = (image[index : index + 1] for image in (reference.hr, reference.enlarged))
+    apart, to_hr, to_lr = reference.apart[index : index + 1], _distance(harmonised, true), _distance(harmonised, large)
     counted = (apart > _THRESHOLD) | (to_hr > _THRESHOLD) | (to_lr > _THRESHOLD)
     near, far = (to_hr / apart)[counted], (to_lr / apart)[counted]  # infinite or NaN where LR is HR
     excess = 1 - torch.exp(-(near + far - 1) * _SOFTNESS)
@@ -113,8 +161,38 @@ def _of_one(made: Tensor, true: Tensor, large: Tensor) -> Tensor | None:
     return each.mean(dim=1) if each.shape[1] else None
 
 
-def _score(kind: str, sr: Tensor, truth: Truth) -> Tensor:
-    return numbers(kind, shares(kind, sr, truth)[:, _KINDS.index(kind)])
+def _histogram(channel: Tensor) -> _Histogram:
+    """Of ``(h, w)`` on the 0–255 scale."""
+    values, _, counts = _distinct(channel)
+    return _Histogram(values, np.cumsum(counts) / channel.numel())
+
+
+def _matched(channel: Tensor, to: _Histogram) -> Tensor:
+    """A channel ``(h, w)`` on the 0–255 scale with another's histogram, in [0, 1], float32.
+
+    As ``skimage.exposure.match_histograms`` in every bit; that sorts both images for each SR image anew, where 8 bits can be
+    counted and HR's side is known.
+    """
+    _, places, counts = _distinct(channel)
+    levels = np.interp(np.cumsum(counts) / channel.numel(), to.quantiles, to.values)
+    return torch.from_numpy(levels).to(channel.device, torch.float32)[places]
+
+
+def _distinct(channel: Tensor) -> tuple[Floats, Tensor, NDArray[np.int64]]:
+    """The distinct values of a channel in [0, 1], ascending; where among them each pixel is; how many pixels each has."""
+    if channel.dtype != torch.uint8:
+        values, places, counts = torch.unique(_unit(channel), return_inverse=True, return_counts=True)
+        return values.double().cpu().numpy(), places, counts.cpu().numpy()
+    pixels = channel.reshape(-1).to(torch.int32)
+    counts = torch.bincount(pixels, minlength=256)
+    present = counts > 0
+    values = _unit(torch.arange(256, device=channel.device)[present])
+    places = (present.cumsum(0) - 1)[channel.int()]
+    return values.double().cpu().numpy(), places, counts[present].cpu().numpy()
+
+
+def _share(kind: str, found: Tensor) -> Tensor:
+    return numbers(kind, found[:, _KINDS.index(kind)])
 
 
 _WORDS = {
@@ -126,8 +204,8 @@ for _kind in _KINDS:
     METRICS.register(
         Metric(
             name=_kind,
-            prepare=partial(prepare, _kind),
-            score=partial(_score, _kind),
+            prepare=prepare,
+            score=Part(shares, partial(_share, _kind)),
             space="rgb",
             crop="full",
             unit="",

@@ -33,7 +33,7 @@ def render_comparison(found: Comparison) -> str:
         f"{found.a} is better on {found.wins}, worse on {found.losses}, equal on {found.ties} images",
         f"effect size: {_effect(found)}",
         found.verdict,
-        *([found.warning] if found.warning else []),
+        *([f"power: {found.power_text}"] if found.power_text else []),
         *_beside(found),
     ]
     return "\n".join(text) + "\n"

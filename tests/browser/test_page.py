@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
+from srbench.power import power_of
 from srbench.reports.page.build import render_page
-from srbench.stats import mean_interval, paired_test
+from srbench.stats import effect_size, mean_interval, paired_test
 from tests.browser.conftest import DOUBT, EVIL, Opened
 
 pytestmark = pytest.mark.browser
@@ -262,6 +263,39 @@ def test_two_models_image_by_image(page: Opened, page_file: Path) -> None:
         assert expected is not None
         width = expected[1] - expected[0]
         assert ends == pytest.approx(list(expected), abs=0.06 * width)
+
+
+def test_effect_size_and_power_are_those_of_compare(page: Opened) -> None:
+    """The random numbers are others than NumPy's: shares within 0.04, the number of images that it takes within a tenth."""
+    page.tab.select_option("#pick-pa", "edsr_x4.common")
+    page.tab.select_option("#pick-pb", "fsrcnn_x4.common")
+    text = page.tab.locator("#versus .verdict").inner_text()
+    assert re.search(r"rank-biserial \+1\.00, d \+\d+", text)
+    assert "100 % with 14 images; about 6 would do" in text
+    page.tab.select_option("#per-set", label="Set5")
+    text = page.tab.locator("#versus .verdict").inner_text()
+    assert "0 % with 5 images; about 6 are needed" in text
+    cases: list[list[float]] = [
+        [0.1, -0.2, 0.3, 0.3, -0.1, 0.0, 0.5, 0.25, 0.15, 0.05, 0.2, -0.05],
+        [math.sin(i) + 0.2 for i in range(30)],
+        [math.sin(i * i) - 0.14 for i in range(120)],
+        [math.sin(i) + 0.002 for i in range(30)],
+        [0.2, 0.2, 0.2, 0.2, 0.2, 0.2],
+        [0.0, 0.0, 0.0],
+    ]
+    for values in cases:
+        effect, power = page.tab.evaluate("(v) => [srb.stats.effect(v), srb.stats.power(v)]", values)
+        expected, needs = effect_size(values, [0.0] * len(values)), power_of(values)
+        assert effect["biserial"] == pytest.approx(expected.rank_biserial, abs=1e-12)
+        assert effect["standardised"] == pytest.approx(expected.standardised)
+        assert (power is None) == (needs is None)
+        if needs is None:
+            continue
+        assert power["share"] == pytest.approx(needs.power, abs=0.04)
+        if needs.needed is None or needs.needed > 1000:
+            assert power["needed"] is None
+        else:
+            assert power["needed"] == pytest.approx(needs.needed, rel=0.1, abs=1)
 
 
 def test_the_drawer_says_how_to_make_a_row_again(page: Opened) -> None:

@@ -231,25 +231,32 @@ def _score(table: Table, row: Row, metric: str, digits: int, book: _Book) -> Jso
 
 
 def _scores(values: NDArray[np.float64], digits: int, blob: _Blob | None) -> Json:
-    """Per-image scores as whole numbers of ``1 / unit``, less each image's median."""
+    """Per-image scores as whole numbers of ``1 / unit``, less each image's median.
+
+    Plain ones have four digits more than are shown: with fewer, small differences become ties, and the paired test another one.
+    """
     finite = np.isfinite(values)
     some = finite.any(axis=0)
     middle = np.zeros(values.shape[1])
     middle[some] = np.nanmedian(np.where(finite, values, np.nan)[:, some], axis=0)
-    power = digits + 1
-    while power > 0 and np.abs(np.where(finite, values - middle, 0.0)).max(initial=0.0) * 10**power > _INFINITE - 1:
-        power -= 1
-    base = np.rint(middle * 10**power)
-    whole = np.where(finite, np.rint(np.where(finite, values, 0.0) * 10**power) - base, _NONE)
-    whole = np.where(values == np.inf, _INFINITE, whole).astype(np.int16)
-    found: dict[str, Json] = {"unit": 10**power, "base": [int(v) for v in base]}
+    power = digits + (4 if blob is None else 1)
     if blob is not None:
-        return found | {"at": blob.add(whole)}
-    return found | {"rows": [[_plain(int(v)) for v in line] for line in whole]}
+        furthest = np.abs(np.where(finite, values - middle, 0.0)).max(initial=0.0)
+        while power > 0 and furthest * 10**power > _INFINITE - 1:
+            power -= 1
+    base = np.rint(middle * 10**power)
+    whole = np.rint(np.where(finite, values, 0.0) * 10**power) - base
+    found: dict[str, Json] = {"unit": 10**power, "base": [int(v) for v in base]}
+    if blob is None:
+        return found | {
+            "rows": [[_plain(*one) for one in zip(*line, strict=True)] for line in zip(values, whole, strict=True)]
+        }
+    whole = np.where(values == np.inf, _INFINITE, np.where(finite, whole, _NONE))
+    return found | {"at": blob.add(whole.astype(np.int16))}
 
 
-def _plain(value: int) -> Json:
-    return {_NONE: None, _INFINITE: "inf"}.get(value, value)
+def _plain(value: float, whole: float) -> Json:
+    return "inf" if value == math.inf else None if math.isnan(value) else int(whole)
 
 
 def _entrant(who: Entrant) -> Json:

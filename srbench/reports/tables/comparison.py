@@ -107,11 +107,26 @@ class Comparison:
         """How many images the difference in question needs; "" where these are enough or it is undefined."""
         if self.power is None or self.power.enough:
             return ""
-        unit = f" {self.unit}" if self.unit else ""
-        size = short(self.power.difference) if self.power.difference >= 0.1 else f"{self.power.difference:.1g}"
         needed = f"about {self.power.needed}" if self.power.needed else f"more than {MOST_IMAGES}"
-        chance = share(self.power.power)
-        return f"to tell {size}{unit} apart you need {needed} images; {self.power.images} find it {chance} of the time"
+        return f"to tell {self._in_question} apart you need {needed} images; {self._found}"
+
+    @property
+    def power_text(self) -> str:
+        """What the images can show of the difference in question; the warning where they are too few, "" if undefined."""
+        if self.power is None or not self.power.enough:
+            return self.warning
+        return f"about {self.power.needed} images tell {self._in_question} apart; {self._found}"
+
+    @property
+    def _in_question(self) -> str:
+        assert self.power is not None
+        size = short(self.power.difference) if self.power.difference >= 0.1 else f"{self.power.difference:.1g}"
+        return f"{size} {self.unit}" if self.unit else size
+
+    @property
+    def _found(self) -> str:
+        assert self.power is not None
+        return f"{self.power.images} find it {share(self.power.power)} of the time"
 
 
 def compare(

@@ -13,6 +13,8 @@ from srbench.errors import InputError, UnknownNameError
 from srbench.facts import read_facts
 from srbench.formula import Values
 from srbench.reports.tables.rows import Entrant, Row, Table
+from srbench.reports.tables.speed import device_text, doubts
+from srbench.speed_results import SpeedResult, is_usual
 from srbench.stats import ALPHA, Interval, holm, least_p, mean_interval, paired_test
 
 
@@ -41,6 +43,63 @@ class CompositeScore:
     each: tuple[float, ...] = ()
     status: str = "ok"
     reason: str = ""
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A timed network that others are compared with.
+
+    Attributes:
+        name: as its speed record has it.
+        device: in words.
+        constants: the composite's constants that are its costs.
+        doubts: why to read its time with care.
+    """
+
+    name: str
+    device: str
+    constants: Mapping[str, float]
+    doubts: tuple[str, ...] = ()
+
+
+def reference(composite: Composite, records: Sequence[SpeedResult], name: str, scale: int, device: str) -> Reference:
+    """The costs of a network as a composite's ``reference_…`` constants.
+
+    Args:
+        composite: with such constants.
+        records: where the network's may stand.
+        name: of a record, such as ``rlfn_s`` or ``srresnet_x4.common``.
+        scale: the upscaling factor.
+        device: folder of the device that the rows' times are of; "" where none is timed.
+
+    Raises:
+        InputError: the composite has no such constant, or the record lacks a cost.
+        UnknownNameError: there is no record of this name for 1280×720 output at this scale on this device.
+    """
+    if not composite.references:
+        raise InputError(f"{composite.name} compares with no network: it has no constant such as reference_ms")
+    here = [one for one in records if one.scale == scale and is_usual(one) and device in ("", one.device)]
+    record = next((one for one in here if one.name == name), None)
+    if record is None:
+        where = (
+            f"the speed records of {device or 'results/'} at x{scale} (`srbench speed NAME --scale {scale}` makes one)"
+        )
+        raise UnknownNameError("reference", name, {one.name for one in here}, where)
+    found = {
+        "ms": record.base.median_ms,
+        "mult_adds": None if (adds := record.cost.get("mult_adds")) is None else adds / 1e9,
+        "parameters": record.cost.get("parameters"),
+        "memory_mb": None if (peak := record.base.peak_memory_bytes) is None else peak / 1e6,
+    }
+    constants = {constant: found[cost] for constant, cost in composite.references.items()}
+    for constant, value in constants.items():
+        if value is None:
+            why = f": {record.base.reason}" if record.base.reason else ""
+            raise InputError(
+                f"the speed record of {name} on {record.device} has no {composite.references[constant]}{why}"
+            )
+    values = {constant: float(value) for constant, value in constants.items() if value is not None}
+    return Reference(name, device_text(record), values, doubts(record, record.base))
 
 
 def composite_scores(table: Table, composite: Composite) -> list[CompositeScore]:

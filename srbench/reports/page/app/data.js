@@ -39,11 +39,12 @@ srb.scores = (table, index, metric) => {
   const found = table.scores[metric];
   if (!found || !Array.isArray(table.rows[index].m[metric])) return null;
   const { unit, base, rows, at } = found;
-  const read = (v, i) => (v === null || v === -32768 ? null : v === "inf" || v === 32767 ? Infinity : (v + base[i]) / unit);
+  const read = (v, i) => (v === null ? null : v === "inf" ? Infinity : (v + base[i]) / unit);
   if (rows) return rows[index].map(read);
+  const wide = (v) => (v === -32768 ? null : v === 32767 ? "inf" : v);
   /* Packed: all high bytes of all 16-bit values, then all low bytes. */
   const half = srb.packed.length / 2, n = base.length, start = at + index * n;
-  return Array.from({ length: n }, (_, i) => read(((srb.packed[start + i] << 8) | srb.packed[half + start + i]) << 16 >> 16, i));
+  return Array.from({ length: n }, (_, i) => read(wide(((srb.packed[start + i] << 8) | srb.packed[half + start + i]) << 16 >> 16), i));
 };
 
 /* The device that times are shown of. */

@@ -13,12 +13,9 @@ srb.stats = (() => {
   /* Equal where both are infinite. */
   const differences = (a, b) => a.map((v, i) => (v === b[i] ? 0 : v - b[i]));
 
-  /* Two-sided p of the Wilcoxon signed-rank test: exact up to 200 images, ties included. */
-  const wilcoxon = (difference) => {
-    const d = difference.filter((v) => v !== 0);
-    const n = d.length;
-    if (!n) return 1;
-    const sizes = d.map(Math.abs);
+  /* Twice the rank of each size, so that mean ranks of ties are whole numbers. */
+  const doubledRanks = (d) => {
+    const n = d.length, sizes = d.map(Math.abs);
     const order = [...sizes.keys()].sort((i, j) => sizes[i] - sizes[j]);
     const doubled = new Array(n);
     for (let i = 0; i < n; ) {
@@ -27,6 +24,27 @@ srb.stats = (() => {
       for (let k = i; k < j; k++) doubled[order[k]] = i + j + 1;
       i = j;
     }
+    return doubled;
+  };
+
+  /* The chance of every sum of ranks that each have either sign. */
+  const sums = (ranks) => {
+    const chance = new Float64Array(ranks.reduce((a, b) => a + b, 0) + 1);
+    chance[0] = 1;
+    let reach = 0;
+    for (const rank of ranks) {
+      for (let k = reach + rank; k >= 0; k--) chance[k] = (chance[k] + (k >= rank ? chance[k - rank] : 0)) / 2;
+      reach += rank;
+    }
+    return chance;
+  };
+
+  /* Two-sided p of the Wilcoxon signed-rank test: exact up to 200 images, ties included. */
+  const wilcoxon = (difference) => {
+    const d = difference.filter((v) => v !== 0);
+    const n = d.length;
+    if (!n) return 1;
+    const doubled = doubledRanks(d);
     const total = doubled.reduce((a, b) => a + b, 0);
     const positive = doubled.reduce((s, r, i) => s + (d[i] > 0 ? r : 0), 0);
     const least = Math.min(positive, total - positive);
@@ -34,13 +52,7 @@ srb.stats = (() => {
       const z = (total / 2 - least) / Math.sqrt(doubled.reduce((s, r) => s + r * r, 0) / 4);
       return erfc(z / Math.SQRT2);
     }
-    const chance = new Float64Array(total + 1);
-    chance[0] = 1;
-    let reach = 0;
-    for (const rank of doubled) {
-      for (let k = reach + rank; k >= 0; k--) chance[k] = (chance[k] + (k >= rank ? chance[k - rank] : 0)) / 2;
-      reach += rank;
-    }
+    const chance = sums(doubled);
     let tail = 0;
     for (let k = 0; k <= least; k++) tail += chance[k];
     return Math.min(1, 2 * tail);
@@ -52,6 +64,17 @@ srb.stats = (() => {
     const c = [-1.26551223, 1.00002368, 0.37409196, 0.09678418, -0.18628806, 0.27886807, -1.13520398, 1.48851587, -0.82215223, 0.17087277];
     const r = t * Math.exp(-x * x + c.reduceRight((s, v) => s * t + v, 0));
     return x >= 0 ? r : 2 - r;
+  };
+
+  /* Numbers from 0 to 1, the same ones each time. */
+  const random = () => {
+    let seed = 0x9e3779b9;
+    return () => {
+      seed = (seed + 0x6d2b79f5) | 0;
+      let t = Math.imul(seed ^ (seed >>> 15), 1 | seed);
+      t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+      return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
+    };
   };
 
   const T975 = [12.706, 4.3027, 3.1824, 2.7764, 2.5706, 2.4469, 2.3646, 2.306, 2.2622];
@@ -71,13 +94,7 @@ srb.stats = (() => {
     if (variance <= (1e-12 * Math.max(1, Math.abs(m))) ** 2) return [m, m];
     const times = n > 150 ? Math.min(1999, resamples) : resamples;
     const ratios = new Float64Array(times);
-    let seed = 0x9e3779b9;
-    const draw = () => {
-      seed = (seed + 0x6d2b79f5) | 0;
-      let t = Math.imul(seed ^ (seed >>> 15), 1 | seed);
-      t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-      return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
-    };
+    const draw = random();
     for (let r = 0; r < times; r++) {
       let sum = 0, squares = 0;
       for (let i = 0; i < n; i++) {
@@ -93,6 +110,72 @@ srb.stats = (() => {
     return Number.isFinite(low) && Number.isFinite(high) ? [m - high * error, m - low * error] : null;
   };
 
+  /* How large a difference is beside its spread: the share of the ranks in favour less the share against, and Cohen's d of pairs. */
+  const effect = (d) => {
+    const apart = d.filter((v) => v !== 0);
+    if (!apart.length) return { biserial: 0, standardised: null };
+    const ranks = doubledRanks(apart);
+    const biserial = ranks.reduce((s, r, i) => s + r * Math.sign(apart[i]), 0) / ranks.reduce((a, b) => a + b, 0);
+    if (d.length < 2 || !d.every(Number.isFinite)) return { biserial, standardised: null };
+    const m = mean(d), spread = deviation(d);
+    return { biserial, standardised: spread <= 1e-12 * Math.max(1, Math.abs(m)) ? Math.sign(m) * Infinity : m / spread };
+  };
+
+  const WANTED = 0.8, ALPHA = 0.05, MOST = 1000;
+
+  /* What so many images show of the difference found, and how many it takes for a power of 80 %: simulated from the
+     differences image by image, as srbench.power does it. null where that is undefined; needed is null beyond MOST. */
+  const power = (d) => {
+    if (d.length < 5 || !d.every(Number.isFinite) || mean(d) === 0) return null;
+    let low = 5, high = 6; // of five images no p is below .05
+    while (shareFound(d, high) < WANTED) {
+      low = high;
+      if (low === MOST) return { share: shareFound(d, d.length), needed: null };
+      high = Math.min(2 * high, MOST);
+    }
+    while (high - low > Math.max(1, Math.floor(high / 50))) {
+      const middle = Math.floor((low + high) / 2);
+      if (shareFound(d, middle) >= WANTED) high = middle; else low = middle;
+    }
+    const step = 10 ** Math.max(0, String(high).length - 2);
+    return { share: shareFound(d, d.length), needed: Math.ceil(high / step) * step };
+  };
+
+  /* The share of sets of n images, drawn from differences, in which the signed-rank test gives p ≤ .05. */
+  const shareFound = (d, n) => {
+    const most = critical(n);
+    if (most < 0) return 0;
+    const sets = n > 100 ? 500 : 1000, draw = random(), m = mean(d);
+    // An image drawn twice is two images that are much alike, not a tie: a billionth of the spread parts them.
+    const jitter = 2e-9 * (Math.sqrt(mean(d.map((v) => (v - m) ** 2))) || Math.abs(m));
+    const up = new Float64Array(n), down = new Float64Array(n);
+    let found = 0;
+    for (let set = 0; set < sets; set++) {
+      let ups = 0, downs = 0;
+      for (let i = 0; i < n; i++) {
+        const v = d[Math.floor(draw() * d.length)] + (draw() - 0.5) * jitter;
+        if (v > 0) up[ups++] = v; else down[downs++] = -v;
+      }
+      const less = up.subarray(0, ups).sort(), more = down.subarray(0, downs).sort();
+      let sum = 0, below = 0;
+      for (let i = 0; i < ups; i++) {
+        while (below < downs && more[below] < less[i]) below++;
+        sum += i + 1 + below;
+      }
+      if (Math.min(sum, (n * (n + 1)) / 2 - sum) <= most) found++;
+    }
+    return found / sets;
+  };
+
+  /* The greatest sum of ranks of the rarer sign with which the test gives p ≤ .05; −1 where none does. */
+  const critical = (n) => {
+    if (n > 100) return Math.floor((n * (n + 1)) / 4 - 1.959963984540054 * Math.sqrt((n * (n + 1) * (2 * n + 1)) / 24));
+    const chance = sums(Array.from({ length: n }, (_, i) => i + 1));
+    let tail = 0, most = -1;
+    while (2 * (tail + chance[most + 1]) <= ALPHA) tail += chance[++most];
+    return most;
+  };
+
   /* What srbench.reports.comparison says of two rows of scores. */
   const compare = (a, b, higher) => {
     const d = differences(a, b);
@@ -103,5 +186,5 @@ srb.stats = (() => {
     };
   };
 
-  return { mean, deviation, differences, wilcoxon, interval, compare };
+  return { mean, deviation, differences, wilcoxon, interval, effect, power, compare, MOST };
 })();
