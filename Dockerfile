@@ -1,5 +1,5 @@
 # A CPU image that serves networks of the zoo:
-#   docker build -t srbench . && docker run --rm -p 8000:8000 srbench fsrcnn_x4.common
+#   docker build -t srbench . && docker run --rm -p 8000:8000 srbench fsrcnn_x4.tuned
 FROM python:3.12-slim
 
 WORKDIR /srbench
@@ -14,4 +14,4 @@ USER srbench
 EXPOSE 8000
 HEALTHCHECK CMD ["python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8000/v2/health/ready', timeout=2)"]
 ENTRYPOINT ["srbench", "serve", "--host", "0.0.0.0"]
-CMD ["fsrcnn_x4.common"]
+CMD ["fsrcnn_x4.tuned"]

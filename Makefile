@@ -11,7 +11,7 @@ ROUNDS ?= 5
 SEED ?= 0
 # What committed records hold: the default metrics, and those that tell texture from lattice and detail from invention.
 RECORD_METRICS ?= psnr,ssim,lpips,lr-psnr,dists,lattice,hallucination,omission,improvement
-RECIPES ?= common srgan srgan-perpix esrgan-wgan-gp
+RECIPES ?= srgan-v2 srgan-perpix-v2 esrgan-v2 esrgan-wgan-gp-v2
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo dev test check litert docs same format bench exports report records zoo gpu clean campaign serving
@@ -32,7 +32,7 @@ $(VENV)/.dev: $(VENV)/.installed
 install: $(VENV)/.installed  ## make .venv with srbench and its pinned dependencies
 
 demo: install  ## measure three models on four images from scratch, compare with the records, print the leaderboard
-	$(BIN)/srbench reproduce bicubic fsrcnn_x4.common edsr_baseline_x4.common --dataset sample --scale 4 \
+	$(BIN)/srbench reproduce bicubic fsrcnn_x4.tuned edsr_baseline_x4.tuned --dataset sample --scale 4 \
 		--protocol standard --leaderboard
 	@echo "Everything that was measured: open reports/index.html in a browser, or reports/leaderboard.md."
 
@@ -86,6 +86,9 @@ records: dev  ## add to results/ the metrics and cells that it lacks, for the zo
 		--metrics $(RECORD_METRICS) --device cpu --cache-memory 3
 
 zoo: install  ## train what zoo/ lacks, parents before their GANs, and measure it; TRAIN="--budget 1h" and other options
+	$(BIN)/srbench train --all --recipe tuned $(TRAIN)
+	test -f zoo/srresnet/x4.tuned-nearest.toml || $(BIN)/srbench train srresnet --recipe tuned --set options.upsampler=upsampling \
+		--name tuned-nearest --resume $(TRAIN)
 	$(BIN)/srbench train --all $(RECIPES:%=--recipe %) $(TRAIN)
 
 gpu: dev  ## tests, times and trainings on a GPU in SECONDS=570; DEVICE=cpu SECONDS=300 rehearses; weights and logs in gpu-out

@@ -92,7 +92,7 @@ class TrainOptions(TypedDict, total=False):
 @typed_keywords(TrainOptions)
 def train(
     network: Trainable,
-    recipe: str | Path = "common",
+    recipe: str | Path = "tuned",
     *,
     scale: int | None = None,
     data: str | Path | None = None,
@@ -236,7 +236,7 @@ def compare(
     """Compare two networks image by image: mean difference, its 95 % interval, the paired test, effect sizes, each image.
 
     Args:
-        a: a text as ``srbench compare`` takes it, such as ``fsrcnn_x4.common``, ``edsr_x4.common+ensemble``, ``net.py:Net`` or
+        a: a text as ``srbench compare`` takes it, such as ``fsrcnn_x4.tuned``, ``edsr_x4.tuned+ensemble``, ``net.py:Net`` or
             ``fsrcnn`` (its best checkpoint), of which there are stored results; or a Result.
         b: likewise; ``difference`` is a − b.
         dataset: that both were measured on; left aside for Results, which say theirs.

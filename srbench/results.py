@@ -90,7 +90,7 @@ class Result(_Record):
     """Quality of one checkpoint on one dataset at one scale under one protocol.
 
     Attributes:
-        checkpoint: ``fsrcnn_x4.common``; the model's name for an interpolator and for a model without weights.
+        checkpoint: ``fsrcnn_x4.tuned``; the model's name for an interpolator and for a model without weights.
         variant: what was done besides a plain pass of the network, such as ``ensemble`` or ``tile128``; "" for nothing.
         protocol: short id; ``protocol_fields`` says what it stands for.
         parameters: trainable parameters; 0 for an interpolator, None where unknown.

@@ -10,6 +10,7 @@ import fnmatch
 import hashlib
 import json
 import re
+import warnings
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -35,7 +36,7 @@ class Card(BaseModel):
     """What is known about a checkpoint; one TOML file, written by a machine.
 
     Attributes:
-        name: ``<model>_x<scale>.<recipe>``, such as ``fsrcnn_x4.common`` or ``mdsr_x2x3x4.common``.
+        name: ``<model>_x<scale>.<recipe>``, such as ``fsrcnn_x4.tuned`` or ``mdsr_x2x3x4.tuned``.
         options: what ``create_model`` was given besides the scale and the channels, such as ``{"skip": "bicubic"}``.
         source: ``mynet.py:MyNet`` and the like, for a network that no registry knows; nothing of it is imported.
         file: the weights' file name, filled in by ``save_checkpoint``.
@@ -92,13 +93,18 @@ class Card(BaseModel):
         if self.name != expected:
             raise ValueError(f"name {self.name!r} does not say what the card says, which is {expected!r}")
         if not _NAME.fullmatch(self.name):
-            raise ValueError(f"{self.name!r} is no checkpoint name such as 'fsrcnn_x4.common'")
+            raise ValueError(f"{self.name!r} is no checkpoint name such as 'fsrcnn_x4.tuned'")
         return self
 
     @property
     def base_recipe(self) -> str:
         """The recipe's name without the seed: ``common`` of ``common-seed1``, where 1 is the seed."""
         return self.recipe.removesuffix(f"-seed{self.seed}")
+
+    @property
+    def trained_by(self) -> str:
+        """The recipe that trained it, whatever the checkpoint is called: ``tuned`` of ``tuned-nearest``."""
+        return str(self.config.get("name") or self.base_recipe)
 
     @property
     def family(self) -> str:
@@ -122,7 +128,7 @@ def checkpoint_name(model: str, scales: list[int], recipe: str) -> str:
     """The one name of a checkpoint.
 
     >>> checkpoint_name("mdsr", [2, 3, 4], "common")
-    'mdsr_x2x3x4.common'
+    'mdsr_x2x3x4.tuned'
     """
     return f"{model}_{_scales(scales)}.{recipe}"
 
@@ -156,13 +162,30 @@ def list_checkpoints(
 
 
 def find_checkpoint(name: str, root: Path | str | None = None) -> Card:
-    """The card called ``name``; raises UnknownNameError with the nearest name, InputError for a broken card."""
+    """The card called ``name``, or, with a warning, of what took the place of a checkpoint that is no longer there.
+
+    Raises:
+        UnknownNameError: no such checkpoint, with the nearest name.
+        InputError: a broken card.
+    """
     folder = Path(root) if root is not None else zoo_root()
     found = _NAME.fullmatch(name)
     path = folder / found["model"] / f"{found['scales']}.{found['recipe']}.toml" if found else folder
     if not path.is_file():
+        if now := _replaced(folder).get(name):
+            warnings.warn(f"{name} is no longer in the zoo, {now} took its place: its figures are others", stacklevel=2)
+            return find_checkpoint(now, folder)
         raise UnknownNameError("checkpoint", name, (card.name for card in list_checkpoints(root=root)), str(folder))
     return read_card(path)
+
+
+def _replaced(folder: Path) -> dict[str, str]:
+    """What took the place of checkpoints that were in this zoo, by their names: ``replaced.toml``."""
+    path = folder / "replaced.toml"
+    if not path.is_file():
+        return {}
+    names = read_toml(path, "a table of names")
+    return {str(old): str(new) for old, new in names.items() if old != new}
 
 
 def read_card(path: Path | str) -> Card:
@@ -243,7 +266,7 @@ def load_checkpoint(
     """A trained network in eval mode, its weights verified against the card's sha256 and loaded strictly, as float32.
 
     Args:
-        name: such as ``fsrcnn_x4.common``.
+        name: such as ``fsrcnn_x4.tuned``.
         device: where to.
         root: another zoo folder.
         scale: the scale to set a multi-scale network to.

@@ -40,14 +40,14 @@ def write_images(folder: Path, count: int = 8, size: tuple[int, int] = (64, 72))
 
 
 def small_recipe(
-    data: Path, model: str = "fsrcnn_s", recipe: str = "common", size: Size = "full", **changes: Any
+    data: Path, model: str = "fsrcnn_s", recipe: str = "tuned", size: Size = "full", **changes: Any
 ) -> Recipe:
     """A recipe that a few small images can fill: crops, batch and steps are small, everything else is the recipe's own."""
     values = {"data": str(data), "val": 2, "patch": 8, "batch": 4, "steps": 12, "val_every": 6, "log_every": 3}
     return load_recipe(recipe, model, {**values, **changes}, size)
 
 
-def make_card(model: str, recipe: str = "common", scale: int = 4, **values: Any) -> Card:
+def make_card(model: str, recipe: str = "tuned", scale: int = 4, **values: Any) -> Card:
     """A card of a checkpoint that nobody trained; ``values`` go before what is made up here."""
     made_up = {
         "channels": "y",
@@ -86,7 +86,7 @@ def narrow_vgg(folder: Path) -> Callable[[str], tuple[nn.Sequential, str]]:
 
 
 def store_checkpoint(
-    model: str, recipe: str = "common", scale: int = 4, *, channels: str = "", seed: int = 0, **options: object
+    model: str, recipe: str = "tuned", scale: int = 4, *, channels: str = "", seed: int = 0, **options: object
 ) -> str:
     """An untrained checkpoint in the zoo of ``SRBENCH_HOME``; its name."""
     torch.manual_seed(seed)
@@ -98,7 +98,7 @@ def store_checkpoint(
     return card.name
 
 
-def store_parent(model: str, recipe: str = "common", **options: object) -> str:
+def store_parent(model: str, recipe: str = "tuned", **options: object) -> str:
     """A checkpoint of RGB that a GAN may start from; its name."""
     return store_checkpoint(model, recipe, channels="rgb", seed=7, **options)
 

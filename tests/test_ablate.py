@@ -58,10 +58,10 @@ def test_a_grid_is_the_product_of_its_lists(srbench_home: Path) -> None:
     assert len(planned) == 2 * 3 * 2 * 2
     assert len({cell.checkpoint for cell in planned}) == len(planned)
     first, last = planned[0], planned[-1]
-    assert first.values == {"recipe": "common", "model": "fsrcnn", "lr": "0.001", "loss": "l1", "seed": "0"}
+    assert first.values == {"recipe": "tuned", "model": "fsrcnn", "lr": "0.001", "loss": "l1", "seed": "0"}
     assert (last.recipe.lr, last.recipe.loss, last.recipe.seed) == (4e-3, {"mse": 0.5, "l1": 1.0}, 2)
     assert {(cell.recipe.steps, cell.recipe.val_every) for cell in planned} == {(10, 5)}
-    assert last.checkpoint.startswith("espcn_x4.common-lr-0.004-loss-0.5-mse-1-l1-seed-2-")
+    assert last.checkpoint.startswith("espcn_x4.tuned-lr-0.004-loss-0.5-mse-1-l1-seed-2-")
     assert folder_of(plan) == srbench_home / "runs" / "ablate-plan"
 
 
@@ -105,7 +105,7 @@ def test_variants_change_one_thing_each_and_keep_their_names(srbench_home: Path)
     assert (first.values["variant"], second.values["variant"]) == ("recipe", "plain")
     assert (first.recipe.skip, first.recipe.ema, first.recipe.lr) == ("bicubic", 0.999, 2e-3)
     assert (second.recipe.skip, second.recipe.ema, second.recipe.lr) == ("none", 0.0, 2e-3)
-    assert second.checkpoint.startswith("fsrcnn_x4.common-variant-plain-")
+    assert second.checkpoint.startswith("fsrcnn_x4.tuned-variant-plain-")
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_variants_change_one_thing_each_and_keep_their_names(srbench_home: Path)
         ('model = "fsrcnn"\n[grid]\nlr = [-1.0]\n', "lr = -1"),
         ('model = "fsrcnn"\nsteps = 5\nbudget = "3m"\n', "a budget and steps"),
         ('model = "fsrcnn"\nbudget = "soon"\n', "'soon' is no time"),
-        ('recipe = "comon"\nmodel = "fsrcnn"\n', "Did you mean 'common'"),
+        ('recipe = "tunde"\nmodel = "fsrcnn"\n', "Did you mean 'tuned'"),
         ("seed = 1\n", "model: Field required"),
         ("seed = \n", "is not a plan"),
     ],
@@ -204,7 +204,7 @@ def test_seeds_are_one_row_with_mean_and_spread(srbench_home: Path) -> None:
     assert table["minutes"][1] == 1.5
     lines = markdown(make_rows(found)).splitlines()
     assert len(lines) == 5
-    assert "| common | fsrcnn | 1 | 30.250 | 0.500 | 2 | 2 | 1.5 | 100 |" in lines[3]
+    assert "| tuned | fsrcnn | 1 | 30.250 | 0.500 | 2 | 2 | 1.5 | 100 |" in lines[3]
     assert "seed 0: loss is nan \\| step 3" in lines[4]
     written = unseal(
         read_json(write_table(srbench_home / "out", "plan", found).with_suffix(".json"), "a table"), "table"
@@ -268,7 +268,7 @@ def test_the_command_trains_tabulates_and_goes_on(
     assert "cell" not in again.stderr
     listed = json.loads(CliRunner().invoke(main, ["runs", "--json"]).stdout)
     assert [row["state"] for row in listed] == ["done"] * 4
-    assert all(row["name"].startswith("ablate-tails/fsrcnn_s_x4.common-data-") for row in listed)
+    assert all(row["name"].startswith("ablate-tails/fsrcnn_s_x4.tuned-data-") for row in listed)
     wrong = CliRunner().invoke(main, ["ablate", str(write_plan(srbench_home, 'model = "fsrcn"\n', "w.toml"))])
     assert wrong.exit_code == 1
 

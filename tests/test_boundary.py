@@ -78,7 +78,7 @@ def test_debug_shows_everything() -> None:
     ids=["deep", "surrogate", "digits", "bytes", "twice", "cut"],
 )
 def test_a_hostile_record_is_one_line_with_its_file(srbench_home: Path, text: str) -> None:
-    path = results_root() / "quality" / "set5_x4" / "standard.v1" / "m_x4.common.json"
+    path = results_root() / "quality" / "set5_x4" / "standard.v1" / "m_x4.tuned.json"
     path.parent.mkdir(parents=True)
     path.write_bytes(text.encode("latin-1"))
     result = CliRunner().invoke(main, ["report"])

@@ -132,7 +132,7 @@ def test_a_card_has_all_that_a_run_without_a_clock_needs(
 
 
 def read(zoo: Path) -> bytes:
-    return (zoo / "fsrcnn_s" / "x4.common.safetensors").read_bytes()
+    return (zoo / "fsrcnn_s" / "x4.tuned.safetensors").read_bytes()
 
 
 def test_other_steps_than_those_planned_are_refused() -> None:

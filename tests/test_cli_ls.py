@@ -50,7 +50,7 @@ def test_models_show_parameters_and_checkpoints() -> None:
     rows = {row["name"]: row for row in json.loads(ls("models", "--json"))}
     assert set(rows) == set(MODELS.names())
     assert rows["espcn"]["parameters"] == {"x2": 21_284, "x3": 22_729, "x4": 24_752}
-    assert rows["fsrcnn_s"]["checkpoints"] == ["fsrcnn_s_x4.common"]
+    assert rows["fsrcnn_s"]["checkpoints"] == ["fsrcnn_s_x4.tuned"]
     assert rows["bicubic"]["channels"] == "any"
     line = next(line for line in ls("models").splitlines() if line.startswith("espcn"))
     for part in ("2016", "Sub-Pixel", "x2 x3 x4", "21,284 / 22,729 / 24,752"):

@@ -31,5 +31,5 @@ def test_prose_wraps_before_a_column_goes() -> None:
 
 
 def test_what_does_not_fit_goes_from_the_right() -> None:
-    cells = [["edsr_baseline_x4.common", "1,517,571", "2026-11-24T11:47:08+00:00"]]
+    cells = [["edsr_baseline_x4.tuned", "1,517,571", "2026-11-24T11:47:08+00:00"]]
     assert fit_columns(["name", "parameters", "created"], cells, 40)[1] == [2]

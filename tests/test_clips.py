@@ -248,9 +248,9 @@ def test_a_network_is_better_than_nearest_in_time_too(clips: Path) -> None:
     samples = Samples(find_clips(clips), 4, get_protocol("standard"))
     found = {
         name: measure_clips(resolve(name)[0], samples, ClipPlan(metrics=("psnr",)))
-        for name in ("nearest", "fsrcnn_x4.common")
+        for name in ("nearest", "fsrcnn_x4.tuned")
     }
-    near, network = found["nearest"], found["fsrcnn_x4.common"]
+    near, network = found["nearest"], found["fsrcnn_x4.tuned"]
     assert network.mean("tof") < near.mean("tof")
     assert network.mean("diff-psnr") > near.mean("diff-psnr")
 

@@ -104,7 +104,7 @@ def test_several_are_each_compared_with_the_best() -> None:
 
 
 def test_more_models_than_fit_are_counted() -> None:
-    many = [cell(f"network-{i}_x4.common", -i / 100) for i in range(20)]
+    many = [cell(f"network-{i}_x4.tuned", -i / 100) for i in range(20)]
     text = render_ranking(rank_all(many, [m.checkpoint for m in many], "set14"), 80)
     assert "more models in a wider terminal" in text
 

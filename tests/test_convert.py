@@ -114,7 +114,7 @@ def test_without_its_skip_a_checkpoint_of_the_zoo_is_far_off() -> None:
     """Why a skip is refused: BasicSR would read the same keys and add nothing."""
     from srbench.zoo import load_checkpoint
 
-    skipped = load_checkpoint("edsr_baseline_x4.common")
+    skipped = load_checkpoint("edsr_baseline_x4.tuned")
     x = torch.rand(1, 3, 12, 12)
     bare = create_model("edsr_baseline", 4)
     bare.load_state_dict(skipped.network.state_dict())
@@ -129,7 +129,7 @@ def test_the_command(tmp_path: Path) -> None:
     done = run(main, ["convert", str(tmp_path / "net.pth"), "--to", "kair", "-o", str(tmp_path / "kair.pth")])
     assert done.exit_code == 0, done.output
     assert "RRDBNet(sf=4) of KAIR" in done.output
-    skipped = run(main, ["convert", "espcn_x4.common", "--to", "basicsr", "-o", str(tmp_path / "a.pth")])
+    skipped = run(main, ["convert", "espcn_x4.tuned", "--to", "basicsr", "-o", str(tmp_path / "a.pth")])
     assert skipped.exit_code == 1
     assert "bicubic skip" in skipped.output
     assert not (tmp_path / "a.pth").exists()

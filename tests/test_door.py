@@ -258,7 +258,7 @@ def test_what_cannot_be_trained_is_one_line(zoo: Path, own: Path, text: str, wor
 def test_lists(zoo: Path) -> None:
     assert "psnr" in srbench.list_metrics()
     assert "set5" in srbench.list_datasets("set*")
-    assert "common" in srbench.list_recipes("fsrcnn")
+    assert "tuned" in srbench.list_recipes("fsrcnn")
     assert [card.name for card in srbench.list_checkpoints()] == ["fsrcnn_s_x4.tiny"]
     assert isinstance(srbench.load_checkpoint("fsrcnn_s_x4.tiny"), nn.Module)
     assert type(srbench.create_model("espcn", 4)) is type(create_model("espcn", 4))

@@ -48,7 +48,7 @@ def spoilt(value: Any, path: str = "") -> Any:
 def home(srbench_home: Path) -> Path:
     """Records of the zoo and of one's own, with and without numbers, and of speed."""
     for own, dataset in ((False, "set5"), (True, "dir-mine")):
-        for name, gain in (("bicubic", 0.0), ("fsrcnn_x4.common", 1.0), ("vdsr_x4.common", 2.0)):
+        for name, gain in (("bicubic", 0.0), ("fsrcnn_x4.tuned", 1.0), ("vdsr_x4.tuned", 2.0)):
             made = cell(name, gain, dataset=dataset, own=own, notes=["note"], provenance={"commit": "1"})
             write_result(Result.model_validate(spoilt(made.model_dump())))
     for status in ("oom", "failed", "no_weights"):

@@ -112,18 +112,18 @@ def test_the_mean_error(folder: Path, made: Path) -> None:
 # Figures of networks
 
 PASSES: list[tuple[str, dict[str, Any]]] = [
-    ("fsrcnn_x4.common", {}),
-    ("fsrcnn_x4.common", {"luma": "rounded", "lr": "float", "gray": "keep"}),
-    ("fsrcnn_x4.common", {"luma": "rounded", "lr": "float", "gray": "keep", "sr": "float"}),
-    ("fsrcnn_x4.common", {"luma": "rounded", "lr": "float", "gray": "keep", "edges": "clamp"}),
-    ("fsrcnn_x4.common", {"sr": "truncated", "luma": "rounded"}),
-    ("fsrcnn_x4.common", {"lr": "float-rgb"}),
-    ("fsrcnn_x2.common", {"lr_rounding": "once"}),  # at ×4 it moves nothing that two decimals show
-    ("fsrcnn_x4.common", {"modulus": 12}),
-    ("fsrcnn_x4.common", {"channel": "rgb", "modulus": 12, "lr_rounding": "once"}),
-    ("fsrcnn_x4.common", {"degradation": "opencv-bicubic"}),
-    ("fsrcnn_x4.common", {"degradation": "pillow-bicubic", "channel": "rgb"}),
-    ("srcnn_x4.common", {"luma": "rounded", "lr": "float", "gray": "keep", "edges": "clamp", "clip_enlarged": True}),
+    ("fsrcnn_x4.tuned", {}),
+    ("fsrcnn_x4.tuned", {"luma": "rounded", "lr": "float", "gray": "keep"}),
+    ("fsrcnn_x4.tuned", {"luma": "rounded", "lr": "float", "gray": "keep", "sr": "float"}),
+    ("fsrcnn_x4.tuned", {"luma": "rounded", "lr": "float", "gray": "keep", "edges": "clamp"}),
+    ("fsrcnn_x4.tuned", {"sr": "truncated", "luma": "rounded"}),
+    ("fsrcnn_x4.tuned", {"lr": "float-rgb"}),
+    ("fsrcnn_x2.tuned", {"lr_rounding": "once"}),  # at ×4 it moves nothing that two decimals show
+    ("fsrcnn_x4.tuned", {"modulus": 12}),
+    ("fsrcnn_x4.tuned", {"channel": "rgb", "modulus": 12, "lr_rounding": "once"}),
+    ("fsrcnn_x4.tuned", {"degradation": "opencv-bicubic"}),
+    ("fsrcnn_x4.tuned", {"degradation": "pillow-bicubic", "channel": "rgb"}),
+    ("srcnn_x4.tuned", {"luma": "rounded", "lr": "float", "gray": "keep", "edges": "clamp", "clip_enlarged": True}),
     ("bicubic", {"degradation": "bd", "luma": "rounded", "gray": "keep", "sr": "each_axis"}),
     ("bicubic", {"degradation": "dn", "luma": "rounded", "gray": "keep", "sr": "each_axis"}),
     ("bicubic", {"degradation": "opencv-bicubic", "channel": "rgb", "shave_extra": -4}),
@@ -157,7 +157,7 @@ def test_every_way_is_a_protocol_of_its_own() -> None:
 
 def test_the_usual_way_ends_the_search(folder: Path) -> None:
     images = from_folder(folder)
-    subject = resolve_one("fsrcnn_x4.common")
+    subject = resolve_one("fsrcnn_x4.tuned")
     result = measure_cell(subject, Samples(images, 4, Protocol(name="true")), ["psnr"])
     said: list[str] = []
     found = explain_subject(subject, images, Figure.parse(f"{result.mean('psnr'):.2f}"), on_way=said.append)

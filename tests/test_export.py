@@ -438,7 +438,7 @@ def test_what_a_format_cannot_express_is_one_line(tmp_path: Path) -> None:
 )
 def test_a_wrong_wish_is_named(given: dict[str, Any], kind: type[SrbenchError], words: str) -> None:
     with pytest.raises(kind, match=words):
-        srbench.export("fsrcnn_x4.common", **given)
+        srbench.export("fsrcnn_x4.tuned", **given)
 
 
 def test_an_interpolator_has_no_network(tmp_path: Path) -> None:
@@ -449,7 +449,7 @@ def test_an_interpolator_has_no_network(tmp_path: Path) -> None:
 def test_a_missing_extra_is_one_pip_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     there = formats.importlib.util.find_spec
     monkeypatch.setattr(formats.importlib.util, "find_spec", lambda name: None if name == "onnxscript" else there(name))
-    done = run("export", "fsrcnn_x4.common", "-o", tmp_path / "net.onnx")
+    done = run("export", "fsrcnn_x4.tuned", "-o", tmp_path / "net.onnx")
     assert done.exit_code == 1
     assert done.stderr.splitlines()[-1] == "Error: ONNX needs onnxscript: pip install 'srbench[onnx]'"
 
@@ -457,12 +457,12 @@ def test_a_missing_extra_is_one_pip_line(monkeypatch: pytest.MonkeyPatch, tmp_pa
 @needs_onnx
 def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no folder")
-    done = run("export", "fsrcnn_x4.common", "-o", tmp_path / "file" / "net.onnx")
+    done = run("export", "fsrcnn_x4.tuned", "-o", tmp_path / "file" / "net.onnx")
     assert done.exit_code == 1
     assert done.stderr.startswith("Error: Not a directory") or "File exists" in done.stderr
     assert len(done.stderr.splitlines()) == 1
     (tmp_path / "net.onnx").mkdir()
-    done = run("export", "fsrcnn_x4.common", "-o", tmp_path / "net.onnx")
+    done = run("export", "fsrcnn_x4.tuned", "-o", tmp_path / "net.onnx")
     assert "is a folder; expected a file such as" in done.stderr
 
 

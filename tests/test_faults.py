@@ -65,7 +65,7 @@ def test_a_disk_that_fills_leaves_the_last_state_whole_and_the_run_goes_on(
             raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
         save_file(tensors, path, metadata)
 
-    run = srbench_home / "runs" / "fsrcnn_s_x4.common"
+    run = srbench_home / "runs" / "fsrcnn_s_x4.tuned"
     with monkeypatch.context() as patch:
         patch.setattr(saving, "save_file", full)
         with pytest.raises(InputError, match=r"the disk that holds .* is full; the last saved state is whole"):
@@ -76,7 +76,7 @@ def test_a_disk_that_fills_leaves_the_last_state_whole_and_the_run_goes_on(
     assert not list(run.glob("*.writing"))
     train("fsrcnn_s", recipe(folder), RunOptions(progress=False, threads=1, resume=True))
     runs = srbench_home / "runs"
-    whole, resumed = (load_file(runs / f"fsrcnn_s_x4.{n}" / "state.safetensors") for n in ("whole", "common"))
+    whole, resumed = (load_file(runs / f"fsrcnn_s_x4.{n}" / "state.safetensors") for n in ("whole", "tuned"))
     assert all((whole[key] == resumed[key]).all() for key in whole)
 
 
@@ -98,7 +98,7 @@ def test_a_real_disk_that_fills_ends_the_run_in_one_line(folder: Path, tmp_path:
         str(tmp_path / "zoo"),
     ]
     look = "import sys; from pathlib import Path; from srbench.training.loop.state import load_state;"
-    look += f"print('step', load_state(Path({str(disk)!r}) / 'runs' / 'fsrcnn_s_x4.common').step)"
+    look += f"print('step', load_state(Path({str(disk)!r}) / 'runs' / 'fsrcnn_s_x4.tuned').step)"
     # What the run fills besides its state: room for one state and not for the next one beside it.
     script = f'{mount} && head -c 120k /dev/zero > {disk}/other && "$@"; {sys.executable} -c "$LOOK"'
     found = subprocess.run(
@@ -117,7 +117,7 @@ def test_a_state_that_was_cut_off_is_told_and_can_be_replaced(
     folder: Path, srbench_home: Path, one_thread: None
 ) -> None:
     train("fsrcnn_s", recipe(folder, 6), RunOptions(progress=False, threads=1))
-    path = srbench_home / "runs" / "fsrcnn_s_x4.common" / "state.safetensors"
+    path = srbench_home / "runs" / "fsrcnn_s_x4.tuned" / "state.safetensors"
     for size in (0, 5, path.stat().st_size // 2):
         path.write_bytes(path.read_bytes()[:size])
         result = CliRunner().invoke(main, [*arguments(folder, 6), "--resume"])
@@ -155,7 +155,7 @@ def test_a_corrupt_training_image_is_named_or_skipped_and_counted(folder: Path, 
     assert not (srbench_home / "zoo").exists()
     taken = CliRunner().invoke(main, [*arguments(folder, 3), "--skip-bad", "--overwrite"])
     assert taken.exit_code == 0, taken.stderr
-    assert "unreadable and left out: p1.png" in find_checkpoint("fsrcnn_s_x4.common").notes
+    assert "unreadable and left out: p1.png" in find_checkpoint("fsrcnn_s_x4.tuned").notes
 
 
 def test_ctrl_c_while_images_are_read_ends_at_once(
@@ -168,7 +168,7 @@ def test_ctrl_c_while_images_are_read_ends_at_once(
             train("fsrcnn_s", recipe(folder), RunOptions(progress=False))
     finally:
         signal.signal(signal.SIGINT, before)
-    with claim(srbench_home / "runs" / "fsrcnn_s_x4.common"):
+    with claim(srbench_home / "runs" / "fsrcnn_s_x4.tuned"):
         pass
 
 
@@ -176,7 +176,7 @@ def test_ctrl_c_while_images_are_read_ends_at_once(
 def test_ctrl_c_saves_and_says_how_to_go_on(folder: Path, srbench_home: Path) -> None:
     command = [sys.executable, "-m", "srbench", *arguments(folder, 100_000), "--save-every", "1e6"]
     run = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    log = srbench_home / "runs" / "fsrcnn_s_x4.common" / "log.jsonl"
+    log = srbench_home / "runs" / "fsrcnn_s_x4.tuned" / "log.jsonl"
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline and not (log.is_file() and '"step": 9,' in log.read_text()):
         time.sleep(0.05)

@@ -42,7 +42,7 @@ class Scene:
     sr: dict[str, U8] = field(default_factory=dict)
 
 
-def scene(image: str = "00", names: tuple[str, ...] = ("bicubic", "fsrcnn_x4.common")) -> Scene:
+def scene(image: str = "00", names: tuple[str, ...] = ("bicubic", "fsrcnn_x4.tuned")) -> Scene:
     hr = smooth(96, 128, 1)
     return Scene(image, hr, hr[::4, ::4], {name: noise(96, 128, i) // 8 + hr // 2 for i, name in enumerate(names)})
 
@@ -79,9 +79,9 @@ def test_a_crop_that_cannot_be(text: str, said: str) -> None:
 
 
 def test_rows_have_the_scores_of_the_records() -> None:
-    tables = build_tables([cell("bicubic", parameters=0), cell("fsrcnn_x4.common", 1.25)])
-    asked = Asked("set14", ("00",), ("bicubic", "fsrcnn_x4.common", "espcn"), ("8,16,32,24",), 4, ("psnr", "ssim"))
-    made = scene(names=("bicubic", "fsrcnn_x4.common", "espcn"))
+    tables = build_tables([cell("bicubic", parameters=0), cell("fsrcnn_x4.tuned", 1.25)])
+    asked = Asked("set14", ("00",), ("bicubic", "fsrcnn_x4.tuned", "espcn"), ("8,16,32,24",), 4, ("psnr", "ssim"))
+    made = scene(names=("bicubic", "fsrcnn_x4.tuned", "espcn"))
     [row], remarks = crop_rows(asked, [made], tables)
     assert [crop.title for crop in row.crops] == ["HR", "LR", "Bicubic", "FSRCNN", "espcn"]
     assert row.crops[3].scores == f"{IMAGES[0] + 1.25:.2f} dB / {(IMAGES[0] + 1.25) / 40:.4f}"
@@ -89,7 +89,7 @@ def test_rows_have_the_scores_of_the_records() -> None:
     assert "srbench eval espcn --datasets set14 --scale 4" in remarks[0]
     assert np.array_equal(row.crops[0].pixels, made.hr[16:40, 8:40])
     assert np.array_equal(row.crops[1].pixels, made.lr[4:10, 2:10])
-    assert np.array_equal(row.crops[3].pixels, made.sr["fsrcnn_x4.common"][16:40, 8:40])
+    assert np.array_equal(row.crops[3].pixels, made.sr["fsrcnn_x4.tuned"][16:40, 8:40])
     wrong = Asked("set14", ("00",), ("bicubic",), ("auto",), 4, ("pnsr",))
     with pytest.raises(UnknownNameError, match="psnr"):
         crop_rows(wrong, [made], tables)
@@ -202,10 +202,10 @@ def test_which_checkpoints_are_shown() -> None:
     results = [cell(card.name, gain, weights_sha256=card.sha256) for card, gain in zip(cards, (1, 2, 1.5), strict=True)]
     tables = build_tables([cell("bicubic", parameters=0), *results], (), cards)
     assert best_checkpoints(tables, cards, "set14", 4) == {
-        "bicubic": "", "fsrcnn_x4.paper": "b", "espcn_x4.common": "c",
+        "bicubic": "", "fsrcnn_x4.paper": "b", "espcn_x4.tuned": "c",
     }  # fmt: skip
-    assert list(best_checkpoints(tables, cards, "set14", 4, ["fsrcnn_x4.common"])) == ["bicubic", "fsrcnn_x4.common"]
-    with pytest.raises(UnknownNameError, match=r"fsrcnn_x4\.common"):
+    assert list(best_checkpoints(tables, cards, "set14", 4, ["fsrcnn_x4.tuned"])) == ["bicubic", "fsrcnn_x4.tuned"]
+    with pytest.raises(UnknownNameError, match=r"fsrcnn_x4\.tuned"):
         best_checkpoints(tables, cards, "set14", 4, ["fsrcnn_x4.comon"])
     with pytest.raises(InputError, match="srbench eval --all --datasets bsd100"):
         best_checkpoints(tables, cards, "bsd100", 4)

@@ -297,7 +297,7 @@ def test_a_run_stopped_in_the_middle_ends_in_the_same_bits(name: str, playground
 
 
 def test_the_generator_waits_for_the_critic_and_the_last_weights_are_kept(playground: Path) -> None:
-    stored = load_checkpoint("srresnet_s_x4.common").state_dict()
+    stored = load_checkpoint("srresnet_s_x4.tuned").state_dict()
     parent = {
         key: value.half().float() for key, value in stored.items()
     }  # as a checkpoint of half precision holds them

@@ -28,7 +28,7 @@ val_every = 15
 log_every = 1
 keep = "last"
 skip = "bicubic"
-init_from = "{parent}_x4.common"
+init_from = "{parent}_x4.tuned"
 options = {{ blocks = 1, features = 8 }}
 loss = {{ mse = 1.0, adversarial = 1e-3 }}
 ema = 0.9

@@ -27,7 +27,7 @@ def recipe(tmp_path: Path) -> Recipe:
 
 
 def stored(home: Path) -> set[torch.dtype]:
-    weights = load_file(home / "zoo" / "fsrcnn_s" / "x4.common.safetensors")
+    weights = load_file(home / "zoo" / "fsrcnn_s" / "x4.tuned.safetensors")
     return {tensor.dtype for tensor in weights.values()}
 
 
@@ -55,7 +55,7 @@ def test_weights_that_half_precision_would_change_stay(
     before = load_checkpoint(card.name).state_dict()
     found = CliRunner().invoke(main, ["halve", "--all"])
     assert found.exit_code == 0, found.output
-    assert "fsrcnn_s_x4.common" in found.output
+    assert "fsrcnn_s_x4.tuned" in found.output
     assert "float16" in found.output
     now = find_checkpoint(card.name)
     assert (now.weights, now.half_change, now.curve) == ("float16", card.half_change, card.curve)

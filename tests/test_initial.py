@@ -20,7 +20,7 @@ from tests.builders import small_recipe, write_images
 
 def drawn(model: str, **changes: str) -> tuple[nn.Module, dict[str, torch.Tensor]]:
     """A network after ``draw_weights``, and its weights before that."""
-    recipe = load_recipe("common", model, changes)
+    recipe = load_recipe("tuned", model, changes)
     skip = {"skip": "bicubic"} if recipe.skip == "bicubic" and not get_model(model).has_skip else {}
     torch.manual_seed(3)
     network = create_model(model, 4, **skip)

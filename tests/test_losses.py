@@ -102,7 +102,7 @@ def test_vgg16_takes_the_place_of_vgg19_and_the_name_says_so(monkeypatch: pytest
     assert other.perceptual
     assert (other.name, other.perceptual.backbone, other.perceptual.layer) == ("srgan-vgg16", "vgg16", "conv5_3")
     assert with_backbone(other) is other
-    pixels = load_recipe("common", "fsrcnn")
+    pixels = load_recipe("tuned", "fsrcnn")
     assert with_backbone(pixels) is pixels
 
 
@@ -161,8 +161,8 @@ def test_a_parent_gives_its_weights(srbench_home: Path) -> None:
     store_parent("srresnet_s", skip="bicubic")
     child = create_model("srgan_s", 4, channels="rgb", skip="bicubic")
     before = child.state_dict()["network.head.0.weight"].clone()
-    card = start_from("srresnet_s_x4.common", child, Build(get_model("srgan_s"), 4, "rgb", {"skip": "bicubic"}))
-    assert card == find_checkpoint("srresnet_s_x4.common")
+    card = start_from("srresnet_s_x4.tuned", child, Build(get_model("srgan_s"), 4, "rgb", {"skip": "bicubic"}))
+    assert card == find_checkpoint("srresnet_s_x4.tuned")
     assert not torch.equal(before, child.state_dict()["network.head.0.weight"])
 
 
@@ -184,7 +184,7 @@ def test_another_parent_is_refused(
     store_parent("srresnet_s", skip="bicubic")
     build = Build(get_model(model), scale, channels, options)  # type: ignore[arg-type]
     network = build.network()
-    with pytest.raises(InputError, match=rf"init_from = 'srresnet_s_x4\.common' .*{message}"):
-        start_from("srresnet_s_x4.common", network, build)
-    with pytest.raises(UnknownNameError, match=r"Did you mean 'srresnet_s_x4\.common'"):
+    with pytest.raises(InputError, match=rf"init_from = 'srresnet_s_x4\.tuned' .*{message}"):
+        start_from("srresnet_s_x4.tuned", network, build)
+    with pytest.raises(UnknownNameError, match=r"Did you mean 'srresnet_s_x4\.tuned'"):
         start_from("srresnet_x4.comon", network, build)

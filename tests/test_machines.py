@@ -150,7 +150,7 @@ def test_a_fit_needs_cells() -> None:
 
 def test_a_deeper_network_costs_more_and_pixels_count() -> None:
     images = find_dataset("sample")
-    small, large = (amount_of(resolve_one(name, 4), images, 4) for name in ("bicubic", "edsr_baseline_x4.common"))
+    small, large = (amount_of(resolve_one(name, 4), images, 4) for name in ("bicubic", "edsr_baseline_x4.tuned"))
     assert small.pixels == large.pixels > 0
     assert 100 * small.mult_adds < large.mult_adds
 
@@ -388,8 +388,8 @@ def test_each_network_is_trained_in_a_job_and_a_child_waits(tmp_path: Path, monk
         "srbench.training.zoo.served", lambda request: ["fsrcnn_s", "espcn"][: 1 + (request.name == "b")]
     )
     keys = {"data": str(images), "val": 2, "patch": 8, "batch": 4, "steps": 6, "val_every": 3}
-    parent = RecipeRequest("common", keys, "cpu", "cpu", name="a")
-    child = RecipeRequest("common", {**keys, "init_from": "fsrcnn_s_x4.a"}, "cpu", "cpu", name="b")
+    parent = RecipeRequest("tuned", keys, "cpu", "cpu", name="a")
+    child = RecipeRequest("tuned", {**keys, "init_from": "fsrcnn_s_x4.a"}, "cpu", "cpu", name="b")
     said: list[str] = []
     options = RunOptions(device="cpu", threads=1)
     outcome, [folder] = train_in_jobs([parent, child], options, cluster.Cluster("local", jobs=4), said.append)

@@ -19,7 +19,7 @@ from srbench.reports.paper.table import PaperTable, paper_table, render
 from srbench.results import Result, read_results, write_result
 from tests.test_reports import bare, card, cell
 
-CARDS = [card("edsr_x4.common"), card("fsrcnn_x4.common", channels="y"), card("fsrcnn_x4.paper", channels="y")]
+CARDS = [card("edsr_x4.tuned"), card("fsrcnn_x4.tuned", channels="y"), card("fsrcnn_x4.paper", channels="y")]
 
 
 def results() -> list[Result]:
@@ -27,8 +27,8 @@ def results() -> list[Result]:
     for dataset, n in (("set5", 5), ("set14", 14)):
         for name, gain in (
             ("bicubic", -2.0),
-            ("edsr_x4.common", 1.0),
-            ("fsrcnn_x4.common", 0.5),
+            ("edsr_x4.tuned", 1.0),
+            ("fsrcnn_x4.tuned", 0.5),
             ("fsrcnn_x4.paper", 0.4),
         ):
             parameters = 0 if name == "bicubic" else 12_809
@@ -73,8 +73,8 @@ def test_best_is_bold_and_second_underlined_and_published_in_parentheses() -> No
 
 def test_names_are_as_short_as_they_can_be() -> None:
     assert [name for _, name, _ in made().rows] == ["Bicubic", "FSRCNN", "EDSR"], "the best of each, worst first"
-    names = [name for _, name, _ in made("fsrcnn_x4.*", "edsr_x4.common").rows]
-    assert names == ["FSRCNN common", "FSRCNN paper", "EDSR"]
+    names = [name for _, name, _ in made("fsrcnn_x4.*", "edsr_x4.tuned").rows]
+    assert names == ["FSRCNN tuned", "FSRCNN paper", "EDSR"]
 
 
 def test_what_is_unknown_is_named_with_the_nearest() -> None:

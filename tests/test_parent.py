@@ -42,7 +42,7 @@ def test_what_fits_is_taken_and_the_rest_stays(model: str, stay: set[str], srben
     torch.manual_seed(8)
     network = create_model(model, 3)
     before = {key: value.clone() for key, value in network.state_dict().items()}
-    said = warm_start(f"{model}_x2.common", network, get_model(model))
+    said = warm_start(f"{model}_x2.tuned", network, get_model(model))
     after = network.state_dict()
     taken = {key for key in after if key in parent and torch.equal(after[key], parent[key])}
     same = {key for key in after if torch.equal(after[key], before[key])}
@@ -56,33 +56,33 @@ def test_what_fits_is_taken_and_the_rest_stays(model: str, stay: set[str], srben
     else:
         assert taken == set(after)
     assert said.startswith("warm start: ")
-    parent = find_checkpoint(f"{model}_x2.common")
+    parent = find_checkpoint(f"{model}_x2.tuned")
     assert f" of {len(after)} tensors from {parent.name} (sha256 {parent.sha256[:16]})" in said
 
 
 def test_another_architecture_or_nothing_that_fits_is_refused(srbench_home: Path) -> None:
     store("espcn", 2)
     with pytest.raises(InputError, match="is a espcn, this run trains fsrcnn_s; expected the same"):
-        warm_start("espcn_x2.common", create_model("fsrcnn_s", 4), get_model("fsrcnn_s"))
+        warm_start("espcn_x2.tuned", create_model("fsrcnn_s", 4), get_model("fsrcnn_s"))
     skipping = create_model("espcn", 4, skip="bicubic")
     with pytest.raises(InputError, match="no weights that fit: expected the same skip"):
-        warm_start("espcn_x2.common", skipping, get_model("espcn"))
-    with pytest.raises(UnknownNameError, match=r"Did you mean 'espcn_x2\.common'"):
+        warm_start("espcn_x2.tuned", skipping, get_model("espcn"))
+    with pytest.raises(UnknownNameError, match=r"Did you mean 'espcn_x2\.tuned'"):
         warm_start("espcn_x2.comon", skipping, get_model("espcn"))
     with pytest.raises(InputError, match="give one of them"):
-        load_recipe("common", "espcn", {"init_from": "espcn_x4.common", "warm_from": "espcn_x2.common"})
+        load_recipe("tuned", "espcn", {"init_from": "espcn_x4.tuned", "warm_from": "espcn_x2.tuned"})
 
 
 def test_a_run_starts_from_another_scale_and_its_card_says_so(tmp_path: Path, srbench_home: Path) -> None:
     folder = write_images(tmp_path / "images")
     values = {"data": str(folder), "val": 2, "patch": 8, "batch": 2, "steps": 2, "val_every": 2, "lr": 1e-9}
-    train("espcn", load_recipe("common", "espcn", {**values, "scale": 2}), RunOptions(progress=False, threads=1))
-    recipe = load_recipe("common", "espcn", {**values, "warm_from": "x2.common"})
+    train("espcn", load_recipe("tuned", "espcn", {**values, "scale": 2}), RunOptions(progress=False, threads=1))
+    recipe = load_recipe("tuned", "espcn", {**values, "warm_from": "x2.tuned"})
     card = train("espcn", recipe, RunOptions(progress=False, threads=1))
-    assert "tensors from espcn_x2.common" in card.notes
-    assert card.config["warm_from"] == "x2.common"
+    assert "tensors from espcn_x2.tuned" in card.notes
+    assert card.config["warm_from"] == "x2.tuned"
     small, large = (create_model("espcn", scale, skip="bicubic") for scale in (2, 4))
-    for network, name in ((small, "espcn_x2.common"), (large, "espcn_x4.common")):
+    for network, name in ((small, "espcn_x2.tuned"), (large, "espcn_x4.tuned")):
         load_weights(network, srbench_home / "zoo" / "espcn" / find_checkpoint(name).file)
     first, second = (network.state_dict()["network.conv1.weight"] for network in (small, large))
     torch.testing.assert_close(first, second, atol=1e-3, rtol=1e-3)
@@ -92,8 +92,8 @@ def test_a_parent_beside_the_output_is_found_also_when_a_budget_is_planned(tmp_p
     folder = write_images(tmp_path / "images")
     values = {"data": str(folder), "val": 2, "patch": 8, "batch": 2, "steps": 2, "val_every": 2}
     settings = RunOptions(progress=False, threads=1, zoo=tmp_path / "other")
-    parent = train("espcn", load_recipe("common", "espcn", values), settings)
-    recipe = load_recipe("common", "espcn", {**values, "init_from": "espcn_x4.common"})
+    parent = train("espcn", load_recipe("tuned", "espcn", values), settings)
+    recipe = load_recipe("tuned", "espcn", {**values, "init_from": "espcn_x4.tuned"})
     card = train("espcn", recipe, replace(settings, name="child", budget=0.5))
     assert card.init_sha256 == find_checkpoint(parent.name, tmp_path / "other").sha256
 
@@ -102,7 +102,7 @@ def test_a_card_names_the_parent_that_the_run_had_and_not_one_that_came_later(
     tmp_path: Path, srbench_home: Path
 ) -> None:
     store("espcn", 2)
-    first = find_checkpoint("espcn_x2.common").sha256
+    first = find_checkpoint("espcn_x2.tuned").sha256
     folder = write_images(tmp_path / "images")
     values = {
         "data": str(folder),
@@ -114,7 +114,7 @@ def test_a_card_names_the_parent_that_the_run_had_and_not_one_that_came_later(
         "log_every": 1,
         "scale": 2,
     }
-    recipe = load_recipe("common", "espcn", {**values, "skip": "none", "init_from": "espcn_x2.common"})
+    recipe = load_recipe("tuned", "espcn", {**values, "skip": "none", "init_from": "espcn_x2.tuned"})
     settings = RunOptions(progress=False, threads=1, name="child")
     with pytest.MonkeyPatch.context() as stopping:
         stopping.setattr(
@@ -123,8 +123,8 @@ def test_a_card_names_the_parent_that_the_run_had_and_not_one_that_came_later(
         with pytest.raises(InterruptedRunError):
             train("espcn", recipe, settings)
     network = create_model("espcn", 2)
-    save_checkpoint(network.state_dict(), find_checkpoint("espcn_x2.common").model_copy(update={"sha256": ""}))
-    assert find_checkpoint("espcn_x2.common").sha256 != first
+    save_checkpoint(network.state_dict(), find_checkpoint("espcn_x2.tuned").model_copy(update={"sha256": ""}))
+    assert find_checkpoint("espcn_x2.tuned").sha256 != first
     assert train("espcn", recipe, replace(settings, resume=True)).init_sha256 == first
 
 
@@ -133,7 +133,7 @@ def test_batch_norm_keeps_its_statistics_from_the_recipes_step_on(tmp_path: Path
     values = {"data": str(folder), "val": 2, "patch": 8, "batch": 2, "steps": 4, "val_every": 2, "ema": 0.0}
     found = {}
     for share in (1.0, 0.5, 0.0):
-        recipe = load_recipe("common", "srresnet_s", {**values, "freeze_norm": share, "keep": "last"})
+        recipe = load_recipe("tuned", "srresnet_s", {**values, "freeze_norm": share, "keep": "last"})
         card = train("srresnet_s", recipe, RunOptions(progress=False, threads=1, name=f"frozen{share:g}"))
         network = create_model("srresnet_s", 4, skip="bicubic")
         load_weights(network, srbench_home / "zoo" / "srresnet_s" / find_checkpoint(card.name).file)

@@ -128,7 +128,7 @@ def test_hidden_colours_do_not_bleed() -> None:
 def test_a_network_leaves_flat_alpha_exactly_flat() -> None:
     alpha = np.zeros((24, 24), np.uint8)
     alpha[:, 12:] = 255
-    made = upscale_photo(srbench.load("fsrcnn_x4.common"), Photo(smooth(24, 24), alpha))
+    made = upscale_photo(srbench.load("fsrcnn_x4.tuned"), Photo(smooth(24, 24), alpha))
     assert made.alpha is not None
     assert set(np.unique(made.alpha[:, :36])) == {0}
     assert set(np.unique(made.alpha[:, 60:])) == {255}
@@ -320,12 +320,12 @@ def test_a_network_is_never_too_small(height: int, width: int, factor: float) ->
 def test_scale_by_the_next_larger_network(tmp_path: Path) -> None:
     image = smooth(20, 30)
     write_image(tmp_path / "a.png", image)
-    said = upscale(tmp_path / "a.png", tmp_path / "b.png", checkpoint="fsrcnn_x4.common", scale=3.5)
+    said = upscale(tmp_path / "a.png", tmp_path / "b.png", checkpoint="fsrcnn_x4.tuned", scale=3.5)
     assert "x4" in said
-    float_sr = srbench.load("fsrcnn_x4.common")(torch.from_numpy(image).permute(2, 0, 1)[None] / 255.0)
+    float_sr = srbench.load("fsrcnn_x4.tuned")(torch.from_numpy(image).permute(2, 0, 1)[None] / 255.0)
     expected = imresize(float_sr, size=(70, 105))[0].permute(1, 2, 0).numpy() * 255
     assert np.abs(read_image(tmp_path / "b.png") - expected.clip(0, 255)).max() <= 0.51, "rounded once"
-    upscale(tmp_path / "a.png", tmp_path / "b.png", checkpoint="fsrcnn_x4.common", scale=5, code=1)
+    upscale(tmp_path / "a.png", tmp_path / "b.png", checkpoint="fsrcnn_x4.tuned", scale=5, code=1)
     said = upscale(tmp_path / "a.png", tmp_path / "b.png", "--size", "4000x", scale=None, code=1)
     assert "two steps" in said
     assert "give one" in upscale(tmp_path / "a.png", tmp_path / "b.png", "--size", "60x", scale=2, code=1)
@@ -475,7 +475,7 @@ def test_the_next_image_is_read_and_the_last_written_while_the_network_runs(
 
 
 def test_tiles_halve_until_they_fit() -> None:
-    upscaler, image, said = srbench.load("fsrcnn_x4.common"), smooth(96, 128), []
+    upscaler, image, said = srbench.load("fsrcnn_x4.tuned"), smooth(96, 128), []
     whole = upscaler(image)
     assert np.array_equal(FittingTiles(said.append)(upscaler, image), whole)
     assert said == []
@@ -489,7 +489,7 @@ def test_tiles_halve_until_they_fit() -> None:
 
 
 def test_tiles_halve_when_memory_runs_out_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    upscaler, said = srbench.load("fsrcnn_x4.common"), []
+    upscaler, said = srbench.load("fsrcnn_x4.tuned"), []
     tried: list[int] = []
 
     def fails(self: FittingTiles, upscaler: Any, height: int, width: int, tile: int) -> str:
@@ -510,7 +510,7 @@ def test_tiles_halve_when_memory_runs_out_all_the_same(monkeypatch: pytest.Monke
     assert said == ["used tiles of 32 LR pixels"]
 
 
-@pytest.mark.parametrize("name", ["fsrcnn_x4.common", "bicubic"])
+@pytest.mark.parametrize("name", ["fsrcnn_x4.tuned", "bicubic"])
 def test_memory_of_a_pass_grows_with_the_image(name: str) -> None:
     upscaler = srbench.load(name, scale=4)
     small, large = (pass_memory(upscaler, side) for side in (32, 64))
@@ -520,8 +520,8 @@ def test_memory_of_a_pass_grows_with_the_image(name: str) -> None:
 
 def test_tile_auto_on_the_command_line(tmp_path: Path) -> None:
     write_image(tmp_path / "a.png", smooth(24, 30))
-    upscale(tmp_path / "a.png", tmp_path / "b.png", "--tile", "auto", checkpoint="fsrcnn_x4.common", scale=None)
-    upscale(tmp_path / "a.png", tmp_path / "c.png", checkpoint="fsrcnn_x4.common", scale=None)
+    upscale(tmp_path / "a.png", tmp_path / "b.png", "--tile", "auto", checkpoint="fsrcnn_x4.tuned", scale=None)
+    upscale(tmp_path / "a.png", tmp_path / "c.png", checkpoint="fsrcnn_x4.tuned", scale=None)
     assert (tmp_path / "b.png").read_bytes() == (tmp_path / "c.png").read_bytes()
     done = CliRunner().invoke(main, ["upscale", str(tmp_path), "x", "--checkpoint", "bicubic", "--tile", "some"])
     assert done.exit_code == 2

@@ -62,9 +62,9 @@ def test_a_committed_recipe_is_complete_and_named_as_its_file(path: Path) -> Non
 
 
 def test_a_models_own_values_and_changes_are_resolved() -> None:
-    assert load_recipe("common", "msrresnet").lr == 6e-4
-    assert load_recipe("common", "fsrcnn").lr == 4e-3
-    assert load_recipe("common", "fsrcnn", {"lr": 0.002}).lr == 0.002
+    assert load_recipe("tuned", "msrresnet").lr == 6e-4
+    assert load_recipe("tuned", "fsrcnn").lr == 4e-3
+    assert load_recipe("tuned", "fsrcnn", {"lr": 0.002}).lr == 0.002
     assert load_recipe("paper", "fsrcnn").skip == "none"
 
 
@@ -84,18 +84,18 @@ def test_a_cpus_size_changes_terms_of_the_loss_and_keeps_the_others(tmp_path: Pa
 
 def test_changes_are_typed() -> None:
     changes = read_changes(["steps=100", "skip=none", "rescale=[0.5]", "loss.mse=0.25", "options.width=64", "val=3"])
-    recipe = load_recipe("common", "fsrcnn", changes)
+    recipe = load_recipe("tuned", "fsrcnn", changes)
     assert (recipe.steps, recipe.skip, recipe.rescale, recipe.val) == (100, "none", (0.5,), 3)
     assert recipe.loss == {"l1": 1.0, "mse": 0.25}
     assert recipe.options == {"width": 64}
-    assert load_recipe("common", "fsrcnn", {"loss": "mse"}).loss == {"mse": 1.0}
+    assert load_recipe("tuned", "fsrcnn", {"loss": "mse"}).loss == {"mse": 1.0}
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ("stpes=5", r"unknown recipe key 'stpes' in .*common\.toml\. Did you mean 'steps'\?"),
-        ("steps=abc", r"common\.toml: steps = 'abc': .*valid integer"),
+        ("stpes=5", r"unknown recipe key 'stpes' in .*tuned\.toml\. Did you mean 'steps'\?"),
+        ("steps=abc", r"tuned\.toml: steps = 'abc': .*valid integer"),
         ("steps=0", r"steps = 0: .*greater than or equal to 1"),
         ("skip=lanczos", r"skip = 'lanczos': .*'none' or 'bicubic'"),
         ("rescale=[1.5]", "between 0 and 1"),
@@ -113,7 +113,7 @@ def test_changes_are_typed() -> None:
 )
 def test_a_wrong_value_is_named(change: str, message: str) -> None:
     with pytest.raises((InputError, UnknownNameError), match=message):
-        load_recipe("common", "fsrcnn", read_changes([change]))
+        load_recipe("tuned", "fsrcnn", read_changes([change]))
 
 
 @pytest.mark.parametrize(
@@ -126,7 +126,7 @@ def test_what_should_be_a_table_and_is_none_is_named(tmp_path: Path, text: str) 
 
 
 def test_an_unknown_recipe_names_the_nearest() -> None:
-    with pytest.raises(UnknownNameError, match="Did you mean 'common'"):
+    with pytest.raises(UnknownNameError, match="Did you mean 'tuned'"):
         find_recipe("comon", "fsrcnn")
     assert "paper" in list_recipes("fsrcnn")
     assert "paper" not in list_recipes("bicubic")

@@ -26,7 +26,7 @@ from srbench.zoo import Card, list_checkpoints, read_card, write_card
 from tests.builders import write_images
 
 QUALITY = Result(
-    checkpoint="m_x4.common",
+    checkpoint="m_x4.tuned",
     model="m",
     dataset="set5",
     scale=4,
@@ -46,7 +46,7 @@ SPEED = SpeedResult(
     variants={"eager": VariantSpeed(n=1, times_ms=[2.0], median_ms=2.0)},
 )  # fmt: skip
 CARD = Card(
-    name="m_x4.common", model="m", scales=[4], channels="y", recipe="common", parameters=12, data={"t91": "0"}, steps=10,
+    name="m_x4.tuned", model="m", scales=[4], channels="y", recipe="tuned", parameters=12, data={"t91": "0"}, steps=10,
     samples_seen=160, seed=0, commit="", hardware="", wall_time_s=1.0, precision="fp32",
     curve=[{"step": 10, "val_psnr": 30.25}],
 )  # fmt: skip
@@ -330,7 +330,7 @@ def test_old_records_get_a_checksum_once_and_keep_their_content(old_home: Path) 
 
 
 def test_a_broken_record_gets_no_checksum(old_home: Path) -> None:
-    invalid = results_root() / "quality" / "set5_x4" / "standard.v1" / "m_x4.common.json"
+    invalid = results_root() / "quality" / "set5_x4" / "standard.v1" / "m_x4.tuned.json"
     invalid.write_text(invalid.read_text().replace('"scale": 4', '"scale": true'))
     edited = write_speed(SPEED)
     edited.write_text(edited.read_text().replace('"median_ms": 2.0', '"median_ms": 1.0'))

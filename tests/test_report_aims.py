@@ -16,7 +16,7 @@ from srbench.zoo import Card, list_checkpoints
 from tests.builders import make_card
 
 
-def card(model: str, recipe: str = "common", **changes: Any) -> Card:
+def card(model: str, recipe: str = "tuned", **changes: Any) -> Card:
     facts = {"wall_time_s": 90.0, "precision": "bf16", "sha256": "now", "created": "2026-01-02"}
     return make_card(model, recipe, **(facts | changes))
 
@@ -45,36 +45,36 @@ def cells(table: str) -> list[list[str]]:
 def test_an_aim_stands_beside_what_all_seeds_reached() -> None:
     cards = [
         card("fsrcnn"),
-        card("fsrcnn", "common-seed1", seed=1, wall_time_s=600.0),
+        card("fsrcnn", "tuned-seed1", seed=1, wall_time_s=600.0),
         card("fsrcnn", "paper"),
         card("srresnet"),
     ]
     found = [
-        result("fsrcnn_x4.common", "set5", psnr=30.796),
-        result("fsrcnn_x4.common-seed1", "set5", psnr=30.9),
-        result("fsrcnn_x4.common-seed1", "set14", psnr=27.5),
+        result("fsrcnn_x4.tuned", "set5", psnr=30.796),
+        result("fsrcnn_x4.tuned-seed1", "set5", psnr=30.9),
+        result("fsrcnn_x4.tuned-seed1", "set14", psnr=27.5),
         result("fsrcnn_x4.paper", "set5", psnr=1.0),
-        result("srresnet_x4.common", "set5", psnr=31.0),
+        result("srresnet_x4.tuned", "set5", psnr=31.0),
     ]
     aims = [
-        Aim(checkpoint="fsrcnn_x4.common", psnr=30.8, remark="not shown where the aim is met"),
-        Aim(checkpoint="srresnet_x4.common", psnr=31.5, remark="an hour"),
-        Aim(checkpoint="vdsr_x4.common", psnr=31.15),
+        Aim(checkpoint="fsrcnn_x4.tuned", psnr=30.8, remark="not shown where the aim is met"),
+        Aim(checkpoint="srresnet_x4.tuned", psnr=31.5, remark="an hour"),
+        Aim(checkpoint="vdsr_x4.tuned", psnr=31.15),
     ]
     assert cells(render_aims(aims, cards, found)) == [
-        ["fsrcnn_x4.common", "30.71 (classic)", "30.80", "**30.80 to 30.90**", "27.50", "2 to 10", ""],
-        ["srresnet_x4.common", "32.05 (standard)", "31.50", "31.00", "–", "2", "an hour"],
-        ["vdsr_x4.common", "–", "31.15", "–", "–", "–", ""],
+        ["fsrcnn_x4.tuned", "30.71 (classic)", "30.80", "**30.80 to 30.90**", "27.50", "2 to 10", ""],
+        ["srresnet_x4.tuned", "32.05 (standard)", "31.50", "31.00", "–", "2", "an hour"],
+        ["vdsr_x4.tuned", "–", "31.15", "–", "–", "–", ""],
     ]
     assert "no entry" in render_aims([], cards, found)
-    assert r"a \| b" in render_aims([Aim(checkpoint="vdsr_x4.common", psnr=31.15, remark="a | b")], [], [])
+    assert r"a \| b" in render_aims([Aim(checkpoint="vdsr_x4.tuned", psnr=31.15, remark="a | b")], [], [])
 
 
 def test_an_aim_is_met_by_measured_weights_of_this_zoo_and_by_every_seed() -> None:
-    aims = [Aim(checkpoint="espcn_x4.common", psnr=30.0, remark="why")]
-    own, seed = card("espcn"), card("espcn", "common-seed1", seed=1)
-    longer = card("espcn", "common-seed2", seed=2, config={"steps": 9})
-    found = [result("espcn_x4.common", "set5", psnr=30.5), result("espcn_x4.common-seed2", "set5", psnr=31.0)]
+    aims = [Aim(checkpoint="espcn_x4.tuned", psnr=30.0, remark="why")]
+    own, seed = card("espcn"), card("espcn", "tuned-seed1", seed=1)
+    longer = card("espcn", "tuned-seed2", seed=2, config={"steps": 9})
+    found = [result("espcn_x4.tuned", "set5", psnr=30.5), result("espcn_x4.tuned-seed2", "set5", psnr=31.0)]
     assert cells(render_aims(aims, [own, longer], found))[0][3:] == ["**30.50**", "–", "2", ""]
     assert cells(render_aims(aims, [own, seed], found))[0][3:] == ["30.50", "–", "2", "why"]
     replaced = card("espcn", sha256="later")
@@ -82,10 +82,10 @@ def test_an_aim_is_met_by_measured_weights_of_this_zoo_and_by_every_seed() -> No
 
 
 def test_an_adversarial_checkpoint_stands_beside_the_parent_it_really_had() -> None:
-    adversarial = {"init_from": "srresnet_x4.common", "config": {"loss": {"l1": 1.0, "adversarial": 0.1}}}
+    adversarial = {"init_from": "srresnet_x4.tuned", "config": {"loss": {"l1": 1.0, "adversarial": 0.1}}}
     cards = [
         card("srresnet"),
-        card("srresnet", "common-frozen", init_from="srresnet_x4.common", config={"loss": {"l1": 1.0}}),
+        card("srresnet", "tuned-frozen", init_from="srresnet_x4.tuned", config={"loss": {"l1": 1.0}}),
         card("srgan", "srgan", init_sha256="now", **adversarial),
         card("srgan", "of-old", **adversarial),
         card("srgan", "earlier", **(adversarial | {"created": "2026-01-01"})),
@@ -94,16 +94,16 @@ def test_an_adversarial_checkpoint_stands_beside_the_parent_it_really_had() -> N
         card("srgan", "scratch", **(adversarial | {"init_from": None})),
     ]
     found = [
-        result("srresnet_x4.common", "set5", lpips=0.1892, psnr=31.0),
+        result("srresnet_x4.tuned", "set5", lpips=0.1892, psnr=31.0),
         result("srgan_x4.srgan", "set5", lpips=0.1364, lr_psnr=47.94),
         result("srgan_x4.replaced", "set5", lpips=0.15, lr_psnr=40.0),
     ]
     none = ["– → –", "–"]
     assert cells(render_adversarial(cards, found)) == [
-        ["srgan_x4.srgan", "srresnet_x4.common", "2", "0.189 → 0.136", "47.9", *none],
-        ["srgan_x4.of-old", "srresnet_x4.common", "2", "0.189 → –", "–", *none],
-        ["srgan_x4.earlier", "srresnet_x4.common (replaced since)", "2", *none, *none],
-        ["srgan_x4.replaced", "srresnet_x4.common (replaced since)", "2", "– → 0.150", "40.0", *none],
+        ["srgan_x4.srgan", "srresnet_x4.tuned", "2", "0.189 → 0.136", "47.9", *none],
+        ["srgan_x4.of-old", "srresnet_x4.tuned", "2", "0.189 → –", "–", *none],
+        ["srgan_x4.earlier", "srresnet_x4.tuned (replaced since)", "2", *none, *none],
+        ["srgan_x4.replaced", "srresnet_x4.tuned (replaced since)", "2", "– → 0.150", "40.0", *none],
         ["srgan_x4.alone", "srresnet_x4.gone (replaced since)", "2", *none, *none],
         ["srgan_x4.scratch", "–", "2", *none, *none],
     ]
@@ -133,9 +133,9 @@ def test_both_are_generated_in_the_zoos_readme(tmp_path: Path) -> None:
     readme = tmp_path / "zoo" / "README.md"
     readme.parent.mkdir()
     readme.write_text("".join(f"{start}\nold\n{end}\n" for start, end in map(marks, ("aims", "adversarial"))))
-    (tmp_path / "zoo" / "aims.toml").write_text('[[aim]]\ncheckpoint = "vdsr_x4.common"\npsnr = 31.15\n')
+    (tmp_path / "zoo" / "aims.toml").write_text('[[aim]]\ncheckpoint = "vdsr_x4.tuned"\npsnr = 31.15\n')
     assert readme in write_reports([], tmp_path)
-    assert "| vdsr_x4.common |" in readme.read_text()
+    assert "| vdsr_x4.tuned |" in readme.read_text()
     assert "old" not in readme.read_text()
     assert readme not in stale_files([], tmp_path)
 

@@ -34,11 +34,11 @@ from tests.test_reports import IMAGES, bare, cell, scores
 def everything() -> list[Result]:
     return [
         cell("bicubic", parameters=0),
-        cell("fsrcnn_x4.common", 1.2, options={"skip": "bicubic"}, trained_on="t91+bsds200"),
-        cell("espcn_x4.common", 1.0, precision="bf16", variant="bf16"),
+        cell("fsrcnn_x4.tuned", 1.2, options={"skip": "bicubic"}, trained_on="t91+bsds200"),
+        cell("espcn_x4.tuned", 1.0, precision="bf16", variant="bf16"),
         bare("drrn"),
         cell("bicubic", n=5, dataset="set5", parameters=0),
-        cell("fsrcnn_x4.common", 1.2, n=5, dataset="set5", preset="classic"),
+        cell("fsrcnn_x4.tuned", 1.2, n=5, dataset="set5", preset="classic"),
     ]
 
 
@@ -118,7 +118,7 @@ def test_report_check_names_what_is_stale(srbench_home: Path) -> None:
     assert readme.endswith(f"{end}\n\nrest\n")
     assert runner.invoke(main, ["report", "--check"]).exit_code == 0
     assert write_reports() == []
-    write_result(cell("srcnn_x4.common", 0.7))
+    write_result(cell("srcnn_x4.tuned", 0.7))
     assert runner.invoke(main, ["report", "--check"]).exit_code == 1
     (srbench_home / "README.md").write_text(start)
     with pytest.raises(InputError, match=r"README\.md"):
@@ -142,7 +142,7 @@ def test_json_rows(srbench_home: Path) -> None:
     rows = json.loads(done.output)
     assert {r["dataset"] for r in rows} == {"set5", "set14"}
     best = rows[0]
-    assert (best["rank"], best["parameters"], best["checkpoint"]) == (1, 12_345, "fsrcnn_x4.common")
+    assert (best["rank"], best["parameters"], best["checkpoint"]) == (1, 12_345, "fsrcnn_x4.tuned")
     assert next(r for r in rows if r["checkpoint"] == "drrn")["status"] == "no_weights"
     assert not (srbench_home / "reports").exists()
 
@@ -209,7 +209,7 @@ def test_page_is_whole_and_loads_nothing_from_elsewhere() -> None:
     assert evil not in text
     shown = next(t for t in data["tables"] if t["dataset"] == "set14")
     best = shown["rows"][0]
-    assert data["entrants"][best["e"]]["name"] == "fsrcnn_x4.common"
+    assert data["entrants"][best["e"]]["name"] == "fsrcnn_x4.tuned"
     assert best["m"]["psnr"][0] == pytest.approx(IMAGES.mean() + 1.2, abs=1e-4)
     scores = shown["scores"]["psnr"]
     values = [(v + base) / scores["unit"] for v, base in zip(scores["rows"][0], scores["base"], strict=True)]
@@ -217,7 +217,7 @@ def test_page_is_whole_and_loads_nothing_from_elsewhere() -> None:
 
 
 def test_packed_scores_are_the_plain_ones(monkeypatch: pytest.MonkeyPatch) -> None:
-    results = [*everything(), cell("edsr_x4.common", metrics={"psnr": scores([math.inf] * 14)})]
+    results = [*everything(), cell("edsr_x4.tuned", metrics={"psnr": scores([math.inf] * 14)})]
     tables = build_tables(results)
     plain = json.loads(page_data(tables).text)
     monkeypatch.setattr("srbench.reports.page.data.PLAIN_SCORES", 10)
@@ -258,7 +258,7 @@ def test_the_page_s_scores_give_the_paired_test_s_p() -> None:
 
 def test_figures_are_drawn_once_and_alike(srbench_home: Path) -> None:
     results = [*everything(), cell("edsr_x4.$c$", 2.5, parameters=43_089_923)]
-    results.append(cell("vdsr_x4.common", 1.7, parameters=664_704))
+    results.append(cell("vdsr_x4.tuned", 1.7, parameters=664_704))
     written = write_reports(results)
     assert [path.name for path in written if path.suffix == ".svg"] == ["parameters.svg"]
     assert write_reports(results) == []
@@ -275,7 +275,7 @@ def test_figures_are_drawn_once_and_alike(srbench_home: Path) -> None:
 
 
 def test_ticks_are_counts_and_no_power_in_dollars() -> None:
-    sizes = {"fsrcnn_x4.common": 12_464, "edsr_x4.common": 43_089_923, "vdsr_x4.common": 664_704}
+    sizes = {"fsrcnn_x4.tuned": 12_464, "edsr_x4.tuned": 43_089_923, "vdsr_x4.tuned": 664_704}
     tables = build_tables([cell(name, i, parameters=size) for i, (name, size) in enumerate(sizes.items())])
     [plot] = plan(tables)
     assert plot.file == "parameters.svg"

@@ -188,9 +188,9 @@ def test_a_cell_without_number_is_named_with_its_reason() -> None:
 
 
 def test_no_weights_leaves_when_a_checkpoint_of_the_model_has_a_number() -> None:
-    trained = cell("fsrcnn_x4.common", model="fsrcnn")
+    trained = cell("fsrcnn_x4.tuned", model="fsrcnn")
     assert list(absent(only([trained, bare("fsrcnn"), bare("drrn")]))) == ["drrn"]
-    elsewhere = cell("fsrcnn_x4.common", model="fsrcnn", dataset="set5", n=5)
+    elsewhere = cell("fsrcnn_x4.tuned", model="fsrcnn", dataset="set5", n=5)
     tables = build_tables([elsewhere, bare("fsrcnn")])
     assert list(absent(tables[1])) == ["fsrcnn"]
 
@@ -203,30 +203,30 @@ def card(name: str, **changes: Any) -> Card:
 
 @pytest.mark.parametrize("recorded", [False, True], ids=["without records", "with records of them"])
 def test_cells_that_can_have_no_number_follow_from_zoo_and_protocol(recorded: bool) -> None:
-    cards = [card("edsr_x4.common"), card("espcn_x4.common", channels="y")]
-    results = [cell("espcn_x4.common", preset=preset, weights_sha256="now") for preset in ("classic", "standard")]
+    cards = [card("edsr_x4.tuned"), card("espcn_x4.tuned", channels="y")]
+    results = [cell("espcn_x4.tuned", preset=preset, weights_sha256="now") for preset in ("classic", "standard")]
     if recorded:
         results += [
             bare("drrn", preset="classic"),
-            bare("edsr_x4.common", "unsupported_protocol", "luma alone", preset="classic"),
+            bare("edsr_x4.tuned", "unsupported_protocol", "luma alone", preset="classic"),
             bare("rrdb", "unsupported_protocol", "luma alone", preset="classic"),
             bare("drrn"),
             bare("rrdb"),
         ]
     classic, standard = build_tables(results, cards=cards)
     found = absent(classic)
-    assert found["edsr_x4.common"][0] == found["rrdb"][0] == "unsupported_protocol"
+    assert found["edsr_x4.tuned"][0] == found["rrdb"][0] == "unsupported_protocol"
     assert found["drrn"][0] == "no_weights"
     assert {"espcn", "bicubic", "edsr"} & set(found) == set()
     assert absent(standard)["rrdb"][0] == "no_weights"
-    assert "edsr_x4.common" not in absent(standard), "it can be measured"
+    assert "edsr_x4.tuned" not in absent(standard), "it can be measured"
     lines = [line for line in render_table(classic).splitlines() if line.startswith("- `")]
     assert [line.split("`")[1] for line in lines] == ["no_weights", "unsupported_protocol"], "a line a status"
 
 
 def test_a_record_of_replaced_weights_has_no_number() -> None:
-    table = only([cell("espcn_x4.common", weights_sha256="before")], cards=[card("espcn_x4.common")])
-    assert absent(table)["espcn_x4.common"][0] == "outdated"
+    table = only([cell("espcn_x4.tuned", weights_sha256="before")], cards=[card("espcn_x4.tuned")])
+    assert absent(table)["espcn_x4.tuned"][0] == "outdated"
     older = cell("mine", weights_sha256="a" * 64, dataset="set5", n=5)
     newer = cell("mine", weights_sha256="b" * 64, created="2026-02-01T00:00:00+00:00")
     tables = {table.dataset: table for table in build_tables([older, newer])}

@@ -34,7 +34,7 @@ def scores(values: Sequence[float | None], **fields: Any) -> MetricScores:
 def record(values: Sequence[float | None] | None = None, **fields: Any) -> Result:
     values = [30.0, 31.5] if values is None else values
     usual: dict[str, Any] = {
-        "checkpoint": "fsrcnn_x4.common",
+        "checkpoint": "fsrcnn_x4.tuned",
         "model": "fsrcnn",
         "dataset": "set5",
         "scale": 4,
@@ -74,9 +74,9 @@ def test_two_cells_never_share_a_path(cells: list[tuple[str, str]]) -> None:
 
 
 def test_path_is_the_documented_one(srbench_home: Path) -> None:
-    expected = srbench_home / "results/quality/set5_x4/standard.v1/fsrcnn_x4.common+tile128.json"
+    expected = srbench_home / "results/quality/set5_x4/standard.v1/fsrcnn_x4.tuned+tile128.json"
     assert results.result_path(record(variant="tile128")) == expected
-    assert results.find_result("fsrcnn_x4.common", "set5", 4, "standard.v1") is None
+    assert results.find_result("fsrcnn_x4.tuned", "set5", 4, "standard.v1") is None
     assert results.read_results() == []
 
 
@@ -150,7 +150,7 @@ def test_a_bad_record_is_named(tmp_path: Path, change: dict[str, Any], message: 
 def test_broken_json_is_named(tmp_path: Path, text: str) -> None:
     path = results.write_result(record(), tmp_path)
     path.write_bytes(text.encode("latin-1"))
-    with pytest.raises(InputError, match=r"fsrcnn_x4\.common\.json is not a result"):
+    with pytest.raises(InputError, match=r"fsrcnn_x4\.tuned\.json is not a result"):
         results.read_results(tmp_path)
 
 
@@ -164,7 +164,7 @@ def test_tidy_frame_has_a_row_a_image_and_metric(tmp_path: Path) -> None:
     frame = results.load_results(tmp_path, provenance=True)
     assert frame.groupby("metric").size().to_dict() == {"psnr": 2, "ssim": 2, "lpips": 1}
     assert frame.loc[frame["metric"] == "ssim", "metric_version"].tolist() == [3, 3]
-    first = frame[frame["checkpoint"] == "fsrcnn_x4.common"].iloc[0]
+    first = frame[frame["checkpoint"] == "fsrcnn_x4.tuned"].iloc[0]
     assert (first["option_skip"], first["provenance_torch"], first["protocol_channel"]) == ("bicubic", "2.15.0", "y")
     [missing] = frame[frame["checkpoint"] == "drrn"].to_dict("records")
     assert (missing["status"], missing["reason"], math.isnan(missing["value"])) == ("no_weights", "no checkpoint", True)
@@ -216,7 +216,7 @@ def test_writers_of_one_cell_and_readers_meanwhile(tmp_path: Path) -> None:
         writer.join()
         assert writer.exitcode == 0
     assert reads > 5
-    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["fsrcnn_x4.common.json"]
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["fsrcnn_x4.tuned.json"]
 
 
 _ENDLESS_WRITER = """

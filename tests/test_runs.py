@@ -104,7 +104,7 @@ def test_a_child_is_drawn_with_its_parents_level_and_sample(
     srbench_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = make_run(srbench_home)
-    (folder / "recipe.toml").write_text('steps = 40\nval_every = 10\ninit_from = "espcn_x4.common"\n')
+    (folder / "recipe.toml").write_text('steps = 40\nval_every = 10\ninit_from = "espcn_x4.tuned"\n')
     crop = np.zeros((8, 8, 3), np.uint8)
     with Watch(folder, "run", 40, show=False) as seen:
         seen.images(0, [(crop, crop, crop)])

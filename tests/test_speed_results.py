@@ -31,9 +31,9 @@ def timed(ms: float, **more: Any) -> VariantSpeed:
 
 def record(**changes: Any) -> SpeedResult:
     fields: dict[str, Any] = {
-        "name": "fsrcnn_x4.common", "model": "fsrcnn", "scale": 4, "random_weights": False, "device": "amd-epyc-2-threads",
+        "name": "fsrcnn_x4.tuned", "model": "fsrcnn", "scale": 4, "random_weights": False, "device": "amd-epyc-2-threads",
         "device_type": "cpu", "device_name": "AMD EPYC", "torch": "2.15.0", "threads": 2, "load_average": [0.1, 0.2, 0.3],
-        "input": (180, 320), "output": (720, 1280), "run": "2026-01-01T00:00:00+00:00", "group": ["fsrcnn_x4.common"],
+        "input": (180, 320), "output": (720, 1280), "run": "2026-01-01T00:00:00+00:00", "group": ["fsrcnn_x4.tuned"],
         "seconds": 60.0, "spread_limit": 0.25, "cost": {"mult_adds": 727_000_000, "paper_mult_adds": None},
         "variants": {
             "eager": timed(100.0, ratio=1.0),
@@ -47,11 +47,11 @@ def record(**changes: Any) -> SpeedResult:
 def test_what_is_written_is_read_back(tmp_path: Path) -> None:
     one = record()
     path = write_speed(one, tmp_path)
-    assert path == tmp_path / "speed" / "amd-epyc-2-threads" / "fsrcnn_x4.common_x4.json"
+    assert path == tmp_path / "speed" / "amd-epyc-2-threads" / "fsrcnn_x4.tuned_x4.json"
     assert read_speed(path) == one
     assert read_speeds(tmp_path) == [one]
-    assert find_speed("amd-epyc-2-threads", "fsrcnn_x4.common", 4, (180, 320), tmp_path) == one
-    assert find_speed("amd-epyc-2-threads", "fsrcnn_x4.common", 3, (240, 427), tmp_path) is None
+    assert find_speed("amd-epyc-2-threads", "fsrcnn_x4.tuned", 4, (180, 320), tmp_path) == one
+    assert find_speed("amd-epyc-2-threads", "fsrcnn_x4.tuned", 3, (240, 427), tmp_path) is None
     assert json.loads(path.read_text())["kind"] == "speed"
 
 

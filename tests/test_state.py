@@ -170,7 +170,7 @@ def test_resume_goes_on_from_the_older_state_to_the_same_bits(
 
 def test_a_run_killed_while_its_folder_is_made_is_none_yet(images: Path, srbench_home: Path) -> None:
     recipe = small_recipe(images)
-    folder = srbench_home / "runs" / "fsrcnn_s_x4.common"
+    folder = srbench_home / "runs" / "fsrcnn_s_x4.tuned"
     with pytest.MonkeyPatch.context() as killing:
         killing.setattr(
             "srbench.training.loop.folder.write_recipe", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt)

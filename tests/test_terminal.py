@@ -90,8 +90,8 @@ def test_names_and_numbers_are_never_broken() -> None:
 
 
 def test_statuses_are_a_line_each_however_many_names() -> None:
-    cards = [card("espcn_x4.common", channels="y")]
-    results = [cell("espcn_x4.common", preset="classic", weights_sha256="now"), bare("x_x4.c", "failed", "[3, 4]")]
+    cards = [card("espcn_x4.tuned", channels="y")]
+    results = [cell("espcn_x4.tuned", preset="classic", weights_sha256="now"), bare("x_x4.c", "failed", "[3, 4]")]
     lines = render(build_tables(results, cards=cards), 80).splitlines()
     statuses = [line for line in lines if re.match(r"[a-z_]+: ", line)]
     assert [line.partition(":")[0] for line in statuses] == ["failed", "no_weights", "unsupported_protocol"]
@@ -101,12 +101,12 @@ def test_statuses_are_a_line_each_however_many_names() -> None:
 
 
 def test_seeds_are_merged_where_the_best_alone_are_shown() -> None:
-    cards = [card("espcn_x4.common"), card("espcn_x4.common-seed1", seed=1)]
-    results = [cell("espcn_x4.common", weights_sha256="now"), cell("espcn_x4.common-seed1", 0.2, weights_sha256="now")]
+    cards = [card("espcn_x4.tuned"), card("espcn_x4.tuned-seed1", seed=1)]
+    results = [cell("espcn_x4.tuned", weights_sha256="now"), cell("espcn_x4.tuned-seed1", 0.2, weights_sha256="now")]
     tables = build_tables(results, cards=cards, derive=False)
     assert "± 0.14" in render(tables, 80, condense=True)
     assert render(tables, 80, condense=True).count("ESPCN") == 1
-    assert "ESPCN common seed 1" in render(tables, 80)
+    assert "ESPCN tuned seed 1" in render(tables, 80)
 
 
 @pytest.mark.parametrize("columns", [80, 120])

@@ -26,7 +26,7 @@ def served(recipe: str) -> list[str]:
 
 
 def test_a_recipe_trains_the_networks_it_serves_smallest_first(srbench_home: Path) -> None:
-    common = served("common")
+    common = served("tuned")
     assert common[0] == "fsrcnn_s"
     assert common.index("fsrcnn") < common.index("espcn") < common.index("srcnn") < common.index("edsr_baseline")
     assert {"drrn", "edsr", "srresnet", "rrdb"} <= set(common)
@@ -35,7 +35,7 @@ def test_a_recipe_trains_the_networks_it_serves_smallest_first(srbench_home: Pat
         assert served(recipe) == ["srgan_s", "srgan"]
     assert served("esrgan") == ["esrgan_s", "esrgan"]
     assert "msrresnet" not in served("paper")
-    with pytest.raises(SrbenchError, match="Did you mean 'common'"):
+    with pytest.raises(SrbenchError, match="Did you mean 'tuned'"):
         served("comon")
 
 
@@ -50,7 +50,7 @@ def trained(srbench_home: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[s
         if model == "vdsr":
             raise SrbenchError("loss is nan in step 3")
         if model == "drrn" and [name for name, _ in calls].count("drrn") == 1:
-            raise InterruptedRunError("drrn_x4.common stopped at step 3 of 9; go on with --resume")
+            raise InterruptedRunError("drrn_x4.tuned stopped at step 3 of 9; go on with --resume")
         curve = [{"step": 9, "val_psnr": 30.0}]
         card = make_card(model, settings.name, steps=9, config={"keep": "best"}, curve=curve)
         write_card(card, settings.zoo or zoo_root())
@@ -72,7 +72,7 @@ def test_it_goes_on_skips_what_is_done_and_ends_with_the_leaderboard(
     monkeypatch.setattr(train, "_leaderboard", lambda cards, _: measured.append([card.name for card in cards]))
     stopped = run()
     assert stopped.exit_code == 1
-    assert "drrn_x4.common stopped at step 3 of 9; the same command goes on" in stopped.stderr
+    assert "drrn_x4.tuned stopped at step 3 of 9; the same command goes on" in stopped.stderr
     assert "vdsr failed: loss is nan in step 3" in stopped.stderr
     assert [name for name, _ in trained] == ["fsrcnn", "vdsr", "drrn"]
     assert {(settings.budget, settings.resume) for _, settings in trained} == {(3600.0, True)}
@@ -80,23 +80,23 @@ def test_it_goes_on_skips_what_is_done_and_ends_with_the_leaderboard(
     trained.clear()
     trained.append(("drrn", RunOptions()))
     done = run()
-    assert "fsrcnn_x4.common is in the zoo" in done.stderr
+    assert "fsrcnn_x4.tuned is in the zoo" in done.stderr
     assert [name for name, _ in trained[1:]] == ["vdsr", "drrn", "edsr"]
     assert done.exit_code == 1
-    assert measured == [["fsrcnn_x4.common", "drrn_x4.common", "edsr_x4.common"]]
+    assert measured == [["fsrcnn_x4.tuned", "drrn_x4.tuned", "edsr_x4.tuned"]]
 
 
 def test_several_recipes_are_trained_in_turn(
     trained: list[tuple[str, RunOptions]], srbench_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(train, "_leaderboard", lambda *_: None)
-    serving = {"paper": ["fsrcnn"], "common": ["fsrcnn", "edsr"]}
+    serving = {"paper": ["fsrcnn"], "tuned": ["fsrcnn", "edsr"]}
     monkeypatch.setattr(zoo, "served", lambda request: serving[request.recipe])
-    assert run("--recipe", "paper", "--recipe", "common").exit_code == 0
+    assert run("--recipe", "paper", "--recipe", "tuned").exit_code == 0
     assert [(name, settings.name) for name, settings in trained] == [
         ("fsrcnn", "paper"),
-        ("fsrcnn", "common"),
-        ("edsr", "common"),
+        ("fsrcnn", "tuned"),
+        ("edsr", "tuned"),
     ]
 
 
@@ -104,11 +104,11 @@ def test_a_child_does_not_start_from_another_parent_where_its_own_failed(
     trained: list[tuple[str, RunOptions]], srbench_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(train, "_leaderboard", lambda *_: None)
-    monkeypatch.setattr(zoo, "served", lambda request: {"common": ["vdsr"], "srgan": ["srgan"]}[request.recipe])
-    done = run("--recipe", "common", "--recipe", "srgan", "--set", "init_from=vdsr_x4.common")
+    monkeypatch.setattr(zoo, "served", lambda request: {"tuned": ["vdsr"], "srgan": ["srgan"]}[request.recipe])
+    done = run("--recipe", "tuned", "--recipe", "srgan", "--set", "init_from=vdsr_x4.tuned")
     assert done.exit_code == 1
     assert [name for name, _ in trained] == ["vdsr"]
-    assert "srgan failed: its parent vdsr_x4.common failed" in done.stderr
+    assert "srgan failed: its parent vdsr_x4.tuned failed" in done.stderr
 
 
 def test_another_zoo_is_not_measured_and_json_is_the_cards(
@@ -117,9 +117,9 @@ def test_another_zoo_is_not_measured_and_json_is_the_cards(
     trained.append(("drrn", RunOptions()))
     result = run("--out", str(tmp_path / "other"), "--json")
     assert [card["name"] for card in json.loads(result.stdout)] == [
-        "fsrcnn_x4.common",
-        "drrn_x4.common",
-        "edsr_x4.common",
+        "fsrcnn_x4.tuned",
+        "drrn_x4.tuned",
+        "edsr_x4.tuned",
     ]
 
 
@@ -129,8 +129,8 @@ def test_another_zoo_is_not_measured_and_json_is_the_cards(
         ([], "name one MODEL, or give --all"),
         (["fsrcnn", "--all"], "name one MODEL"),
         (["--all", "--overwrite"], "--all skips"),
-        (["fsrcnn", "--recipe", "common", "--recipe", "paper"], "one MODEL takes one --recipe"),
-        (["--all", "--recipe", "common", "--recipe", "paper", "--name", "mine"], "several keep their own"),
+        (["fsrcnn", "--recipe", "tuned", "--recipe", "paper"], "one MODEL takes one --recipe"),
+        (["--all", "--recipe", "tuned", "--recipe", "paper", "--name", "mine"], "several keep their own"),
     ],
 )
 def test_contradictions_are_usage_errors(arguments: list[str], message: str, srbench_home: Path) -> None:
@@ -153,7 +153,7 @@ def test_two_networks_are_trained_and_measured(srbench_home: Path, monkeypatch: 
         main, ["train", "--all", "--data", str(srbench_home / "few"), "--steps", "4", "--threads", "1", *given]
     )
     assert result.exit_code == 0, result.stderr
-    assert "fsrcnn_s_x4.common: " in result.stderr
+    assert "fsrcnn_s_x4.tuned: " in result.stderr
     assert "not measured on set5" in result.stderr
     assert "ESPCN" in result.stdout
     assert (srbench_home / "reports" / "leaderboard.md").is_file()

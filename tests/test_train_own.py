@@ -118,9 +118,9 @@ def run(*arguments: str) -> Result:
 @pytest.mark.parametrize(
     ("arguments", "name", "source", "channels"),
     [
-        (["mynet.py:Net", "--scale", "3"], "net_x3.common", "mynet.py:Net", "rgb"),
-        (["mynet:Luma"], "luma_x2.common", "mynet:Luma", "y"),
-        (["mynet.py:FSRCNN", "--seed", "1"], "own-fsrcnn_x2.common-seed1", "mynet.py:FSRCNN", "y"),
+        (["mynet.py:Net", "--scale", "3"], "net_x3.tuned", "mynet.py:Net", "rgb"),
+        (["mynet:Luma"], "luma_x2.tuned", "mynet:Luma", "y"),
+        (["mynet.py:FSRCNN", "--seed", "1"], "own-fsrcnn_x2.tuned-seed1", "mynet.py:FSRCNN", "y"),
     ],
 )
 def test_a_class_is_trained_as_it_is(arguments: list[str], name: str, source: str, channels: str, here: Path) -> None:
@@ -141,10 +141,10 @@ def test_a_class_is_trained_as_it_is(arguments: list[str], name: str, source: st
 
 def test_options_reach_the_constructor_and_a_run_resumes(here: Path) -> None:
     assert run("mynet.py:Net", "--set", "options.width=9").exit_code == 0
-    card = find_checkpoint("net_x4.common")
+    card = find_checkpoint("net_x4.tuned")
     assert (card.options, card.parameters) == ({"width": 9}, 3 * 9 * 9 + 9 + 18 + 9 * 48 * 9 + 48)
     assert run("mynet.py:Net", "--set", "options.width=9", "--resume").exit_code == 0
-    assert "the zoo has a checkpoint net_x4.common" in run("mynet.py:Net", "--set", "options.width=9").stderr
+    assert "the zoo has a checkpoint net_x4.tuned" in run("mynet.py:Net", "--set", "options.width=9").stderr
 
 
 @pytest.mark.parametrize(
@@ -192,9 +192,9 @@ def test_python_trains_names_classes_and_modules_and_leaves_a_module_as_it_is(he
             what, data="images", steps=2, changes=VALUES, threads=1, device="cpu", progress=False, **more
         )
 
-    assert train("fsrcnn_s").name == "fsrcnn_s_x4.common"
-    assert train("mynet.py:Net", scale=2).name == "net_x2.common"
-    assert train(mynet.Net, scale=3, seed=4).name == "net_x3.common-seed4"
+    assert train("fsrcnn_s").name == "fsrcnn_s_x4.tuned"
+    assert train("mynet.py:Net", scale=2).name == "net_x2.tuned"
+    assert train(mynet.Net, scale=3, seed=4).name == "net_x3.tuned-seed4"
     network = mynet.Luma()
     before = {key: value.clone() for key, value in network.state_dict().items()}
     card = train(network, name="mine")

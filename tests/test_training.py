@@ -187,14 +187,14 @@ def test_a_loss_that_is_no_number_stops_with_its_step(images: Path, srbench_home
 
 
 def test_a_folder_in_use_and_an_existing_checkpoint_are_refused(images: Path, srbench_home: Path) -> None:
-    folder = srbench_home / "runs" / "fsrcnn_s_x4.common"
+    folder = srbench_home / "runs" / "fsrcnn_s_x4.tuned"
     with claim(folder), pytest.raises(InputError, match="in use by another run"):
         train("fsrcnn_s", small_recipe(images), RunOptions(progress=False))
     train("fsrcnn_s", small_recipe(images), RunOptions(progress=False))
-    with pytest.raises(InputError, match=r"the zoo has a checkpoint fsrcnn_s_x4\.common"):
+    with pytest.raises(InputError, match=r"the zoo has a checkpoint fsrcnn_s_x4\.tuned"):
         train("fsrcnn_s", small_recipe(images), RunOptions(progress=False))
     train("fsrcnn_s", small_recipe(images, steps=6), RunOptions(progress=False, overwrite=True))
-    assert find_checkpoint("fsrcnn_s_x4.common").steps == 6
+    assert find_checkpoint("fsrcnn_s_x4.tuned").steps == 6
 
 
 @pytest.mark.parametrize(
@@ -202,7 +202,7 @@ def test_a_folder_in_use_and_an_existing_checkpoint_are_refused(images: Path, sr
     [
         (["fsrcn"], "unknown model 'fsrcn'"),
         (["bicubic"], "no weights to train"),
-        (["fsrcnn", "--recipe", "comon"], "Did you mean 'common'"),
+        (["fsrcnn", "--recipe", "comon"], "Did you mean 'tuned'"),
         (["fsrcnn", "--set", "optimizer=adam"], "Did you mean 'optimiser'"),
         (["fsrcnn", "--scale", "7"], "x7"),
         (["fsrcnn", "--set", "loss=l3"], "unknown loss term 'l3'"),
@@ -223,7 +223,7 @@ def test_the_command_trains_and_names_the_seed(images: Path, srbench_home: Path)
     result = CliRunner().invoke(main, ["train", *arguments])
     assert result.exit_code == 0, result.stderr
     card = json.loads(result.stdout)
-    assert (card["name"], card["seed"], card["config"]["val"]) == ("fsrcnn_s_x4.common-seed3", 3, ["p1"])
+    assert (card["name"], card["seed"], card["config"]["val"]) == ("fsrcnn_s_x4.tuned-seed3", 3, ["p1"])
     assert math.isfinite(card["curve"][-1]["val_psnr"])
     assert "validation images: p1" in card["notes"]
 
@@ -254,7 +254,7 @@ def test_a_network_that_torch_cannot_compile_is_one_line(
         InputError, match=r"compile = true: torch .* cannot compile .*expected size 56==56.* use compile = false"
     ):
         train("fsrcnn_s", small_recipe(images, compile=True), RunOptions(progress=False))
-    assert not (srbench_home / "runs" / "fsrcnn_s_x4.common").exists()
+    assert not (srbench_home / "runs" / "fsrcnn_s_x4.tuned").exists()
 
 
 def test_a_compiled_network_starts_from_the_weights_of_any_other(

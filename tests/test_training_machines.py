@@ -174,7 +174,7 @@ def test_an_adversarial_run_in_parts_and_float16_goes_on_to_the_same_bits(images
     store_parent("srresnet_s", skip="bicubic", blocks=1, features=8)
     values = {
         "data": str(images), "val": 2, "patch": 4, "batch": 4, "accumulate": 2, "steps": 8, "val_every": 4, "log_every": 1,
-        "precision": "fp16", "init_from": "srresnet_s_x4.common", "options": {"blocks": 1, "features": 8},
+        "precision": "fp16", "init_from": "srresnet_s_x4.tuned", "options": {"blocks": 1, "features": 8},
         "loss": {"mse": 1.0, "adversarial": 1e-3}, "adversarial": {**TABLE, "n_critic": 2}, "keep": "last",
         "skip": "bicubic",
     }  # fmt: skip
@@ -255,4 +255,4 @@ def test_trackers_that_cannot_be_had_are_named_before_the_first_step(images: Pat
     options = ["--steps", "2", "--set", "patch=8", "--set", "batch=2", "--track", "csv", "--data", str(images)]
     found = CliRunner().invoke(main, ["train", "fsrcnn_s", "--set", "val=2", *options, "--threads", "1"])
     assert found.exit_code == 0, found.output
-    assert rows(srbench_home / "runs" / "fsrcnn_s_x4.common")[-1]["step"] == "2"
+    assert rows(srbench_home / "runs" / "fsrcnn_s_x4.tuned")[-1]["step"] == "2"

@@ -45,14 +45,14 @@ def test_lr_files_equal_to_bicubic_train_the_same_weights(pairs: Path, srbench_h
     ):
         train("fsrcnn_s", recipe, QUIET)
     made = train("fsrcnn_s", recipe.model_copy(update={"data_lr": "none"}), QUIET)
-    weights = (srbench_home / "zoo" / "fsrcnn_s" / "x4.common.safetensors").read_bytes()
+    weights = (srbench_home / "zoo" / "fsrcnn_s" / "x4.tuned.safetensors").read_bytes()
     for given in ("beside", str(pairs / "LR_bicubic" / "X4")):
         card = train(
             "fsrcnn_s",
             recipe.model_copy(update={"data_lr": given}),
             RunOptions(progress=False, threads=1, overwrite=True),
         )
-        assert (srbench_home / "zoo" / "fsrcnn_s" / "x4.common.safetensors").read_bytes() == weights
+        assert (srbench_home / "zoo" / "fsrcnn_s" / "x4.tuned.safetensors").read_bytes() == weights
         assert card.curve[-1]["val_psnr"] == made.curve[-1]["val_psnr"]
         assert set(card.data) == {"dir-photos", "lr"}
 
@@ -62,7 +62,7 @@ def test_a_run_on_pairs_resumes_to_the_same_bits(
 ) -> None:
     recipe, after = small_recipe(pairs, rescale=[], data_lr="beside"), Trainer._after
     train("fsrcnn_s", recipe, QUIET)
-    file = srbench_home / "zoo" / "fsrcnn_s" / "x4.common.safetensors"
+    file = srbench_home / "zoo" / "fsrcnn_s" / "x4.tuned.safetensors"
     whole = file.read_bytes()
 
     def stopping(run: Trainer, done: int, batch: object, stop: object) -> None:

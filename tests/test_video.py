@@ -395,7 +395,7 @@ def test_on_the_command_line(tmp_path: Path) -> None:
         str(tmp_path / "in.mp4"),
         str(tmp_path / "out.mkv"),
         "--checkpoint",
-        "fsrcnn_x4.common",
+        "fsrcnn_x4.tuned",
         "--size",
         "100x",
     ]

@@ -37,7 +37,7 @@ from tests.builders import make_card
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
-def card(model: str = "fsrcnn_s", scales: tuple[int, ...] = (4,), recipe: str = "common", **more: Any) -> Card:
+def card(model: str = "fsrcnn_s", scales: tuple[int, ...] = (4,), recipe: str = "tuned", **more: Any) -> Card:
     """Of any scales; its facts are such that none is zero."""
     facts = {"name": checkpoint_name(model, list(scales), recipe), "scales": list(scales), "parameters": 4_086}
     facts |= {"data": {"t91": "0" * 64}, "steps": 10, "samples_seen": 160, "commit": "abc", "hardware": "test"}
@@ -47,15 +47,15 @@ def card(model: str = "fsrcnn_s", scales: tuple[int, ...] = (4,), recipe: str = 
 def test_round_trip(tmp_path: Path) -> None:
     network = create_model("fsrcnn_s", 4, skip="bicubic").eval()
     path = save_checkpoint(network.state_dict(), card(options={"skip": "bicubic"}), tmp_path)
-    assert path == tmp_path / "fsrcnn_s" / "x4.common.safetensors"
-    loaded = load_checkpoint("fsrcnn_s_x4.common", root=tmp_path)
+    assert path == tmp_path / "fsrcnn_s" / "x4.tuned.safetensors"
+    loaded = load_checkpoint("fsrcnn_s_x4.tuned", root=tmp_path)
     x = torch.rand(1, 1, 7, 5)
     assert not loaded.training
     assert torch.equal(loaded(x), network(x))
-    found = find_checkpoint("fsrcnn_s_x4.common", tmp_path)
+    found = find_checkpoint("fsrcnn_s_x4.tuned", tmp_path)
     assert found.file == path.name
     assert verify(found, tmp_path) == path
-    assert [c.name for c in list_checkpoints("fsrcnn*", tmp_path)] == ["fsrcnn_s_x4.common"]
+    assert [c.name for c in list_checkpoints("fsrcnn*", tmp_path)] == ["fsrcnn_s_x4.tuned"]
     assert list_checkpoints("espcn*", tmp_path) == []
 
 
@@ -100,7 +100,7 @@ def test_a_card_keeps_its_recipe(tmp_path_factory: pytest.TempPathFactory, confi
 def test_half_weights_are_loaded_as_float32(tmp_path: Path) -> None:
     network = create_model("fsrcnn_s", 4)
     save_checkpoint(network.half().state_dict(), card(), tmp_path)
-    assert {p.dtype for p in load_checkpoint("fsrcnn_s_x4.common", root=tmp_path).parameters()} == {torch.float32}
+    assert {p.dtype for p in load_checkpoint("fsrcnn_s_x4.tuned", root=tmp_path).parameters()} == {torch.float32}
 
 
 def test_cards_are_read_without_torch(tmp_path: Path) -> None:
@@ -116,7 +116,7 @@ def test_cards_are_read_without_torch(tmp_path: Path) -> None:
         env={**os.environ, "SRBENCH_HOME": str(tmp_path)},
         timeout=60,
     )
-    assert done.stdout.strip() == "fsrcnn_s_x4.common", done.stderr
+    assert done.stdout.strip() == "fsrcnn_s_x4.tuned", done.stderr
 
 
 def test_changed_or_missing_weights_are_refused(tmp_path: Path) -> None:
@@ -124,26 +124,26 @@ def test_changed_or_missing_weights_are_refused(tmp_path: Path) -> None:
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
     path.write_bytes(content)
-    with pytest.raises(InputError, match=r"x4\.common\.safetensors has sha256 .* its card says"):
-        load_checkpoint("fsrcnn_s_x4.common", root=tmp_path)
+    with pytest.raises(InputError, match=r"x4\.tuned\.safetensors has sha256 .* its card says"):
+        load_checkpoint("fsrcnn_s_x4.tuned", root=tmp_path)
     path.unlink()
     with pytest.raises(InputError, match="are not there"):
-        load_checkpoint("fsrcnn_s_x4.common", root=tmp_path)
+        load_checkpoint("fsrcnn_s_x4.tuned", root=tmp_path)
 
 
 def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
     save_checkpoint(create_model("espcn", 4).state_dict(), card(), tmp_path)
     with pytest.raises(InputError, match=r"does not fit FSRCNN of 14 keys: 14 missing .*; 6 unexpected"):
-        load_checkpoint("fsrcnn_s_x4.common", root=tmp_path)
+        load_checkpoint("fsrcnn_s_x4.tuned", root=tmp_path)
 
 
 def test_unknown_checkpoint_gets_the_nearest(tmp_path: Path) -> None:
     save_checkpoint({"w": torch.zeros(1)}, card(), tmp_path)
-    for name in ("fsrcnn_s_x4.comon", "fsrcn_s_x4.common", "fsrcnn_s_x4_common"):
-        with pytest.raises(UnknownNameError, match=r"Did you mean 'fsrcnn_s_x4\.common'"):
+    for name in ("fsrcnn_s_x4.comon", "fsrcn_s_x4.tuned", "fsrcnn_s_x4_common"):
+        with pytest.raises(UnknownNameError, match=r"Did you mean 'fsrcnn_s_x4\.tuned'"):
             find_checkpoint(name, tmp_path)
     with pytest.raises(UnknownNameError):
-        find_checkpoint("../../etc_x4.common", tmp_path)
+        find_checkpoint("../../etc_x4.tuned", tmp_path)
 
 
 def test_a_full_disk_leaves_the_old_checkpoint_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -166,7 +166,7 @@ def test_a_full_disk_leaves_the_old_checkpoint_whole(tmp_path: Path, monkeypatch
         ("steps = 10", 'steps = "ten"', "steps = 'ten': Input should be a valid integer"),
         ("seed = 0", "sead = 0", "seed: Field required"),
         ("seed = 0", "seed = 0\nepochs = 3", "unknown key 'epochs'"),
-        ('recipe = "common"', 'recipe = "paper"', "does not say what the card says"),
+        ('recipe = "tuned"', 'recipe = "paper"', "does not say what the card says"),
     ],
 )
 def test_a_broken_card_names_its_file_and_fault(tmp_path: Path, old: str, new: str, message: str) -> None:
@@ -184,8 +184,8 @@ def test_a_broken_card_names_its_file_and_fault(tmp_path: Path, old: str, new: s
 
 def test_a_card_in_the_wrong_place_is_refused(tmp_path: Path) -> None:
     path = save_checkpoint({"w": torch.zeros(1)}, card(), tmp_path).with_suffix(".toml")
-    moved = path.rename(path.with_name("x2.common.toml"))
-    with pytest.raises(InputError, match=r"belongs in fsrcnn_s/x4\.common\.toml"):
+    moved = path.rename(path.with_name("x2.tuned.toml"))
+    with pytest.raises(InputError, match=r"belongs in fsrcnn_s/x4\.tuned\.toml"):
         read_card(moved)
 
 

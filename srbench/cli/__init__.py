@@ -11,6 +11,7 @@ import os
 import pkgutil
 import struct
 import sys
+import warnings
 from pathlib import PurePath
 from typing import Any
 
@@ -105,6 +106,13 @@ def file_in_work(error: Exception) -> str:
     return found
 
 
+def _show_warning(message: Warning | str, category: type[Warning], filename: str, lineno: int, *_rest: Any) -> None:
+    """A warning of ours is for the user, in one line; another's names the place that has to be looked at."""
+    ours = f"{os.sep}srbench{os.sep}" in filename and category is UserWarning
+    text = f"warning: {message}\n" if ours else warnings.formatwarning(message, category, filename, lineno)
+    click.echo(text, err=True, nl=False)
+
+
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="srbench")
 @click.option("--debug", is_flag=True, help="Show the whole traceback of an error.")
@@ -127,6 +135,7 @@ def main(ctx: click.Context, debug: bool, max_pixels: int | None) -> None:
     from srbench.process import set_up_process
 
     ctx.obj = {"debug": debug}
+    warnings.showwarning = _show_warning
     for stream in (sys.stdout, sys.stderr):  # a name of any bytes can be shown, and by a terminal of any encoding
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")

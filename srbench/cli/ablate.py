@@ -33,7 +33,7 @@ def command(
     """Train every cell of the grid in FILE that is missing, and tabulate mean, spread between seeds and tests.
 
     \b
-    recipe = "common"                      # or a list, as of model, data, seed, steps
+    recipe = "tuned"                       # or a list, as of model, data, seed, steps
     model = ["fsrcnn", "espcn"]
     seed = [0, 1, 2]
     budget = "3m"                          # a cell; or steps

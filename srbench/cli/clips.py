@@ -56,8 +56,8 @@ def command(
     """Measure TARGETS (as `srbench eval` takes them) on clips.
 
     \b
-    srbench clips fsrcnn_x4.common bicubic --datasets vid4
-    srbench clips fsrcnn_x4.common --datasets clips/ --trim 2
+    srbench clips fsrcnn_x4.tuned bicubic --datasets vid4
+    srbench clips fsrcnn_x4.tuned --datasets clips/ --trim 2
 
     Printed are the means of each clip, the mean of the clips (the total of Vid4's tables), and the mean of all frames. tof is how
     far the optical flow of SR is from HR's, in pixels; diff-psnr the PSNR of the change from one frame to the next. Every frame's

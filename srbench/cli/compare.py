@@ -32,9 +32,9 @@ def command(
     """Compare two or more MODELS image by image, from the records in results/.
 
     \b
-    srbench compare fsrcnn_x4.common espcn_x4.common --dataset set14 --metric psnr
+    srbench compare fsrcnn_x4.tuned espcn_x4.tuned --dataset set14 --metric psnr
     srbench compare edsr_baseline srresnet rrdb_s btsrn          the best checkpoint of each
-    srbench compare 'srgan_x4.*' srresnet_x4.common --metric lpips
+    srbench compare 'srgan_x4.*' srresnet_x4.tuned-nearest --metric lpips
     srbench compare mynet.py:MyNet bicubic --dataset set5
 
     Prints the mean difference to the best with its 95 % interval, the p of the Wilcoxon signed-rank test (of several models

@@ -27,7 +27,7 @@ def command(
     \b
     srbench cost                          every model at x4, 1280x720 output
     srbench cost fsrcnn btsrn --scale 2
-    srbench cost fsrcnn_x4.common --json
+    srbench cost fsrcnn_x4.tuned --json
 
     Mult-adds are those really done. Beside them the papers' convention, at exactly 1280x720 output: a transposed convolution's
     kernel counts once an output pixel, and BTSRN's blocks alone are counted.

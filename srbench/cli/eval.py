@@ -79,12 +79,12 @@ def command(
 ) -> None:
     """Measure TARGETS on datasets.
 
-    A target is a checkpoint (fsrcnn_x4.common), a pattern of them ('*_x4.common'), a model (all its checkpoints), an
+    A target is a checkpoint (fsrcnn_x4.tuned), a pattern of them ('*_x4.common'), a model (all its checkpoints), an
     interpolator, a file of weights, or a class of your own (package.module:Class, path/file.py:Class).
 
     \b
     srbench eval --all --datasets set5,set14
-    srbench eval fsrcnn_x4.common bicubic --datasets path/to/images --protocol standard,classic
+    srbench eval fsrcnn_x4.tuned bicubic --datasets path/to/images --protocol standard,classic
     srbench eval EDSR_x4.pth --datasets set5
     srbench eval mynet.py:MyNet --weights mynet.pth --name mynet-1 --scale 4 --option width=64 --datasets set5
     srbench eval --all --datasets set5,set14 --launcher submitit --jobs 16 --partition gpu

@@ -53,9 +53,9 @@ def command(
     """Write SUBJECT (a checkpoint, a file of weights, a class of your own) for another runtime.
 
     \b
-    srbench export fsrcnn_x4.common --format onnx -o fsrcnn.onnx
-    srbench export edsr_baseline_x4.common --fused --whole --dtype uint8 -o edsr.tflite
-    srbench export fsrcnn_x4.common --precision int8 --calibrate t91 -o fsrcnn8.onnx
+    srbench export fsrcnn_x4.tuned --format onnx -o fsrcnn.onnx
+    srbench export edsr_baseline_x4.tuned --fused --whole --dtype uint8 -o edsr.tflite
+    srbench export fsrcnn_x4.tuned --precision int8 --calibrate t91 -o fsrcnn8.onnx
     srbench eval fsrcnn.onnx --datasets set5
 
     The file is run at once by its own runtime and compared with PyTorch: greatest difference, dB lost, ms and MB. What was found

@@ -23,7 +23,7 @@ def command(ctx: click.Context, as_json: bool) -> None:
 
     \b
     srbench runs
-    srbench runs show fsrcnn_x4.common        curves and sample images as PNG
+    srbench runs show fsrcnn_x4.tuned        curves and sample images as PNG
     """
     if ctx.invoked_subcommand:
         return

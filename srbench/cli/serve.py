@@ -59,8 +59,8 @@ def command(
     """Serve SUBJECTS (checkpoints, files of weights, interpolators, classes of your own) over HTTP.
 
     \b
-    srbench serve fsrcnn_x4.common edsr_baseline_x4.common --port 8000
-    curl --data-binary @photo.png "localhost:8000/v1/upscale?model=fsrcnn_x4.common" -o big.png
+    srbench serve fsrcnn_x4.tuned edsr_baseline_x4.tuned --port 8000
+    curl --data-binary @photo.png "localhost:8000/v1/upscale?model=fsrcnn_x4.tuned" -o big.png
 
     POST /v1/upscale takes a PNG, JPEG or WebP file and returns PNG (format=webp: WebP); /v2/models/NAME/infer is KServe's
     protocol, /v1/models/NAME:predict TensorFlow Serving's. /docs describes all, / is a page to drop an image on, /metrics is for

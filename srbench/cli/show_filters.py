@@ -18,8 +18,8 @@ def command(checkpoint: str, layer: str, out: Path | None, as_json: bool) -> Non
     """Draw the kernels of LAYER of CHECKPOINT as a PNG file.
 
     \b
-    srbench show-filters fsrcnn_x4.common body.0
-    srbench show-filters fsrcnn_x4.common bdy.0          an unknown layer: the error names the nearest one
+    srbench show-filters fsrcnn_x4.tuned body.0
+    srbench show-filters fsrcnn_x4.tuned bdy.0          an unknown layer: the error names the nearest one
     """
     from srbench.training.after.figures import draw_filters, find_layer
     from srbench.zoo import load_checkpoint

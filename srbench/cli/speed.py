@@ -44,7 +44,7 @@ def command(
     """Time NAMES (as `srbench eval` takes them; a model has random weights) on this machine.
 
     \b
-    srbench speed fsrcnn_x4.common edsr_baseline --quick
+    srbench speed fsrcnn_x4.tuned edsr_baseline --quick
     srbench speed --all --scale 4 --seconds 8          resumable: what is stored is not measured again
     srbench speed srcnn --variants eager,bf16+channels_last --input 180x320
 

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     "--recipe",
     "recipes",
     multiple=True,
-    default=["common"],
-    show_default="common",
+    default=["tuned"],
+    show_default="tuned",
     help="A recipe of zoo/recipes, or a file; with --all several, in turn.",
 )
 @click.option("--scale", type=int, help="The upscaling factor.")
@@ -119,18 +119,18 @@ def command(
     srbench train espcn --recipe paper --seed 1
     srbench train fsrcnn --set skip=none --name noskip   any value of the recipe
     srbench train fsrcnn --resume                        after Ctrl-C or a crash
-    srbench train fsrcnn_x4.common --data photos --name mine   goes on from a checkpoint, or from a file of weights
-    srbench train srgan --recipe srgan-perpix            starts from srresnet_x4.common
+    srbench train fsrcnn_x4.tuned --data photos --name mine   goes on from a checkpoint, or from a file of weights
+    srbench train srgan --recipe srgan-perpix-v2         starts from srresnet_x4.tuned-nearest
     srbench train edsr_baseline --budget 30m             as many steps as fit
     srbench train edsr_baseline --extend 30m             and half an hour more
     srbench train mynet.py:MyNet --scale 4               a network of your own
-    srbench train --all --recipe common --budget 1h      the whole zoo, then the leaderboard
+    srbench train --all --recipe tuned --budget 1h      the whole zoo, then the leaderboard
     srbench train --all --launcher submitit --jobs 16    a job a network, on SLURM
     torchrun --nproc-per-node 4 -m srbench train edsr    one run in four processes
 
     --all trains one network after another, each for --budget; the same command goes on where it was stopped and skips
     what is in the zoo. It ends with the leaderboard on those of set5, set14 and sample that are here. Name the recipe of
-    the parents before an adversarial one: --recipe common --recipe srgan --recipe esrgan.
+    the parents before an adversarial one: --recipe tuned --recipe srgan --recipe esrgan.
     """
     from srbench.subjects.start import start_of
     from srbench.training.loop.options import RunOptions

@@ -81,9 +81,9 @@ def command(
 
     \b
     Clips (extra video): files whose frames keep their times, and whose sound and subtitles are copied; or folders of frames.
-      srbench upscale in.mp4 out.mp4 --checkpoint fsrcnn_x4.common
-      srbench upscale frames/ out.mp4 --checkpoint fsrcnn_x4.common --fps 24
-      srbench upscale in.mp4 frames/ --checkpoint fsrcnn_x4.common
+      srbench upscale in.mp4 out.mp4 --checkpoint fsrcnn_x4.tuned
+      srbench upscale frames/ out.mp4 --checkpoint fsrcnn_x4.tuned --fps 24
+      srbench upscale in.mp4 frames/ --checkpoint fsrcnn_x4.tuned
     """
     from srbench.datasets.folders import left_out
     from srbench.subjects.larger import NextLarger

@@ -47,7 +47,7 @@ def evaluate(
     """Measure a checkpoint, an interpolator, a file of weights or a network of your own; nothing is stored.
 
     Args:
-        network: a name such as ``"fsrcnn_x4.common"`` or ``"bicubic"``, a file of weights, ``"package.module:Class"``; or a
+        network: a name such as ``"fsrcnn_x4.tuned"`` or ``"bicubic"``, a file of weights, ``"package.module:Class"``; or a
             module that maps ``(N, C, h, w)`` in [0, 1] to ``(N, C, scale·h, scale·w)``, with C = 3 for ``channels="rgb"``
             and 1 for ``"y"`` (luma, chroma by bicubic). See :func:`srbench.subjects.resolve`.
         dataset: a catalog name or a folder of HR images.

@@ -47,7 +47,7 @@ class Entry(BaseModel):
     """What became of one piece of work, where and how long it took.
 
     Attributes:
-        work: its name, such as ``fsrcnn_x4.common set5 x4 standard.v1``.
+        work: its name, such as ``fsrcnn_x4.tuned set5 x4 standard.v1``.
         state: ``measured``, ``kept`` or ``failed`` of cells; ``trained``, ``failed`` or ``stopped`` of networks.
         reason: why it failed or stopped.
         notes: what a reader of its numbers must know.

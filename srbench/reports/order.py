@@ -23,7 +23,7 @@ _HEADS = (
 def render_order(places: Sequence[Place]) -> str:
     """One table, a row an architecture."""
     if not places:
-        return "Nothing that the common recipe trained has been measured on Set14 yet.\n"
+        return "Nothing that the tuned recipe trained has been measured on Set14 yet.\n"
     return table(_HEADS, [_row(i, place) for i, place in enumerate(places, 1)], "rlrrrrrr")
 
 

@@ -13,14 +13,14 @@ _SLACK = 5.0  # seconds by which a validation may come late
 
 
 def render_curves(cards: Sequence[Card]) -> str:
-    """A table a scale: PSNR on validation images after so many minutes of each run of the ``common`` recipe.
+    """A table a scale: PSNR on validation images after so many minutes of each run of the ``tuned`` recipe.
 
     Args:
         cards: any; those without a timed curve, adversarial ones and those of other recipes are left out.
     """
-    timed = [c for c in cards if c.base_recipe == "common" and _points(c)]
+    timed = [c for c in cards if c.trained_by == "tuned" and _points(c)]
     if not timed:
-        return "Nothing has been trained by the common recipe yet: `srbench train fsrcnn` is the first.\n"
+        return "Nothing has been trained by the tuned recipe yet: `srbench train fsrcnn` is the first.\n"
     parts = []
     for scale in sorted({card.scales[0] for card in timed}, reverse=True):
         here = sorted((c for c in timed if c.scales[0] == scale), key=lambda c: (-_best(c), c.name))

@@ -1,7 +1,7 @@
 """What can be measured, and the one grammar that every command and Python name it by: :func:`resolve`.
 
 =============== ====================================================================================
-checkpoints     ``fsrcnn_x4.common`` of the zoo, or a pattern of them: ``*_x4.common*``
+checkpoints     ``fsrcnn_x4.tuned`` of the zoo, or a pattern of them: ``*_x4.common*``
 interpolators   ``bicubic``, ``nearest`` …
 networks        ``fsrcnn``: all its checkpoints; the network without weights where there are none
 files           ``EDSR.pth`` and other files of weights
@@ -161,7 +161,7 @@ def load(
     """Something that images can be put through: a checkpoint, a file of weights, a class or a module, as an Upscaler.
 
     Args:
-        what: a text as :func:`resolve` takes it, such as ``"fsrcnn_x4.common"``, ``"bicubic"``, ``"EDSR.pth"`` or
+        what: a text as :func:`resolve` takes it, such as ``"fsrcnn_x4.tuned"``, ``"bicubic"``, ``"EDSR.pth"`` or
             ``"net.py:Net"``; or a module that maps ``(N, C, h, w)`` to ``(N, C, scale·h, scale·w)``.
         scale: the upscaling factor, where ``what`` leaves it open.
         inference: how it is applied; or its fields by name, as follows.

@@ -1,4 +1,4 @@
-"""Checkpoints of the zoo: ``fsrcnn_x4.common``, or a pattern of them such as ``*_x4.common*``."""
+"""Checkpoints of the zoo: ``fsrcnn_x4.tuned``, or a pattern of them such as ``*_x4.tuned*``."""
 
 from __future__ import annotations
 

@@ -93,7 +93,7 @@ class Subject:
     """What can be measured, timed, counted, applied.
 
     Attributes:
-        name: the name that its results have, such as ``fsrcnn_x4.common``.
+        name: the name that its results have, such as ``fsrcnn_x4.tuned``.
         model: its architecture: a name of the registry, or of a class.
         kind: where it came from.
         scales: that it works at.

@@ -36,7 +36,7 @@ class RecipeRequest:
         InputError: a name that cannot be a part of file names.
     """
 
-    recipe: str = "common"
+    recipe: str = "tuned"
     changes: Mapping[str, Any] = field(default_factory=dict)
     size: str = "auto"
     device: str = "auto"

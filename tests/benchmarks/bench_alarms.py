@@ -17,7 +17,7 @@ from srbench.protocol import get_protocol
 from srbench.subjects import resolve_one
 
 
-@pytest.mark.parametrize("name", ["espcn_x4.common", "fsrcnn_x4.common"])
+@pytest.mark.parametrize("name", ["espcn_x4.tuned", "fsrcnn_x4.tuned"])
 def test_share_of_the_alarms(benchmark: Any, name: str, monkeypatch: pytest.MonkeyPatch, one_thread: None) -> None:
     """The smallest networks, whose passes cost least, and the windows made anew for each."""
     try:

@@ -49,7 +49,7 @@ def test_training_step(
 ) -> None:
     """Sampler, loss terms, averaged weights and log lines included; validation and saved states are not steps."""
     changes = {"steps": (pairs + 2) * block, "log_every": block, "val_every": 1_000_000, "rescale": []}
-    recipe = load_recipe("common", model, changes, "cpu")
+    recipe = load_recipe("tuned", model, changes, "cpu")
     whole, bare = benchmark.pedantic(alternate, (model, recipe, block), rounds=1)
     ratio = statistics.median(ours / theirs for ours, theirs in zip(whole, bare, strict=True))
     benchmark.extra_info.update(

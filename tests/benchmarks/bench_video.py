@@ -50,7 +50,7 @@ def idle() -> bool:
     return os.getloadavg()[0] < (os.cpu_count() or 1) - 1
 
 
-@pytest.mark.parametrize("name", ["fsrcnn_x4.common", "edsr_baseline_x4.common"])
+@pytest.mark.parametrize("name", ["fsrcnn_x4.tuned", "edsr_baseline_x4.tuned"])
 def test_a_clip_against_the_bare_loop(benchmark: Any, tmp_path: Path, one_thread: None, name: str) -> None:
     large = name.startswith("fsrcnn")
     source = make_clip(tmp_path / "in.mp4", FRAMES if large else 6, (180, 320) if large else (72, 96))

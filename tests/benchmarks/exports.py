@@ -2,7 +2,7 @@
 
     python -m tests.benchmarks.exports                 measure what results/exports.json lacks, print the table
     python -m tests.benchmarks.exports --write         and put it into docs/export.md
-    python -m tests.benchmarks.exports --only fsrcnn_x4.common --formats onnx --again
+    python -m tests.benchmarks.exports --only fsrcnn_x4.tuned --formats onnx --again
 
 The images are the middles of the four of ``sample``, 192×192 or less, so that the deepest network has a figure too; LR images of
 their size are timed. Times are medians of alternating passes in one process, on one thread, in processor time, which a busy
@@ -35,15 +35,15 @@ PAGE = ROOT / "docs/export.md"
 KEPT = ROOT / "results/exports.json"
 PART = "exports"  # of the page
 SIDE, SCALE, SECONDS = 192, 4, 0.3
-DEEP = {"drrn": 64, "vdsr_x4.common": 96}
+DEEP = {"drrn": 64, "vdsr_x4.tuned": 96}
 """Networks at HR size, whose passes take seconds: a smaller side for them."""
 SUBJECTS = (
-    "srcnn_x4.common", "fsrcnn_x4.common", "espcn_x4.common", "vdsr_x4.common", "drrn", "edsr_baseline_x4.common",
-    "mdsr_baseline", "srresnet_x4.common", "srgan_x4.srgan-vgg16", "msrresnet_x4.common", "rrdb_s_x4.common",
-    "esrgan_s_x4.esrgan-wgan-gp-vgg16", "btsrn_x4.common", "carn", "imdn", "rfdn", "rlfn", "pan",
+    "srcnn_x4.tuned", "fsrcnn_x4.tuned", "espcn_x4.tuned", "vdsr_x4.tuned", "drrn", "edsr_baseline_x4.tuned",
+    "mdsr_baseline", "srresnet_x4.tuned-nearest", "srgan_x4.srgan-v2-vgg16", "msrresnet_x4.tuned", "rrdb_s_x4.tuned",
+    "esrgan_s_x4.esrgan-wgan-gp-v2-vgg16", "btsrn_x4.tuned", "carn", "imdn", "rfdn", "rlfn", "pan",
 )  # fmt: skip
 """One of each architecture, of the smaller size where there are two; a model's name has random weights, and no dB."""
-PRECISIONS = (("fsrcnn_x4.common", "fp16"), ("fsrcnn_x4.common", "int8"))
+PRECISIONS = (("fsrcnn_x4.tuned", "fp16"), ("fsrcnn_x4.tuned", "int8"))
 COLUMNS = (
     "network", "format", "LR", "greatest difference (of 255)", "dB lost", "ms", "PyTorch ms", "our best ms", "file / PyTorch",
     "file / our best", "MB",

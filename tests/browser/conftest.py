@@ -26,8 +26,8 @@ FLAGS = [
 ]  # fmt: skip
 EVIL = "<script>alert(1)</script>|x"
 DOUBT = "SR fits HR 6.85 dB better when it is moved by one pixel <b>down</b>"
-NETWORKS = {"fsrcnn_x4.common": 1.2, "espcn_x4.common": 1.0, "edsr_x4.common": 2.5, "srgan_x4.gan": 0.9}
-LATENCY = {"fsrcnn_x4.common": 31.4, "espcn_x4.common": 17.5, "edsr_x4.common": 9000.0, "bicubic": 3.6}
+NETWORKS = {"fsrcnn_x4.tuned": 1.2, "espcn_x4.tuned": 1.0, "edsr_x4.tuned": 2.5, "srgan_x4.gan": 0.9}
+LATENCY = {"fsrcnn_x4.tuned": 31.4, "espcn_x4.tuned": 17.5, "edsr_x4.tuned": 9000.0, "bicubic": 3.6}
 
 
 @dataclass(frozen=True)

@@ -122,8 +122,8 @@ def test_search_pareto_and_columns(page: Opened) -> None:
 def test_table_and_charts_point_at_each_other(page: Opened) -> None:
     row = page.tab.locator("#grid .tabulator-row", has_text="FSRCNN")
     row.hover()
-    assert page.tab.locator("#chart-cost .point.hovered").get_attribute("data-key") == "fsrcnn_x4.common"
-    page.tab.locator('#chart-cost .point[data-key="edsr_x4.common"] .dot').hover()
+    assert page.tab.locator("#chart-cost .point.hovered").get_attribute("data-key") == "fsrcnn_x4.tuned"
+    page.tab.locator('#chart-cost .point[data-key="edsr_x4.tuned"] .dot').hover()
     assert page.tab.locator("#grid .tabulator-row.hovered .name").inner_text() == "EDSR"
     row.get_by_role("checkbox").check()
     assert page.tab.locator("#chart-plane .point.picked").count() == 1
@@ -192,7 +192,7 @@ def test_an_enlarged_pixel_is_a_square(page: Opened) -> None:
 def test_wipe_blink_and_error_map(page: Opened) -> None:
     page.tab.locator("#modes button[value=wipe]").click()
     page.tab.select_option("#pick-a", "bicubic")
-    page.tab.select_option("#pick-b", "edsr_x4.common")
+    page.tab.select_option("#pick-b", "edsr_x4.tuned")
     middle = pixels(page)
     x, y = centre(page)
     width = page.tab.locator("#stage canvas").bounding_box()["width"]
@@ -241,8 +241,8 @@ def test_where_models_differ_most(page: Opened) -> None:
 
 
 def test_two_models_image_by_image(page: Opened, page_file: Path) -> None:
-    page.tab.select_option("#pick-pa", "edsr_x4.common")
-    page.tab.select_option("#pick-pb", "fsrcnn_x4.common")
+    page.tab.select_option("#pick-pa", "edsr_x4.tuned")
+    page.tab.select_option("#pick-pb", "fsrcnn_x4.tuned")
     text = page.tab.locator("#versus .verdict").inner_text()
     assert "14 of 14 (100 %)" in text
     assert "EDSR is better." in text
@@ -267,8 +267,8 @@ def test_two_models_image_by_image(page: Opened, page_file: Path) -> None:
 
 def test_effect_size_and_power_are_those_of_compare(page: Opened) -> None:
     """The random numbers are others than NumPy's: shares within 0.04, the number of images that it takes within a tenth."""
-    page.tab.select_option("#pick-pa", "edsr_x4.common")
-    page.tab.select_option("#pick-pb", "fsrcnn_x4.common")
+    page.tab.select_option("#pick-pa", "edsr_x4.tuned")
+    page.tab.select_option("#pick-pb", "fsrcnn_x4.tuned")
     text = page.tab.locator("#versus .verdict").inner_text()
     assert re.search(r"rank-biserial \+1\.00, d \+\d+", text)
     assert "100 % with 14 images; about 6 would do" in text
@@ -302,9 +302,9 @@ def test_the_drawer_says_how_to_make_a_row_again(page: Opened) -> None:
     page.tab.locator("#grid .name", has_text="FSRCNN").click()
     drawer = page.tab.locator("#drawer")
     drawer.get_by_role("button", name="copy").first.wait_for()
-    assert "srbench eval fsrcnn_x4.common --datasets set5,set14 --scale 4 --protocol standard" in drawer.inner_text()
+    assert "srbench eval fsrcnn_x4.tuned --datasets set5,set14 --scale 4 --protocol standard" in drawer.inner_text()
     assert "measures Y" in drawer.inner_text()
-    assert "open=fsrcnn_x4.common" in page.hash()
+    assert "open=fsrcnn_x4.tuned" in page.hash()
     drawer.get_by_role("button", name="copy").first.click()
     drawer.get_by_role("button", name="copied").or_(drawer.get_by_role("button", name="press Ctrl+C")).wait_for()
     page.tab.keyboard.press("Escape")

@@ -97,7 +97,7 @@ ema = 0.9
 """
 _GAME = """
 keep = "last"
-init_from = "srresnet_s_x4.common"
+init_from = "srresnet_s_x4.tuned-nearest"
 options = { blocks = 1, features = 8 }
 loss = { mse = 1.0, adversarial = 1e-3 }
 
@@ -276,7 +276,7 @@ def prepare_report(place: Path) -> None:
     from srbench.results import write_result
     from tests.test_reports import cell
 
-    for checkpoint, gain in (("bicubic", 0.0), ("fsrcnn_x4.common", 1.0), ("vdsr_x4.common", 1.5)):
+    for checkpoint, gain in (("bicubic", 0.0), ("fsrcnn_x4.tuned", 1.0), ("vdsr_x4.tuned", 1.5)):
         for dataset in ("set5", "set14"):
             write_result(cell(checkpoint, gain, dataset=dataset), place / "results")
 

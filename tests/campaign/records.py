@@ -49,7 +49,7 @@ SPEED = SpeedResult(
     variants={"eager": VariantSpeed(n=3, times_ms=[2.0, 2.5, 2.25], median_ms=2.25)},
 )  # fmt: skip
 CARD = Card(
-    name="mutant_x4.common", model="mutant", scales=[4], channels="y", recipe="common", parameters=12, data={"t91": "0"},
+    name="mutant_x4.tuned", model="mutant", scales=[4], channels="y", recipe="tuned", parameters=12, data={"t91": "0"},
     steps=10, samples_seen=160, seed=0, commit="", hardware="", wall_time_s=1.0, precision="fp32",
     config={"lr": 0.001, "patch": 48}, curve=[{"step": 5, "val_psnr": 29.5}, {"step": 10, "val_psnr": 30.25}],
 )  # fmt: skip

@@ -23,7 +23,7 @@ from srbench.files import write_text
 from srbench.markdown import with_part
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-MODEL = "fsrcnn_x4.common"
+MODEL = "fsrcnn_x4.tuned"
 
 
 @dataclass

@@ -143,7 +143,7 @@ def compare(
 
     Args:
         results: the records to look in.
-        a: a checkpoint as results name it; ``name+variant`` for a variant such as ``edsr_x4.common+ensemble``.
+        a: a checkpoint as results name it; ``name+variant`` for a variant such as ``edsr_x4.tuned+ensemble``.
         b: the other one.
         dataset: a dataset that both were measured on.
         metric: a metric that both were measured with.

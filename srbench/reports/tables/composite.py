@@ -68,7 +68,7 @@ def reference(composite: Composite, records: Sequence[SpeedResult], name: str, s
     Args:
         composite: with such constants.
         records: where the network's may stand.
-        name: of a record, such as ``rlfn_s`` or ``srresnet_x4.common``.
+        name: of a record, such as ``rlfn_s`` or ``srresnet_x4.tuned-nearest``.
         scale: the upscaling factor.
         device: folder of the device that the rows' times are of; "" where none is timed.
 

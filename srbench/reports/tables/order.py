@@ -37,7 +37,7 @@ class Place:
 
 
 def order_of(cards: Iterable[Card], results: Sequence[Result], scale: int = 4) -> list[Place]:
-    """Networks of the ``common`` recipe by their PSNR on Set14, each tested against the one above it.
+    """Networks of the ``tuned`` recipe by their PSNR on Set14, each tested against the one above it.
 
     Args:
         cards: any; other recipes, seeds and scales are left out.
@@ -46,7 +46,7 @@ def order_of(cards: Iterable[Card], results: Sequence[Result], scale: int = 4) -
     """
     measured = []
     for card in cards:
-        if card.recipe == "common" and card.scales == [scale]:
+        if card.trained_by == "tuned" and card.seed == 0 and card.scales == [scale]:
             means = tuple(mean_score(results, card, dataset, PROTOCOL) for dataset in DATASETS)
             if means[-1] is not None:
                 measured.append((card, means, published_figure(card.model, scale, DATASETS[-1])))

@@ -36,7 +36,7 @@ def pick(tables: Sequence[Table], texts: Iterable[str]) -> list[Entrant]:
 
     Args:
         tables: where they may stand.
-        texts: ``fsrcnn_x4.common``, ``fsrcnn_x4.common+ensemble``, ``*_x4.common``, or an architecture such as ``fsrcnn`` or
+        texts: ``fsrcnn_x4.tuned``, ``fsrcnn_x4.tuned+ensemble``, ``*_x4.tuned``, or an architecture such as ``fsrcnn`` or
             ``FSRCNN``.
 
     Raises:

@@ -52,13 +52,13 @@ class Entrant:
     """Who was measured: a checkpoint in one way of running it, an interpolator, or a network that only papers measured.
 
     Attributes:
-        checkpoint: name in records, ``fsrcnn_x4.common``; the model's name where there are no weights.
+        checkpoint: name in records, ``fsrcnn_x4.tuned``; the model's name where there are no weights.
         variant: what an image went through besides the network, such as ``ensemble``; "" for nothing.
         model: architecture, ``fsrcnn``.
         display: its name for people, ``FSRCNN``.
         kind: what it is.
         marks: what differs from the paper's network or from a plain run, for small type: ``bicubic skip``, ``bf16``.
-        recipe: what trained it, without the seed: ``common``.
+        recipe: what trained it, without the seed: ``tuned``.
         seed: of its training; None where that is unknown.
         family: equal for trainings that differ in the seed alone, run in the same way.
         options: build options that differ from the paper's.
@@ -104,12 +104,12 @@ class Entrant:
 
     @property
     def name(self) -> str:
-        """``fsrcnn_x4.common+ensemble``, as a command takes it."""
+        """``fsrcnn_x4.tuned+ensemble``, as a command takes it."""
         return f"{self.checkpoint}+{self.variant}" if self.variant else self.checkpoint
 
     @property
     def label(self) -> str:
-        """``FSRCNN · common · bicubic skip · seed 1``: enough to tell it from every other row."""
+        """``FSRCNN · tuned · bicubic skip · seed 1``: enough to tell it from every other row."""
         seed = (f"seed {self.seed}",) if self.seed and self.recipe and not self.checkpoint.endswith(self.recipe) else ()
         return " · ".join(part for part in (self.display, self.recipe, *self.marks, *seed) if part)
 

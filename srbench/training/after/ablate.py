@@ -4,7 +4,7 @@ The plan is one TOML file. ``recipe``, ``model``, ``data``, ``seed`` and ``steps
 of values of any recipe key, ``[set]`` values for every cell; ``budget`` is a time a cell instead of steps. ``[variants]`` names
 sets of changes that are tried one at a time, ``{}`` being the recipe as it is::
 
-    recipe = "common"
+    recipe = "tuned"
     model = ["fsrcnn", "espcn"]
     seed = [0, 1, 2]
     budget = "3m"
@@ -61,7 +61,7 @@ class AblationPlan(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = ""
-    recipe: str | list[str] = "common"
+    recipe: str | list[str] = "tuned"
     model: str | list[str]
     data: str | list[str] | None = None
     seed: int | list[int] | None = None

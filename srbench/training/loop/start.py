@@ -81,7 +81,7 @@ _SUFFIXES = {".pth", ".pt", ".ckpt", ".bin", ".tar", ".safetensors", ".npz", ".m
 def is_file(init_from: str) -> bool:
     """Whether a recipe's ``init_from`` means a file of weights and not a checkpoint of the zoo.
 
-    >>> is_file("EDSR_x4.pth"), is_file("edsr_x4.common"), is_file("")
+    >>> is_file("EDSR_x4.pth"), is_file("edsr_x4.tuned"), is_file("")
     (True, False, False)
     """
     return "/" in init_from or Path(init_from).suffix.lower() in _SUFFIXES
@@ -150,7 +150,7 @@ def start_from(name: str, network: nn.Module, build: Build, zoo: Path | None = N
     """Put a parent's weights, verified against its card, into ``network``.
 
     Args:
-        name: the parent, such as ``srresnet_x4.common``.
+        name: the parent, such as ``srresnet_x4.tuned-nearest``.
         network: what ``build`` made.
         build: what must be like the parent's.
         zoo: where the parent is looked for first; then in zoo/.
@@ -196,7 +196,7 @@ def warm_start(name: str, network: nn.Module, model: Model, zoo: Path | None = N
     transposed convolutions, whose stride is the scale, stay as they were drawn.
 
     Args:
-        name: such as ``edsr_baseline_x2.common``; ``x2.common`` for the model's own.
+        name: such as ``edsr_baseline_x2.tuned``; ``x2.common`` for the model's own.
         network: a ``model``.
         model: its architecture.
         zoo: where the checkpoint is looked for first; then in zoo/.
