@@ -224,6 +224,35 @@ def test_ncnn_keeps_every_architecture_at_any_size(model: Model, tmp_path: Path)
             close(file(x), expected, 1e-4 * max(1.0, float(expected.abs().max())))
 
 
+@needs_ncnn
+@pytest.mark.parametrize("scale", [3, 4])
+@pytest.mark.parametrize("name", ["edsr_baseline", "mdsr_baseline"])
+def test_ncnn_keeps_a_folded_tail(name: str, scale: int, tmp_path: Path) -> None:
+    """Pnnx drops a slice between two edges, and translates no convolution that two tails share."""
+    torch.manual_seed(0)
+    network = create_model(name, scale, blocks=1, features=16).eval()
+    path = tmp_path / "net.param"
+    FORMATS["ncnn"].write(
+        Job(export_form(network, 3, fused=True), 3, (48, 40), eight_bit=False, precision="fp32"), path
+    )
+    file = recognise(open_weights(path)).build(scale)
+    for height, width in ((48, 40), (31, 57)):
+        x = image(3, height, width)
+        with torch.no_grad():
+            close(file(x), network(x), 2e-5)
+
+
+@needs_ncnn
+@pytest.mark.slow
+@pytest.mark.parametrize("model", each_network())
+def test_ncnn_keeps_every_fused_architecture(model: Model, tmp_path: Path) -> None:
+    network, file = written("ncnn", model, tmp_path / "net.param", fused=True)
+    x = image(planes_of(model), 31, 57)
+    with torch.no_grad():
+        expected = network(x)
+        close(file(x), expected, 1e-4 * max(1.0, float(expected.abs().max())))
+
+
 def needs_litert() -> None:
     for name in FORMATS["litert"].needs:
         pytest.importorskip(name, reason="no litert extra")
