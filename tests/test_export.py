@@ -6,6 +6,7 @@ Tolerances are of float32 sums in another order: 2e-5 on [0, 1] between PyTorch'
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -499,6 +500,19 @@ def test_without_litert_s_environment_its_line_is_said(monkeypatch: pytest.Monke
     monkeypatch.setenv("SRBENCH_LITERT_PYTHON", str(tmp_path / "none"))
     with pytest.raises(UnavailableError, match=r"SRBENCH_LITERT_PYTHON=.* is no file: `make litert` makes it"):
         converter()
+
+
+def test_an_environment_that_is_half_made_is_no_fault_of_the_network(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:  # fmt: skip
+    for name in FORMATS["litert"].needs:
+        pytest.importorskip(name, reason="no litert extra")
+    if formats.importlib.util.find_spec("litert_torch") is not None:
+        pytest.skip("this environment has litert-torch")
+    monkeypatch.setenv("SRBENCH_LITERT_PYTHON", sys.executable)
+    job = Job(export_form(create_model("fsrcnn_s", 2).eval(), 1), 1, (24, 24), eight_bit=False, precision="fp32")
+    with pytest.raises(UnavailableError, match=r"lacks litert-torch.*No module named 'litert_torch'.*make litert"):
+        FORMATS["litert"].write(job, tmp_path / "net.tflite")
 
 
 def test_a_cut_litert_file_is_refused(tmp_path: Path) -> None:

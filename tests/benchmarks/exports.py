@@ -145,8 +145,8 @@ def render(rows: dict[str, dict[str, Any]]) -> str:
     text = (
         f"The fused form at ×{SCALE}, on the middles of the images of `sample`: {SIDE}×{SIDE} pixels, fewer for those that work "
         "at HR size. LR images of their size are timed on one thread: medians of passes of one process that take turns, in "
-        "processor time. The two columns of ratios compare such passes and hold on a busy machine; milliseconds of different rows "
-        f"were taken at different times. Median ratio to PyTorch's eager passes: {', '.join(medians)}. {', '.join(used)}."
+        "processor time. The two columns of ratios compare such passes and hold on a busy machine; milliseconds of different "
+        f"rows were taken at different times. Median ratio to PyTorch's eager passes: {', '.join(medians)}. {', '.join(used)}."
     )
     align = "ll" + "r" * (len(COLUMNS) - 2)
     return f"\n{text}\n\n{table(COLUMNS, [cells(key, rows.get(key, _ABSENT)) for key in order], align)}\n"
