@@ -21,6 +21,7 @@ import numpy.typing as npt
 from srbench.errors import InputError
 from srbench.files import write_bytes
 from srbench.png import encode_png
+from srbench.process import large_blocks_go_back
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -34,6 +35,7 @@ MAX_PIXELS = "SRBENCH_MAX_PIXELS"
 FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP")  # Pillow knows fifty more, one of which starts another program
 _MOST_PIXELS = 50_000_000  # one and a half times 8K
 _PNG = b"\x89PNG\r\n\x1a\n"
+_STRIP = 256  # rows
 _PIECE = 2**20
 
 
@@ -158,9 +160,10 @@ def _decode(path: Path, file: BinaryIO, most: int) -> U8:
     with Image.open(file, formats=FORMATS) as opened:
         check_size(path, *opened.size, most)
         _refuse(path, opened, depth)
-        image = ImageOps.exif_transpose(opened)
-        image.load()
-    return _as_array(path, image)
+        with large_blocks_go_back():
+            opened.load()
+            ImageOps.exif_transpose(opened, in_place=True)  # a copy would take as much memory again
+            return _as_array(path, opened)
 
 
 def check_size(path: Path, width: int, height: int, most: int) -> None:
@@ -241,7 +244,17 @@ def _as_array(path: Path, image: Image.Image) -> U8:
         image = image.convert(image.mode[:-1])
     if image.mode == "1":
         image = image.convert("L")
-    return np.array(image, dtype=np.uint8)
+    return _copied(image)
+
+
+def _copied(image: Image.Image) -> U8:
+    """The samples of an image, copied in strips: Pillow hands a whole one over in two further copies."""
+    width, height = image.size
+    out = np.empty((height, width, *([3] if image.mode == "RGB" else [])), np.uint8)
+    for top in range(0, height, _STRIP):
+        bottom = min(top + _STRIP, height)
+        out[top:bottom] = np.asarray(image.crop((0, top, width, bottom)), dtype=np.uint8)
+    return out
 
 
 def decode_image(data: bytes, name: str, most: int | None = None) -> U8:

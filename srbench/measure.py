@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -11,10 +12,12 @@ from torch import Tensor
 from srbench.errors import InputError, UnavailableError
 from srbench.images import luma, round_u8, shave, ycbcr
 from srbench.metrics import Metric, Part, Truth, get_metric
+from srbench.metrics._images import Rows
 from srbench.protocol import Protocol
 from srbench.references import References
 from srbench.results import MetricScores
 
+_LARGE = 2**22  # pixels; the luma of fewer takes 32 MB
 DEFAULT_METRICS = ("psnr", "ssim", "lpips", "lr-psnr")
 
 
@@ -124,15 +127,16 @@ class _Views:
 
     def __init__(self, image: Tensor, protocol: Protocol, border: int) -> None:
         self.image, self._protocol, self._border = image, protocol, border
-        self._made: dict[tuple[str, str], Tensor] = {}
+        self._made: dict[tuple[str, str, bool], Any] = {}
         self._wholes: dict[Hashable, Any] = {}
 
-    def seen_by(self, metric: Metric) -> Tensor:
-        """The part and the channels that a metric looks at."""
-        key = (metric.space, metric.crop)
+    def seen_by(self, metric: Metric) -> Any:
+        """The part and the channels that a metric looks at; of a large image as ``Rows``, where the metric takes these."""
+        by_rows = metric.by_rows and metric.space == "channel" and self.image[0, 0].numel() > _LARGE
+        key = (metric.space, metric.crop, by_rows)
         if key not in self._made:
             inner = self.image if metric.crop == "full" else shave(self.image, self._border)
-            self._made[key] = measured(inner, self._protocol) if metric.space == "channel" else _shown(inner)
+            self._made[key] = self._view(inner, metric.space, by_rows)
         return self._made[key]
 
     def score(self, metric: Metric, reference: Any) -> Tensor:
@@ -143,6 +147,11 @@ class _Views:
         if key not in self._wholes:
             self._wholes[key] = metric.score.whole(self.seen_by(metric), reference)
         return metric.score.take(self._wholes[key])
+
+    def _view(self, inner: Tensor, space: str, by_rows: bool) -> Any:
+        if by_rows:
+            return Rows(inner, partial(measured, protocol=self._protocol))
+        return measured(inner, self._protocol) if space == "channel" else _shown(inner)
 
 
 def measured(image: Tensor, protocol: Protocol) -> Tensor:

@@ -14,13 +14,18 @@ from __future__ import annotations
 import os
 import sys
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
-_TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX = -1, -2, -4  # of mallopt(3)
+_TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD, _MMAP_MAX = -1, -2, -3, -4  # of mallopt(3)
+_MAPPINGS = 65536  # glibc's own bound of blocks that are mapped one by one
 _PAD = (
     64 * 2**20
 )  # asked for beyond each need: an aligned block fits where one of its size was freed only with some room
+_keeps: list[bool] = []  # whether malloc was set up here
+_apart: list[int] = []  # least sizes of the blocks that go back, of the innermost call last
 _SPINS = 1000  # about 10 µs, a short operation's time
 
 
@@ -48,7 +53,34 @@ def keep_freed_memory() -> bool:
         return False
     never = -1
     settings = ((_TRIM_THRESHOLD, never), (_MMAP_MAX, 0), (_TOP_PAD, _PAD))
-    return all(libc.mallopt(what, value) for what, value in settings)
+    _keeps.append(all(libc.mallopt(what, value) for what, value in settings))
+    return _keeps[-1]
+
+
+@contextmanager
+def large_blocks_go_back(least: int = 2**22) -> Iterator[None]:
+    """Within the block, what is freed of large images goes back to the system at once.
+
+    Where images fill the memory, keeping what is freed for later would take as much again, as blocks of many sizes leave gaps.
+
+    Args:
+        least: bytes of a block that counts as large.
+    """
+    libc = _libc()
+    if libc is None or not _keeps:
+        yield
+        return
+    _apart.append(least)
+    libc.mallopt(_MMAP_THRESHOLD, least)
+    libc.mallopt(_MMAP_MAX, _MAPPINGS)
+    try:
+        yield
+    finally:
+        _apart.pop()
+        if _apart:
+            libc.mallopt(_MMAP_THRESHOLD, _apart[-1])
+        else:
+            libc.mallopt(_MMAP_MAX, 0)
 
 
 @cache

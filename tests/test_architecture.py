@@ -37,7 +37,7 @@ MAY_IMPORT = {
     "threads": "",
     "resize": "errors threads",
     "png": "",
-    "imagefile": "errors files png",
+    "imagefile": "errors files png process",
     "images": "errors imagefile resize threads",
     "stats": "errors",
     "power": "errors stats",
@@ -50,7 +50,7 @@ MAY_IMPORT = {
     "degradations": "errors registry resize",
     "protocol": "errors degradations images records",
     "download": "errors",
-    "datasets": "degradations download errors files images protocol provenance records",
+    "datasets": "process degradations download errors files images protocol provenance records",
     "models": "errors facts registry images resize",
     "zoo": "errors files models names records weights",
     "machines": "errors records",
@@ -64,6 +64,7 @@ MAY_IMPORT = {
     "subjects": "errors inference keywords models protocol published upscaler weights zoo",
     "photos": "errors files imagefile images png",
     "tiles": "errors upscaler",
+    "bands": "errors images inference upscaler",
     "upscale_files": "errors images photos upscaler",
     "resuming": "errors files subjects upscale_files upscaler",
     "video": "errors files images photos resuming upscale_files upscaler",
@@ -73,10 +74,9 @@ MAY_IMPORT = {
     "inference photos upscaler subjects measure references weights zoo machines process",
     "clip_results": "errors records results",
     "temporal": "errors registry",
-    "evaluation": "clip_results temporal degradations errors files markdown machines provenance datasets models metrics protocol "
-    "images resize "
-    "inference upscaler graphs keywords published subjects measure references zoo results speed_results process "
-    "weights",
+    "evaluation": "bands clip_results temporal degradations errors files markdown machines provenance datasets models metrics "
+    "protocol images resize "
+    "inference upscaler graphs keywords published subjects measure references zoo results speed_results process weights",
     "serve": "errors images photos upscaler",
     "exporting": "datasets errors evaluation files images inference measure models protocol provenance resize subjects upscaler "
     "weights",

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from srbench.bands import can_band, in_bands
 from srbench.datasets.local import ImageSet
 from srbench.datasets.pairs import Sample, load_sample
 from srbench.errors import UnavailableError
@@ -28,13 +29,15 @@ from srbench.inference import Inference
 from srbench.measure import DEFAULT_METRICS, Measure, to_sr, unit
 from srbench.metrics import get_metric
 from srbench.models import create_model, get_model
+from srbench.process import large_blocks_go_back
 from srbench.protocol import Protocol
 from srbench.provenance import machine, versions
 from srbench.references import References
 from srbench.results import Result
 from srbench.subjects import Subject
-from srbench.upscaler import Upscaler, for_model, tile_difference, tile_overlap, upscale
+from srbench.upscaler import Upscaler, for_model, not_finite, tile_difference, tile_overlap, upscale
 
+_LARGE_BYTES = 2**26  # of an HR image: 22 million pixels, two thirds of 8K
 CACHE_BYTES = 256 * 2**20  # decoded images kept between cells; larger sets stream
 
 
@@ -218,8 +221,31 @@ def super_resolve(upscaler: Upscaler, lr: torch.Tensor, protocol: Protocol) -> t
     if protocol.sr == "each_axis" and upscaler.channels == "any" and lr.dtype == torch.uint8:
         made: torch.Tensor = upscaler.network(lr)  # imresize rounds 8-bit samples after each axis
         return made
-    x = unit(lr)
-    return to_sr(in_quarters(upscaler, x) if protocol.inference == "quarters" else upscale(upscaler, x), protocol)
+    if protocol.inference == "quarters":
+        return to_sr(in_quarters(upscaler, unit(lr)), protocol)
+    if can_band(upscaler, lr):
+        with large_blocks_go_back():
+            return _in_bands(upscaler, lr, protocol)
+    return to_sr(upscale(upscaler, unit(lr)), protocol)
+
+
+def _in_bands(upscaler: Upscaler, lr: torch.Tensor, protocol: Protocol) -> torch.Tensor:
+    """The same SR image, of which only the bytes that are measured are ever whole."""
+    height, width = (side * upscaler.scale for side in lr.shape[-2:])
+    sr: torch.Tensor | None = None
+    spoilt = 0
+    for top, band in in_bands(upscaler, unit(lr)):
+        if not math.isfinite(float(band.sum())):
+            spoilt += int(band.numel() - torch.isfinite(band).sum())
+        made = to_sr(band.contiguous(), protocol)
+        if sr is None:
+            sr = made.new_empty((*made.shape[:2], height, width))
+        sr[..., top : top + made.shape[-2], :] = made
+        del band, made  # before the next is computed
+    assert sr is not None
+    if spoilt:
+        raise not_finite(spoilt / sr.numel())
+    return sr
 
 
 def _facts(subject: Subject, inference: Inference, samples: Samples) -> dict[str, Any]:

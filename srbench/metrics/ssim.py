@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from srbench.metrics import METRICS, Metric, keep_hr
-from srbench.metrics._images import PEAK, check, numbers, strips
+from srbench.metrics._images import PEAK, Image, check, numbers, rows_of, strips
 from srbench.threads import share_out
 
 WINDOW = 11
@@ -117,7 +117,7 @@ def _sum_map(means: Tensor, constants: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def ssim(sr: Tensor, hr: Tensor) -> Tensor:
+def ssim(sr: Image, hr: Image) -> Tensor:
     """SSIM of each pair of images, float64 ``(N,)``, at most 1; the mean over channels where there are several.
 
     Args:
@@ -132,19 +132,20 @@ def ssim(sr: Tensor, hr: Tensor) -> Tensor:
     tensor([1.], dtype=torch.float64)
     """
     check("ssim", sr, hr, minimum=WINDOW)
-    sr, hr = sr.detach(), hr.detach()
     count, channels, height, width = sr.shape
 
     def sums(parts: Sequence[tuple[int, int, slice]]) -> list[Tensor]:
         sum_map = _Strips(width, sr.device)
         return [
-            sum_map(sr[image, channel, rows].to(torch.float64), hr[image, channel, rows].to(torch.float64))
+            sum_map(
+                rows_of(sr, rows)[image, channel].to(torch.float64), rows_of(hr, rows)[image, channel].to(torch.float64)
+            )
             for image, channel, rows in parts
         ]
 
     rows = list(strips(height, _ROWS, overlap=WINDOW - 1))
     parts = [(image, channel, part) for image in range(count) for channel in range(channels) for part in rows]
-    found = share_out(sums, parts, sr.numel()) if sr.device.type == "cpu" else sums(parts)
+    found = share_out(sums, parts, sr.shape.numel()) if sr.device.type == "cpu" else sums(parts)
     total = torch.stack(found).view(count, -1).sum(dim=1)
     return numbers("ssim", total / (channels * (height - WINDOW + 1) * (width - WINDOW + 1)))
 
@@ -154,6 +155,7 @@ METRICS.register(
         name="ssim",
         prepare=keep_hr,
         score=ssim,
+        by_rows=True,
         space="channel",
         crop="shave",
         unit="",
