@@ -18,29 +18,41 @@ from torch import Tensor
 from srbench.errors import InputError, UnavailableError
 from srbench.images import resize_rows, rgb, rows_agree, ycbcr
 from srbench.inference import Inference
+from srbench.process import LARGE
 from srbench.upscaler import Upscaler, network_pass, upscale
 
-LARGE = 2**24
-"""SR pixels, 4096×4096: larger images go in bands."""
-
-_BAND = 72  # LR rows; more take memory, fewer spend time on what bands share
+_BAND = 96  # LR rows; more take memory, fewer spend time on what bands share
 _INTERPOLATED = 32  # LR rows; their bands share nothing that would have to be made twice
-_COLUMNS = 640  # of LR, of what the network sees at once
+_COLUMNS = 480  # of LR, of what the network sees at once
 _SHARED = 20  # times the receptive field's rows where that is large, so that bands share a tenth
 _PROBE = (96, 48)  # LR rows and columns of the image that shows whether bands are equal
 
 
-def in_bands(upscaler: Upscaler, lr: Tensor, rows: int = 0, columns: int = 0) -> Iterator[tuple[int, Tensor]]:
+Rows = Callable[[slice], Tensor]
+"""Gives some rows of an image, float ``(1, C, rows, W)``."""
+Band = Iterator[tuple[int, Tensor]]
+"""A band's parts from top to bottom: the first LR row of each, and its SR rows."""
+
+
+def in_bands(
+    upscaler: Upscaler,
+    lr: Tensor,
+    unit: Callable[[Tensor], Tensor] = lambda rows: rows,
+    *,
+    rows: int = 0,
+    columns: int = 0,
+) -> Iterator[tuple[int, Tensor]]:
     """The SR image from top to bottom.
 
     Args:
         upscaler: one that ``can_band``.
-        lr: as ``upscale`` takes it, of one image.
+        lr: ``(1, C, h, w)``.
+        unit: makes of some rows of it what ``upscale`` takes, each sample by itself; they are that already by default.
         rows: LR rows of a band; by default as many as suit the receptive field.
         columns: of LR, that the network sees at once; by default as many as suit the receptive field.
 
     Yields:
-        the first row and the band, float ``(1, C, rows, W)``, which may be written to: the bits of ``upscale``, without
+        the first row and a part of a band, float ``(1, C, rows, W)``, which may be written to: the bits of ``upscale``, without
         its look for NaN.
 
     Raises:
@@ -50,11 +62,10 @@ def in_bands(upscaler: Upscaler, lr: Tensor, rows: int = 0, columns: int = 0) ->
     rows = rows or _side(upscaler, _BAND)
     columns = columns or _side(upscaler, _COLUMNS)
     with torch.no_grad():
-        make = _maker(upscaler, lr, columns)
-        del lr  # of a network of luma, planes have taken its place
+        make = _maker(upscaler, lr, unit, columns)
         for top in range(0, height, rows):
-            bottom = min(top + rows, height)
-            yield top * scale, make(top, bottom)
+            for first, part in make(top, min(top + rows, height)):
+                yield first * scale, part
 
 
 def can_band(upscaler: Upscaler, lr: Tensor) -> bool:
@@ -93,59 +104,75 @@ def _shows_it(upscaler: Upscaler, channels: int, dtype: torch.dtype) -> bool:
     image = torch.rand(1, channels, height, width, generator=torch.Generator().manual_seed(0)).to(dtype)
     try:
         whole = upscale(upscaler, image)
-        parts = torch.cat([band for _, band in in_bands(upscaler, image, height // 2, width // 2)], dim=-2)
+        parts = torch.cat([band for _, band in in_bands(upscaler, image, rows=height // 2, columns=width // 2)], dim=-2)
     except (InputError, UnavailableError):
         return False
     return torch.equal(whole, parts)
 
 
-def _maker(upscaler: Upscaler, lr: Tensor, columns: int) -> Callable[[int, int], Tensor]:
+def _maker(
+    upscaler: Upscaler, lr: Tensor, unit: Callable[[Tensor], Tensor], columns: int
+) -> Callable[[int, int], Band]:
     """``make(top, bottom)`` in LR rows → the band."""
-    scale = upscaler.scale
+    scale, channels, (height, width) = upscaler.scale, lr.shape[1], lr.shape[-2:]
+
+    def colours(rows: slice) -> Tensor:
+        return unit(lr[..., rows, :])
+
     if upscaler.channels == "any":
         method = str(upscaler.network.method)
-        return lambda top, bottom: resize_rows(lr, scale, slice(top * scale, bottom * scale), method=method)
-    if upscaler.channels == "rgb" and lr.shape[1] == 1:
-        network = _network(upscaler, lr.expand(-1, 3, -1, -1), columns)
-        return lambda top, bottom: network(top, bottom).mean(1, keepdim=True)
-    if upscaler.channels == "rgb" or lr.shape[1] == 1:
-        return _network(upscaler, lr, columns)
-    planes = ycbcr(lr)
-    luma = _network(upscaler, planes[:, :1], columns)
+        return lambda top, bottom: iter(
+            [(top, resize_rows(colours, height, scale, slice(top * scale, bottom * scale), method=method))]
+        )
+    if upscaler.channels == "rgb" and channels == 1:
+        three = _network(upscaler, lambda rows: colours(rows).expand(-1, 3, -1, -1), (height, width), columns)
+        return lambda top, bottom: iter([(top, three(top, bottom).mean(1, keepdim=True))])
+    if upscaler.channels == "rgb" or channels == 1:
+        network = _network(upscaler, colours, (height, width), columns)
+        return lambda top, bottom: iter([(top, network(top, bottom))])
+    luma = _network(upscaler, lambda rows: ycbcr(colours(rows))[:, :1], (height, width), columns)
 
-    def coloured(top: int, bottom: int) -> Tensor:
-        rows = slice(top * scale, bottom * scale)
-        chroma = resize_rows(planes[:, 1:], scale, rows, edges=upscaler.edges)
-        return rgb(torch.cat([luma(top, bottom), chroma], dim=1))
+    def coloured(top: int, bottom: int) -> Band:
+        band = luma(top, bottom)
+        for first in range(top, bottom, _INTERPOLATED):  # colours take eight times the memory of luma
+            rows = slice(first * scale, min(first + _INTERPOLATED, bottom) * scale)
+            chroma = resize_rows(lambda rows: ycbcr(colours(rows))[:, 1:], height, scale, rows, edges=upscaler.edges)
+            part = band[..., rows.start - top * scale : rows.stop - top * scale, :]
+            yield first, rgb(torch.cat([part, chroma], dim=1))
 
     return coloured
 
 
-def _network(upscaler: Upscaler, x: Tensor, columns: int) -> Callable[[int, int], Tensor]:
-    """The network's part of a band; see ``upscaler._through_network``."""
-    traits, scale, (height, width) = upscaler.traits, upscaler.scale, x.shape[-2:]
+def _network(upscaler: Upscaler, source: Rows, size: tuple[int, int], columns: int) -> Callable[[int, int], Tensor]:
+    """The network's part of a band; see ``upscaler._through_network``.
+
+    Args:
+        upscaler: it.
+        source: its channels in [0, 1].
+        size: LR height and width.
+        columns: of LR, that it sees at once.
+    """
+    traits, scale, (height, width) = upscaler.traits, upscaler.scale, size
     unit = scale if traits.pre_upsampled else 1
-    factor = 1 if traits.pre_upsampled else scale
     radius = traits.receptive_radius
     assert radius is not None
     multiple = math.lcm(traits.multiple_of, unit)
     reach = math.ceil(radius / multiple) * multiple // unit  # in LR rows
     step = multiple // unit
-    wide = torch.float64 if x.dtype == torch.float64 else torch.float32
-    x = x.to(torch.float32)
 
     def seen_rows(above: int, below: int) -> Tensor:
         if not traits.pre_upsampled:
-            return x[..., above:below, :]
-        seen = resize_rows(x, scale, slice(above * scale, below * scale), edges=upscaler.edges)
-        return seen.clamp_(16 / 255, 235 / 255) if upscaler.clip_enlarged and x.shape[1] == 1 else seen
+            return source(slice(above, below)).to(torch.float32)
+        rows = slice(above * scale, below * scale)
+        seen = resize_rows(lambda rows: source(rows).to(torch.float32), height, scale, rows, edges=upscaler.edges)
+        return seen.clamp_(16 / 255, 235 / 255) if upscaler.clip_enlarged and seen.shape[1] == 1 else seen
 
     def make(top: int, bottom: int) -> Tensor:
         above = max(0, top - reach) // step * step
         below = min(height, math.ceil((bottom + reach) / step) * step)
         seen = seen_rows(above, below)
-        first, count = (top - above) * unit * factor, (bottom - top) * unit * factor
-        out = x.new_empty((*x.shape[:2], count, width * scale), dtype=wide)
+        first, count = (top - above) * scale, (bottom - top) * scale
+        out = torch.empty((*seen.shape[:2], count, width * scale), dtype=_wide(source))
         for left in range(0, width, columns):
             right = min(left + columns, width)
             before = max(0, left - reach) // step * step
@@ -157,6 +184,11 @@ def _network(upscaler: Upscaler, x: Tensor, columns: int) -> Callable[[int, int]
         return out
 
     return make
+
+
+def _wide(source: Rows) -> torch.dtype:
+    """The type of the result: the image's, where that is not narrower than the network's."""
+    return torch.float64 if source(slice(0, 1)).dtype == torch.float64 else torch.float32
 
 
 def _alone(seen: Tensor) -> Tensor:

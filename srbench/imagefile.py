@@ -160,7 +160,7 @@ def _decode(path: Path, file: BinaryIO, most: int) -> U8:
     with Image.open(file, formats=FORMATS) as opened:
         check_size(path, *opened.size, most)
         _refuse(path, opened, depth)
-        with large_blocks_go_back():
+        with large_blocks_go_back(opened.width * opened.height):
             opened.load()
             ImageOps.exif_transpose(opened, in_place=True)  # a copy would take as much memory again
             return _as_array(path, opened)

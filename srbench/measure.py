@@ -13,11 +13,11 @@ from srbench.errors import InputError, UnavailableError
 from srbench.images import luma, round_u8, shave, ycbcr
 from srbench.metrics import Metric, Part, Truth, get_metric
 from srbench.metrics._images import Rows
+from srbench.process import LARGE
 from srbench.protocol import Protocol
 from srbench.references import References
 from srbench.results import MetricScores
 
-_LARGE = 2**22  # pixels; the luma of fewer takes 32 MB
 DEFAULT_METRICS = ("psnr", "ssim", "lpips", "lr-psnr")
 
 
@@ -132,7 +132,7 @@ class _Views:
 
     def seen_by(self, metric: Metric) -> Any:
         """The part and the channels that a metric looks at; of a large image as ``Rows``, where the metric takes these."""
-        by_rows = metric.by_rows and metric.space == "channel" and self.image[0, 0].numel() > _LARGE
+        by_rows = metric.by_rows and metric.space == "channel" and self.image[0, 0].numel() > LARGE
         key = (metric.space, metric.crop, by_rows)
         if key not in self._made:
             inner = self.image if metric.crop == "full" else shave(self.image, self._border)

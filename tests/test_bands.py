@@ -46,7 +46,15 @@ def test_rows_of_a_resize_are_those_of_the_whole(scale: int, method: str, dtype:
             whole = imresize(image, float(scale), edges=edges, method=method)
             cuts = range(0, scale * height, 23)
             parts = [
-                resize_rows(image, scale, slice(top, min(top + 23, scale * height)), edges, method) for top in cuts
+                resize_rows(
+                    lambda rows, image=image: image[..., rows, :],
+                    height,
+                    scale,
+                    slice(top, min(top + 23, scale * height)),
+                    edges,
+                    method,
+                )
+                for top in cuts
             ]
             assert torch.equal(torch.cat(parts, dim=-2), whole)
     assert seen >= 2
@@ -59,7 +67,7 @@ def test_bands_of_every_network_are_the_whole_or_are_not_used(model: Model) -> N
     lr = torch.rand(1, 3, 128, 48, generator=torch.Generator().manual_seed(0))
     if not is_exact(upscaler, lr):
         pytest.skip("goes through as a whole")
-    parts = [band.clone() for _, band in in_bands(upscaler, lr, 32, 24)]
+    parts = [band.clone() for _, band in in_bands(upscaler, lr, rows=32, columns=24)]
     assert torch.equal(torch.cat(parts, dim=-2), upscale(upscaler, lr))
 
 
@@ -97,7 +105,7 @@ def test_what_is_measured_does_not_depend_on_bands(name: str, protocol: str, mon
             monkeypatch.setattr(bands, "LARGE", 100)
             monkeypatch.setattr(bands, "_BAND", 40)
             monkeypatch.setattr(bands, "_COLUMNS", 32)
-            monkeypatch.setattr(measuring, "_LARGE", 100)
+            monkeypatch.setattr(measuring, "LARGE", 100)
             assert can_band(upscaler, lr)
         measure = Measure(["psnr", "ssim"], chosen, 2)
         sr = super_resolve(upscaler, lr, chosen)
@@ -131,9 +139,9 @@ def peak(*arguments: object) -> int:
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="the bytes of ru_maxrss and of libraries are Linux's")
-@pytest.mark.parametrize(("name", "most"), [("bicubic", 1060), ("fsrcnn_x4.common", 1100)])
-def test_8k_is_measured_in_bounded_memory(name: str, most: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["bicubic", "fsrcnn_x4.common"])
+def test_8k_is_measured_in_less_than_a_gigabyte(name: str, tmp_path: Path) -> None:
     write_image(tmp_path / "8k" / "big.png", np.tile(smooth(432, 768), (10, 10, 1)))
     metrics = ("--metrics", "psnr,ssim,lr-psnr", "--results", tmp_path / "results")
     used = peak("eval", name, "--datasets", tmp_path / "8k", "--scale", 4, *metrics)
-    assert used < most * 2**20, f"{used / 2**20:.0f} MiB"
+    assert used < 1e9, f"{used / 1e9:.3f} GB"

@@ -34,6 +34,11 @@ class Sample:
     hr: npt.NDArray[np.uint8]
     lr: npt.NDArray[Any]
 
+    @property
+    def pixels(self) -> int:
+        """Of HR."""
+        return self.hr.shape[0] * self.hr.shape[1]
+
 
 def prepare_hr(
     image: npt.NDArray[np.uint8], scale: int, protocol: Protocol, dataset: str = ""
@@ -94,7 +99,7 @@ def load_sample(images: ImageSet, path: Path, scale: int, protocol: Protocol, lr
         raise error if str(path) in text else InputError(f"{path}: {text}") from None
     title = images.title(path)
     if not (lr_files or protocol.lr_is_files):
-        with large_blocks_go_back():
+        with large_blocks_go_back(hr.shape[0] * hr.shape[1]):
             return Sample(title, hr, degrade(hr, scale, protocol, title))
     if protocol.lr != "uint8":
         raise InputError(f"protocol {protocol.id} measures unrounded LR: LR files are 8-bit, leave out --lr-files")

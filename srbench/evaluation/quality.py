@@ -37,7 +37,6 @@ from srbench.results import Result
 from srbench.subjects import Subject
 from srbench.upscaler import Upscaler, for_model, not_finite, tile_difference, tile_overlap, upscale
 
-_LARGE_BYTES = 2**26  # of an HR image: 22 million pixels, two thirds of 8K
 CACHE_BYTES = 256 * 2**20  # decoded images kept between cells; larger sets stream
 
 
@@ -89,7 +88,8 @@ class Samples:
         measure = Measure(["psnr"], self.protocol, self.scale, references=self.references)
         for sample in self:
             lr = planar(sample.lr)
-            measure.add(sample.name, super_resolve(plain, lr, self.protocol), planar(sample.hr), lr)
+            with large_blocks_go_back(sample.pixels):
+                measure.add(sample.name, super_resolve(plain, lr, self.protocol), planar(sample.hr), lr)
         values = [value for value in measure.scores()["psnr"].values if value is not None]
         return math.fsum(values) / len(values)
 
@@ -160,6 +160,7 @@ def measure_cell(
     if obstacle := subject.obstacle(scale, protocol):
         return Result(**common, status=obstacle.status, reason=obstacle.reason)
     started = time.perf_counter()
+    leaks = trained_on_test_images(subject, samples.images)  # it may read all images, and does so before they are kept
     try:
         upscaler = subject.upscaler(scale, inference)
         upscaler = upscaler.with_(edges=protocol.edges, clip_enlarged=protocol.clip_enlarged)
@@ -167,14 +168,16 @@ def measure_cell(
         measure = Measure(metrics, protocol, scale, scored_on, samples.references)
         watch = Watch() if subject.kind != "interpolator" else None
         for sample in samples:
-            lr = planar(sample.lr, scored_on)
-            sr = super_resolve(upscaler, lr, protocol).to(scored_on)
-            measure.add(sample.name, sr, planar(sample.hr, scored_on), lr)
-            if watch is not None:
-                watch.look(sr, samples.middle(sample))
-            if save_images is not None:
-                write_image(save_images / f"{sample.name}.png", _image(sr))
-            on_sr(sample, sr)
+            with large_blocks_go_back(sample.pixels):
+                lr = planar(sample.lr, scored_on)
+                sr = super_resolve(upscaler, lr, protocol).to(scored_on)
+                measure.add(sample.name, sr, planar(sample.hr, scored_on), lr)
+                if watch is not None:
+                    watch.look(sr, samples.middle(sample))
+                if save_images is not None:
+                    write_image(save_images / f"{sample.name}.png", _image(sr))
+                on_sr(sample, sr)
+                del lr, sr  # before the next image is read, or the notes look at whole images
             if on_image:
                 on_image(sample.name)
         if inference.tile:
@@ -185,7 +188,7 @@ def measure_cell(
         **common,
         images=measure.images,
         metrics=measure.scores(),
-        notes=_notes(subject, samples, watch, measure),
+        notes=[*leaks, *_notes(subject, samples, watch, measure)],
         seconds=time.perf_counter() - started,
         cell_hash=cell_hash(subject, inference, samples, metrics),
     )
@@ -193,7 +196,7 @@ def measure_cell(
 
 def _notes(subject: Subject, samples: Samples, watch: Watch | None, measure: Measure) -> list[str]:
     """What a reader of the numbers must know. An interpolator is what it is: only its data can be wrong."""
-    found = [*subject.doubts, *trained_on_test_images(subject, samples.images), *samples.lr_notes]
+    found = [*subject.doubts, *samples.lr_notes]
     scores = measure.scores().get("psnr")
     psnr = [value for value in scores.values if value is not None] if scores else []
     if watch is not None:
@@ -224,8 +227,7 @@ def super_resolve(upscaler: Upscaler, lr: torch.Tensor, protocol: Protocol) -> t
     if protocol.inference == "quarters":
         return to_sr(in_quarters(upscaler, unit(lr)), protocol)
     if can_band(upscaler, lr):
-        with large_blocks_go_back():
-            return _in_bands(upscaler, lr, protocol)
+        return _in_bands(upscaler, lr, protocol)
     return to_sr(upscale(upscaler, unit(lr)), protocol)
 
 
@@ -234,7 +236,7 @@ def _in_bands(upscaler: Upscaler, lr: torch.Tensor, protocol: Protocol) -> torch
     height, width = (side * upscaler.scale for side in lr.shape[-2:])
     sr: torch.Tensor | None = None
     spoilt = 0
-    for top, band in in_bands(upscaler, unit(lr)):
+    for top, band in in_bands(upscaler, lr, unit):
         if not math.isfinite(float(band.sum())):
             spoilt += int(band.numel() - torch.isfinite(band).sum())
         made = to_sr(band.contiguous(), protocol)

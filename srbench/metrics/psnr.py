@@ -21,20 +21,24 @@ def squared_error(sr: Image, hr: Image) -> Tensor:
         sr: ``(N, C, H, W)`` on the 0–255 scale. For two uint8 images the sum is one of integers, hence exact.
         hr: like ``sr``.
     """
-    wide = torch.int32 if sr.dtype == hr.dtype == torch.uint8 else torch.float64
+    wide, sum_type = (
+        (torch.int32, torch.int64) if sr.dtype == hr.dtype == torch.uint8 else (torch.float64, torch.float64)
+    )
 
-    def sums(parts: Sequence[slice]) -> list[Tensor]:
-        found = []
-        for rows in parts:
-            difference = rows_of(sr, rows).to(wide) - rows_of(hr, rows).to(wide)
-            found.append(difference.mul_(difference).sum(dim=(1, 2, 3)))
-        return found
+    def total(rows: slice) -> Tensor:
+        difference = rows_of(sr, rows).to(wide) - rows_of(hr, rows).to(wide)
+        return difference.mul_(difference).sum(dim=(1, 2, 3))
+
+    def sums(parts: Sequence[slice]) -> list[list[float]]:
+        # Numbers, not tensors: small blocks that stay, between large ones that go, leave gaps that no large one fits into.
+        return [total(rows).tolist() for rows in parts]
 
     if sr.device.type == "cpu":
-        total = torch.stack(share_out(sums, list(strips(sr.shape[-2], _ROWS)), sr.shape.numel())).sum(dim=0)
+        found = share_out(sums, list(strips(sr.shape[-2], _ROWS)), sr.shape.numel())
+        whole = torch.tensor(found, dtype=sum_type).sum(dim=0)
     else:
-        total = sums([slice(None)])[0]
-    return total.to(torch.float64) / sr.shape[1:].numel()
+        whole = total(slice(None))
+    return whole.to(torch.float64) / sr.shape[1:].numel()
 
 
 @torch.no_grad()

@@ -12,7 +12,7 @@ a = E[s]², b = E[d]², p = E[s²] − a and q = E[d²] − b,
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
 import torch
@@ -134,19 +134,23 @@ def ssim(sr: Image, hr: Image) -> Tensor:
     check("ssim", sr, hr, minimum=WINDOW)
     count, channels, height, width = sr.shape
 
-    def sums(parts: Sequence[tuple[int, int, slice]]) -> list[Tensor]:
+    def maps(parts: Sequence[tuple[int, int, slice]]) -> Iterator[Tensor]:
         sum_map = _Strips(width, sr.device)
-        return [
-            sum_map(
+        for image, channel, rows in parts:
+            yield sum_map(
                 rows_of(sr, rows)[image, channel].to(torch.float64), rows_of(hr, rows)[image, channel].to(torch.float64)
             )
-            for image, channel, rows in parts
-        ]
+
+    def sums(parts: Sequence[tuple[int, int, slice]]) -> list[float]:
+        return [float(one) for one in maps(parts)]  # numbers, as in PSNR
 
     rows = list(strips(height, _ROWS, overlap=WINDOW - 1))
     parts = [(image, channel, part) for image in range(count) for channel in range(channels) for part in rows]
-    found = share_out(sums, parts, sr.shape.numel()) if sr.device.type == "cpu" else sums(parts)
-    total = torch.stack(found).view(count, -1).sum(dim=1)
+    if sr.device.type == "cpu":
+        found = torch.tensor(share_out(sums, parts, sr.shape.numel()), dtype=torch.float64)
+    else:
+        found = torch.stack(list(maps(parts)))
+    total = found.view(count, -1).sum(dim=1)
     return numbers("ssim", total / (channels * (height - WINDOW + 1) * (width - WINDOW + 1)))
 
 
