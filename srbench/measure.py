@@ -90,7 +90,7 @@ class Measure:
     def _reference(self, metric: Metric, name: str, true: _Views, lr: Tensor | None) -> Any:
         """What a metric prepares of an HR image: kept, or made now."""
         return self.references.get(
-            (self._where, str(true.image.device), name, metric.space, metric.crop, metric.prepare),
+            (self._where, str(true.image.device), name, metric.space, metric.crop, metric.prepare, metric.by_rows),
             lambda: metric.prepare(Truth(true.seen_by(metric), lr, self.scale)),
         )
 
@@ -143,7 +143,7 @@ class _Views:
         """A metric's score against its reference; what several metrics are parts of is made once."""
         if not isinstance(metric.score, Part):
             return metric.score(self.seen_by(metric), reference)
-        key = (metric.score.whole, metric.prepare, metric.space, metric.crop)
+        key = (metric.score.whole, metric.prepare, metric.space, metric.crop, metric.by_rows)
         if key not in self._wholes:
             self._wholes[key] = metric.score.whole(self.seen_by(metric), reference)
         return metric.score.take(self._wholes[key])

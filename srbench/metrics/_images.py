@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -12,19 +14,34 @@ from srbench.errors import InputError, UnavailableError
 PEAK = 255.0
 
 
+@dataclass(frozen=True)
 class Rows:
     """A large image whose channels are computed row by row as they are asked for: luma of 8K would take 265 MB.
 
-    Args:
+    Attributes:
         image: ``(N, C, H, W)``.
         convert: makes of some rows of it what a metric sees, each pixel by itself.
     """
 
-    def __init__(self, image: Tensor, convert: Callable[[Tensor], Tensor]) -> None:
-        self.image, self._convert = image, convert
-        first = convert(image[..., :1, :])
-        self.shape = torch.Size((first.shape[0], first.shape[1], image.shape[-2], image.shape[-1]))
-        self.dtype, self.device, self.ndim = first.dtype, image.device, 4
+    image: Tensor
+    convert: Callable[[Tensor], Tensor]
+    ndim = 4
+
+    @cached_property
+    def shape(self) -> torch.Size:
+        """Of what a metric sees."""
+        first = self.rows(slice(0, 1))
+        return torch.Size((*first.shape[:2], *self.image.shape[-2:]))
+
+    @cached_property
+    def dtype(self) -> torch.dtype:
+        """Of what a metric sees."""
+        return self.rows(slice(0, 1)).dtype
+
+    @property
+    def device(self) -> torch.device:
+        """Where it lies."""
+        return self.image.device
 
     def is_floating_point(self) -> bool:
         """Whether a metric sees a float type."""
@@ -32,7 +49,7 @@ class Rows:
 
     def rows(self, wanted: slice) -> Tensor:
         """Some rows, all channels."""
-        return self._convert(self.image[..., wanted, :])
+        return self.convert(self.image[..., wanted, :])
 
 
 Image = Tensor | Rows
