@@ -23,7 +23,7 @@ from srbench.cli import main
 from srbench.errors import InputError, SrbenchError, UnavailableError, UnknownNameError
 from srbench.exporting import formats
 from srbench.exporting.calibrate import calibration_images
-from srbench.exporting.form import export_form, in_half, least_side
+from srbench.exporting.form import Bicubic, export_form, in_half, least_side
 from srbench.exporting.formats import FORMATS, Job
 from srbench.exporting.litert import converter
 from srbench.exporting.whole import Bytes, in_units, whole
@@ -33,6 +33,7 @@ from srbench.subjects import resolve_one
 from srbench.upscaler import Traits, Upscaler, for_model, upscale
 from srbench.weights import open_weights
 from srbench.weights.exported import ExportCard, card_path, read_card, write_card
+from srbench.weights.programs import Fixed
 from srbench.weights.recognise import recognise
 from tests.benchmarks import exports
 from tests.builders import smooth
@@ -272,6 +273,12 @@ def test_litert_keeps_every_architecture_at_its_size(model: Model, tmp_path: Pat
     with torch.no_grad():
         expected = network(x)
         close(file(x), expected, 1e-4 * max(1.0, float(expected.abs().max())))
+
+
+@pytest.mark.parametrize("size", [(20, 24), (32, 24), (70, 90)])
+def test_a_program_of_one_size_enlarges_smaller_and_larger_images(size: tuple[int, int]) -> None:
+    free = Bicubic(2, 3)
+    close(Fixed(free, 2, (32, 40))(image(3, *size)), free(image(3, *size)), 1e-6)
 
 
 # A file with its card
