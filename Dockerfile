@@ -12,6 +12,6 @@ RUN pip install --no-cache-dir uv \
     && useradd --create-home srbench
 USER srbench
 EXPOSE 8000
-HEALTHCHECK CMD ["python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8000/v2/health/ready', timeout=2)"]
+HEALTHCHECK --start-period=60s --timeout=5s CMD ["python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8000/v2/health/ready', timeout=2)"]
 ENTRYPOINT ["srbench", "serve", "--host", "0.0.0.0"]
 CMD ["fsrcnn_x4.tuned"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -11,6 +12,8 @@ from torch import Tensor
 from srbench.errors import InputError, UnavailableError
 from srbench.images import luma, round_u8, shave, ycbcr
 from srbench.metrics import Metric, Part, Truth, get_metric
+from srbench.metrics._images import Rows
+from srbench.process import LARGE
 from srbench.protocol import Protocol
 from srbench.references import References
 from srbench.results import MetricScores
@@ -87,7 +90,7 @@ class Measure:
     def _reference(self, metric: Metric, name: str, true: _Views, lr: Tensor | None) -> Any:
         """What a metric prepares of an HR image: kept, or made now."""
         return self.references.get(
-            (self._where, str(true.image.device), name, metric.space, metric.crop, metric.prepare),
+            (self._where, str(true.image.device), name, metric.space, metric.crop, metric.prepare, metric.by_rows),
             lambda: metric.prepare(Truth(true.seen_by(metric), lr, self.scale)),
         )
 
@@ -124,25 +127,31 @@ class _Views:
 
     def __init__(self, image: Tensor, protocol: Protocol, border: int) -> None:
         self.image, self._protocol, self._border = image, protocol, border
-        self._made: dict[tuple[str, str], Tensor] = {}
+        self._made: dict[tuple[str, str, bool], Any] = {}
         self._wholes: dict[Hashable, Any] = {}
 
-    def seen_by(self, metric: Metric) -> Tensor:
-        """The part and the channels that a metric looks at."""
-        key = (metric.space, metric.crop)
+    def seen_by(self, metric: Metric) -> Any:
+        """The part and the channels that a metric looks at; of a large image as ``Rows``, where the metric takes these."""
+        by_rows = metric.by_rows and metric.space == "channel" and self.image[0, 0].numel() > LARGE
+        key = (metric.space, metric.crop, by_rows)
         if key not in self._made:
             inner = self.image if metric.crop == "full" else shave(self.image, self._border)
-            self._made[key] = measured(inner, self._protocol) if metric.space == "channel" else _shown(inner)
+            self._made[key] = self._view(inner, metric.space, by_rows)
         return self._made[key]
 
     def score(self, metric: Metric, reference: Any) -> Tensor:
         """A metric's score against its reference; what several metrics are parts of is made once."""
         if not isinstance(metric.score, Part):
             return metric.score(self.seen_by(metric), reference)
-        key = (metric.score.whole, metric.prepare, metric.space, metric.crop)
+        key = (metric.score.whole, metric.prepare, metric.space, metric.crop, metric.by_rows)
         if key not in self._wholes:
             self._wholes[key] = metric.score.whole(self.seen_by(metric), reference)
         return metric.score.take(self._wholes[key])
+
+    def _view(self, inner: Tensor, space: str, by_rows: bool) -> Any:
+        if by_rows:
+            return Rows(inner, partial(measured, protocol=self._protocol))
+        return measured(inner, self._protocol) if space == "channel" else _shown(inner)
 
 
 def measured(image: Tensor, protocol: Protocol) -> Tensor:

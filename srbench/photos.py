@@ -10,7 +10,6 @@ import io
 import re
 import struct
 import warnings
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -33,6 +32,7 @@ from srbench.imagefile import (
     save_options,
 )
 from srbench.images import imresize, planar, to_array
+from srbench.png import encode_png, pack
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -471,9 +471,9 @@ def encode_photo(photo: Photo, suffix: str) -> bytes:
     try:
         if photo.plain:
             return encode_image(photo.pixels, suffix)
-        if photo.deep:
-            return _png_of(photo) if suffix == ".png" else _tiff_of(photo)
-        return _with_pillow(photo, suffix)
+        if suffix == ".png":
+            return _png_of(photo)
+        return _tiff_of(photo) if photo.deep else _with_pillow(photo, suffix)
     except (ValueError, OSError, struct.error) as error:
         height, width = photo.pixels.shape[:2]
         raise InputError(f"cannot write {width}×{height} pixels as {suffix}: {error}") from None
@@ -529,28 +529,14 @@ def _sized_exif(photo: Photo, dpi: tuple[float, float] | None = None) -> bytes:
 
 
 def _png_of(photo: Photo) -> bytes:
-    """PNG of 16 bits a channel, which Pillow writes for gray alone; each row is stored as its difference to the one above."""
-    samples = _joined(photo)
-    height, width = samples.shape[:2]
-    colour_type = {1: 0, 2: 4, 3: 2, 4: 6}[samples.reshape(height, width, -1).shape[2]]
-    rows = samples.astype(">u2").view(np.uint8).reshape(height, -1)
-    above = np.vstack([np.zeros_like(rows[:1]), rows[:-1]])
-    up = np.full((height, 1), 2, np.uint8)
-    chunks = [(b"IHDR", struct.pack(">IIBBBBB", width, height, 16, colour_type, 0, 0, 0))]
+    around = []
     if photo.profile:
-        chunks.append((b"iCCP", b"ICC Profile\0\0" + zlib.compress(photo.profile)))
+        around.append((b"iCCP", b"ICC Profile\0\0" + pack(photo.profile)))
     if photo.dpi:
-        chunks.append((b"pHYs", struct.pack(">IIB", *(round(value / 0.0254) for value in photo.dpi), 1)))
+        around.append((b"pHYs", struct.pack(">IIB", *(round(value / 0.0254) for value in photo.dpi), 1)))
     if photo.exif:
-        chunks.append((b"eXIf", _sized_exif(photo).removeprefix(b"Exif\0\0")))
-    chunks += [(b"IDAT", _packed(np.hstack([up, rows - above]).tobytes())), (b"IEND", b"")]
-    made = [struct.pack(">I", len(c)) + kind + c + struct.pack(">I", zlib.crc32(kind + c)) for kind, c in chunks]
-    return b"\x89PNG\r\n\x1a\n" + b"".join(made)
-
-
-def _packed(rows: bytes) -> bytes:
-    packer = zlib.compressobj(strategy=zlib.Z_RLE)  # as save_options says of PNG
-    return packer.compress(rows) + packer.flush()
+        around.append((b"eXIf", _sized_exif(photo).removeprefix(b"Exif\0\0")))
+    return encode_png(_joined(photo), around)
 
 
 def _tiff_of(photo: Photo) -> bytes:

@@ -14,13 +14,24 @@ from __future__ import annotations
 import os
 import sys
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
+from threading import Lock, get_ident
 from typing import Any
 
-_TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX = -1, -2, -4  # of mallopt(3)
+LARGE = 2**24
+"""Pixels of an image, 4096×4096: what takes more is worked on in parts and leaves no memory behind."""
+
+_TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD, _MMAP_MAX = -1, -2, -3, -4  # of mallopt(3)
+_MAPPINGS = 65536  # glibc's own bound of blocks that are mapped one by one
 _PAD = (
     64 * 2**20
 )  # asked for beyond each need: an aligned block fits where one of its size was freed only with some room
+_keeps: list[bool] = []  # whether malloc was set up here
+_BLOCK = 2**22  # bytes of one that goes back where large ones shall
+_within: list[int] = []  # threads that are within ``large_blocks_go_back``
+_lock = Lock()
 _SPINS = 1000  # about 10 µs, a short operation's time
 
 
@@ -48,7 +59,37 @@ def keep_freed_memory() -> bool:
         return False
     never = -1
     settings = ((_TRIM_THRESHOLD, never), (_MMAP_MAX, 0), (_TOP_PAD, _PAD))
-    return all(libc.mallopt(what, value) for what, value in settings)
+    _keeps.append(all(libc.mallopt(what, value) for what, value in settings))
+    return _keeps[-1]
+
+
+@contextmanager
+def large_blocks_go_back(pixels: int = LARGE + 1) -> Iterator[None]:
+    """Within the block, what is freed of large images goes back to the system at once, and at its end whatever is free.
+
+    Where images fill the memory, keeping what is freed for later would take as much again, as blocks of many sizes leave gaps.
+
+    Args:
+        pixels: of the image that is worked on; up to ``LARGE`` nothing changes.
+    """
+    libc = _libc()
+    if libc is None or not _keeps or pixels <= LARGE:
+        yield
+        return
+    with _lock:
+        _within.append(get_ident())
+        for what, value in ((_TOP_PAD, 0), (_MMAP_THRESHOLD, _BLOCK), (_MMAP_MAX, _MAPPINGS)):
+            libc.mallopt(what, value)
+        libc.malloc_trim(0)  # what is free on the heap would be taken before anything is mapped
+    try:
+        yield
+    finally:
+        with _lock:
+            _within.remove(get_ident())
+            libc.malloc_trim(0)
+            if not _within:
+                libc.mallopt(_MMAP_MAX, 0)
+                libc.mallopt(_TOP_PAD, _PAD)
 
 
 @cache

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 Edges = Literal["mirror", "clamp"]
 F64 = npt.NDArray[np.float64]
 
+_LEAST_BLOCKS = 4
 _BLOCK = 16  # output rows a product makes at once: best of 8–64 on two cores
 
 
@@ -117,16 +118,20 @@ def _blocks(
     return [(a, b, torch.as_tensor(block, dtype=dtype, device=device)) for a, b, block in bands]
 
 
-def _pass(x: Tensor, axis: int, out_len: int, scale: float, edges: Edges, method: str) -> Tensor:
-    """Resize axis −2 (rows) or −1 (columns) of ``(B, H, W)``; uint8 in, uint8 out."""
+def _pass(
+    x: Tensor, axis: int, out_len: int, scale: float, edges: Edges, method: str, part: _Part | None = None
+) -> Tensor:
+    """Resize axis −2 (rows) or −1 (columns) of ``(B, H, W)``; uint8 in, uint8 out. ``part``: ``x`` has what some blocks need."""
     import torch
 
     from srbench.threads import share_out
 
-    in_len = x.shape[axis]
-    exact = _bands(in_len, out_len, scale, edges, method)[1]
+    given = part or _Part(slice(None), x.shape[axis], 0)
+    exact = _bands(given.in_len, out_len, scale, edges, method)[1]
     dtype = x.dtype if x.is_floating_point() else (torch.float32 if exact else torch.float64)
-    blocks = _blocks(in_len, out_len, scale, edges, method, dtype, str(x.device))
+    blocks = _blocks(given.in_len, out_len, scale, edges, method, dtype, str(x.device))[given.blocks]
+    blocks = [(first - given.start, last - given.start, block) for first, last, block in blocks]
+    out_len = sum(len(block) for _, _, block in blocks)
     if x.requires_grad:
         strips = ((block, x.narrow(axis, a, b - a)) for a, b, block in blocks)
         return torch.cat([w @ s if axis == -2 else s @ w.T for w, s in strips], dim=axis)
@@ -210,6 +215,61 @@ def imresize(
     for axis in (rows, columns) if rows_first else (columns, rows):
         planes = _pass(planes, *axis)
     return planes.reshape(*image.shape[:2], *new)
+
+
+def resize_rows(
+    source: Callable[[slice], Tensor],
+    height: int,
+    scale: int,
+    rows: slice,
+    edges: Edges = "mirror",
+    method: str = "bicubic",
+) -> Tensor:
+    """Some rows of ``imresize(image, scale)``, the same bits, without the others.
+
+    Args:
+        source: gives rows of the image: a slice → float ``(N, C, rows, W)``.
+        height: of the image.
+        scale: a whole number of at least 1.
+        rows: of the result, from ``start`` up to ``stop``, neither of them beyond it.
+        edges: ``mirror`` or ``clamp``.
+        method: as :func:`imresize` takes it.
+
+    Returns:
+        ``(N, C, stop − start, scale · W)``. The bits are the same where :func:`rows_agree` says so.
+    """
+    count = -(-height * scale // _BLOCK)
+    # Products of few rows take another path through the library, whose sums come in another order.
+    last = min(max(-(-rows.stop // _BLOCK), _LEAST_BLOCKS), count)
+    first = max(0, min(rows.start // _BLOCK, last - _LEAST_BLOCKS))
+    needed = _bands(height, height * scale, float(scale), edges, method)[0][first:last]
+    above, below = min(block[0] for block in needed), max(block[1] for block in needed)
+    image = source(slice(above, below))
+    width = image.shape[-1]
+    part = _Part(slice(first, last), height, above)
+    planes = _pass(image.reshape(-1, below - above, width), -2, height * scale, float(scale), edges, method, part)
+    planes = _pass(planes, -1, width * scale, float(scale), edges, method)
+    made = planes.reshape(*image.shape[:2], -1, width * scale)
+    return made[..., rows.start - first * _BLOCK : rows.stop - first * _BLOCK, :]
+
+
+def rows_agree(lines: int) -> bool:
+    """Whether :func:`resize_rows` makes the bits of the whole image.
+
+    Matrix products take another path, whose sums come in another order, for the last one to three lines beyond a multiple of 16.
+
+    Args:
+        lines: of the result in all channels and images, ``N · C · scale · H``.
+    """
+    return lines % _BLOCK not in (1, 2, 3)
+
+
+class _Part(NamedTuple):
+    """Which blocks of an axis are made, the axis' whole length, and where on it the input begins."""
+
+    blocks: slice
+    in_len: int
+    start: int
 
 
 class _Axis(NamedTuple):

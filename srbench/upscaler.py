@@ -322,8 +322,12 @@ def refuse_nan(sr: Tensor) -> None:
     """Raise UnavailableError (``failed``) where a network made NaN or infinity: rounding would hide it."""
     # NaN and infinity survive a sum, which costs a tenth of looking at each.
     if not math.isfinite(sum((float(part.sum(dtype=_wide(part))) for (part,) in strips(sr.reshape(-1))), 0.0)):
-        share = 1.0 - float(torch.isfinite(sr).float().mean())
-        raise UnavailableError("failed", f"the network made NaN or infinity in {share:.1%} of the samples")
+        raise not_finite(1.0 - float(torch.isfinite(sr).float().mean()))
+
+
+def not_finite(share: float) -> UnavailableError:
+    """What is raised where that share of the samples is NaN or infinity."""
+    return UnavailableError("failed", f"the network made NaN or infinity in {share:.1%} of the samples")
 
 
 def _wide(part: Tensor) -> torch.dtype:

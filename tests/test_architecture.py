@@ -36,7 +36,8 @@ MAY_IMPORT = {
     "registry": "errors names",
     "threads": "",
     "resize": "errors threads",
-    "imagefile": "errors files",
+    "png": "",
+    "imagefile": "errors files png process",
     "images": "errors imagefile resize threads",
     "stats": "errors",
     "power": "errors stats",
@@ -49,7 +50,7 @@ MAY_IMPORT = {
     "degradations": "errors registry resize",
     "protocol": "errors degradations images records",
     "download": "errors",
-    "datasets": "degradations download errors files images protocol provenance records",
+    "datasets": "process degradations download errors files images protocol provenance records",
     "models": "errors facts registry images resize",
     "zoo": "errors files models names records weights",
     "machines": "errors records",
@@ -61,25 +62,26 @@ MAY_IMPORT = {
     "graphs": "",
     "upscaler": "errors images resize inference graphs models threads",
     "subjects": "errors inference keywords models protocol published upscaler weights zoo",
-    "photos": "errors files imagefile images",
+    "photos": "errors files imagefile images png",
     "tiles": "errors upscaler",
+    "bands": "errors images inference process upscaler",
     "upscale_files": "errors images photos upscaler",
     "resuming": "errors files subjects upscale_files upscaler",
     "video": "errors files images photos resuming upscale_files upscaler",
     "references": "errors",
-    "measure": "errors images metrics protocol references results",
+    "measure": "errors images metrics process protocol references results",
     "training": "degradations errors files markdown names provenance records datasets models metrics protocol images resize "
     "inference photos upscaler subjects measure references weights zoo machines process",
     "clip_results": "errors records results",
     "temporal": "errors registry",
-    "evaluation": "clip_results temporal degradations errors files markdown machines provenance datasets models metrics protocol "
-    "images resize "
-    "inference upscaler graphs keywords published subjects measure references zoo results speed_results process "
-    "weights",
+    "evaluation": "bands clip_results temporal degradations errors files markdown machines provenance datasets models metrics "
+    "protocol images resize "
+    "inference upscaler graphs keywords published subjects measure references zoo results speed_results process weights",
     "serve": "errors images photos upscaler",
     "exporting": "datasets errors evaluation files images inference measure models protocol provenance resize subjects upscaler "
     "weights",
-    "reports": "composites errors facts files formula markdown power published records results speed_results stats zoo images",
+    "reports": "clip_results composites errors facts files formula markdown power published records results speed_results stats "
+    "zoo images",
 }
 EVERYTHING = ("cli", "__main__", "__init__", "door")
 

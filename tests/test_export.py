@@ -6,6 +6,7 @@ Tolerances are of float32 sums in another order: 2e-5 on [0, 1] between PyTorch'
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +23,7 @@ from srbench.cli import main
 from srbench.errors import InputError, SrbenchError, UnavailableError, UnknownNameError
 from srbench.exporting import formats
 from srbench.exporting.calibrate import calibration_images
-from srbench.exporting.form import export_form, in_half, least_side
+from srbench.exporting.form import Bicubic, export_form, in_half, least_side
 from srbench.exporting.formats import FORMATS, Job
 from srbench.exporting.litert import converter
 from srbench.exporting.whole import Bytes, in_units, whole
@@ -32,6 +33,7 @@ from srbench.subjects import resolve_one
 from srbench.upscaler import Traits, Upscaler, for_model, upscale
 from srbench.weights import open_weights
 from srbench.weights.exported import ExportCard, card_path, read_card, write_card
+from srbench.weights.programs import Fixed
 from srbench.weights.recognise import recognise
 from tests.benchmarks import exports
 from tests.builders import smooth
@@ -224,6 +226,35 @@ def test_ncnn_keeps_every_architecture_at_any_size(model: Model, tmp_path: Path)
             close(file(x), expected, 1e-4 * max(1.0, float(expected.abs().max())))
 
 
+@needs_ncnn
+@pytest.mark.parametrize("scale", [3, 4])
+@pytest.mark.parametrize("name", ["edsr_baseline", "mdsr_baseline"])
+def test_ncnn_keeps_a_folded_tail(name: str, scale: int, tmp_path: Path) -> None:
+    """Pnnx drops a slice between two edges, and translates no convolution that two tails share."""
+    torch.manual_seed(0)
+    network = create_model(name, scale, blocks=1, features=16).eval()
+    path = tmp_path / "net.param"
+    FORMATS["ncnn"].write(
+        Job(export_form(network, 3, fused=True), 3, (48, 40), eight_bit=False, precision="fp32"), path
+    )
+    file = recognise(open_weights(path)).build(scale)
+    for height, width in ((48, 40), (31, 57)):
+        x = image(3, height, width)
+        with torch.no_grad():
+            close(file(x), network(x), 2e-5)
+
+
+@needs_ncnn
+@pytest.mark.slow
+@pytest.mark.parametrize("model", each_network())
+def test_ncnn_keeps_every_fused_architecture(model: Model, tmp_path: Path) -> None:
+    network, file = written("ncnn", model, tmp_path / "net.param", fused=True)
+    x = image(planes_of(model), 31, 57)
+    with torch.no_grad():
+        expected = network(x)
+        close(file(x), expected, 1e-4 * max(1.0, float(expected.abs().max())))
+
+
 def needs_litert() -> None:
     for name in FORMATS["litert"].needs:
         pytest.importorskip(name, reason="no litert extra")
@@ -242,6 +273,12 @@ def test_litert_keeps_every_architecture_at_its_size(model: Model, tmp_path: Pat
     with torch.no_grad():
         expected = network(x)
         close(file(x), expected, 1e-4 * max(1.0, float(expected.abs().max())))
+
+
+@pytest.mark.parametrize("size", [(20, 24), (32, 24), (70, 90)])
+def test_a_program_of_one_size_enlarges_smaller_and_larger_images(size: tuple[int, int]) -> None:
+    free = Bicubic(2, 3)
+    close(Fixed(free, 2, (32, 40))(image(3, *size)), free(image(3, *size)), 1e-6)
 
 
 # A file with its card
@@ -470,6 +507,19 @@ def test_without_litert_s_environment_its_line_is_said(monkeypatch: pytest.Monke
     monkeypatch.setenv("SRBENCH_LITERT_PYTHON", str(tmp_path / "none"))
     with pytest.raises(UnavailableError, match=r"SRBENCH_LITERT_PYTHON=.* is no file: `make litert` makes it"):
         converter()
+
+
+def test_an_environment_that_is_half_made_is_no_fault_of_the_network(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:  # fmt: skip
+    for name in FORMATS["litert"].needs:
+        pytest.importorskip(name, reason="no litert extra")
+    if formats.importlib.util.find_spec("litert_torch") is not None:
+        pytest.skip("this environment has litert-torch")
+    monkeypatch.setenv("SRBENCH_LITERT_PYTHON", sys.executable)
+    job = Job(export_form(create_model("fsrcnn_s", 2).eval(), 1), 1, (24, 24), eight_bit=False, precision="fp32")
+    with pytest.raises(UnavailableError, match=r"lacks litert-torch.*No module named 'litert_torch'.*make litert"):
+        FORMATS["litert"].write(job, tmp_path / "net.tflite")
 
 
 def test_a_cut_litert_file_is_refused(tmp_path: Path) -> None:

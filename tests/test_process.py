@@ -93,3 +93,34 @@ def test_a_wait_policy_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OMP_WAIT_POLICY")
     sleep_soon()
     assert os.environ["GOMP_SPINCOUNT"] == "1000"
+
+
+LARGE_BLOCKS = """
+import numpy as np
+from srbench.process import LARGE, keep_freed_memory, large_blocks_go_back
+assert keep_freed_memory()
+def rss():
+    return int(open("/proc/self/statm").read().split()[1]) * 4 // 1024
+np.ones(8 * 2**20)  # stays with the process: 64 MB
+found = [rss()]
+for pixels in (LARGE, LARGE + 1):
+    with large_blocks_go_back(pixels):
+        np.ones(8 * 2**20)
+        small = [np.ones(2**15) for _ in range(200)]  # 256 KB each, 50 MB
+        del small
+    found.append(rss())
+np.ones(8 * 2**20)
+found.append(rss())
+print(*found)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(process._libc() is None, reason="no glibc")
+def test_what_a_large_image_took_goes_back() -> None:
+    clean = {key: value for key, value in os.environ.items() if not key.startswith("MALLOC_")}
+    done = subprocess.run([sys.executable, "-c", LARGE_BLOCKS], capture_output=True, text=True, check=True, env=clean)
+    kept, small, large, after = map(int, done.stdout.split())
+    assert small >= kept, "an image that is not large leaves its memory to the next"
+    assert large < kept - 50
+    assert after > large + 50, "and what comes later is kept again"

@@ -12,6 +12,7 @@ from torch import Tensor
 from srbench.errors import InputError
 from srbench.measure import Measure
 from srbench.metrics import METRICS, Metric, Pair, Truth, list_metrics
+from srbench.metrics._images import Rows
 from srbench.protocol import get_protocol
 from srbench.references import CACHE_MEMORY, References, cache_memory, size_of
 
@@ -144,3 +145,8 @@ def test_a_reference_of_another_size_is_refused() -> None:
         reference = metric.prepare(Truth(image(0, 64), None, 4))
         with pytest.raises(InputError, match=f"^{name}: SR is 1×3×60×60 and HR is 1×3×64×64"):
             metric.score(image(1, 60), reference)
+
+
+def test_rows_of_a_large_image_count_as_the_image_that_they_hold() -> None:
+    image = torch.zeros(1, 3, 8, 8, dtype=torch.uint8)
+    assert size_of(Rows(image, lambda rows: rows.double())) == image.numel()

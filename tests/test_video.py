@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import resource
 import signal
 import subprocess
@@ -272,8 +273,21 @@ def test_bad_input(tmp_path: Path, bicubic: Any) -> None:
         upscale_video(bicubic, clip, tmp_path / "o.mp4", VideoOptions(codec="libx265x"))
     with pytest.raises(UnknownNameError, match="yuv420p"):
         upscale_video(bicubic, clip, tmp_path / "o.mp4", VideoOptions(pixel_format="yuv421p"))
+    with pytest.raises(UnknownNameError, match="Did you mean 'veryfast'"):
+        upscale_video(bicubic, clip, tmp_path / "o.mp4", VideoOptions(preset="veryfas"))
+    with pytest.raises(InputError, match="ffv1 has none; libx264, libx265, libsvtav1 have"):
+        upscale_video(bicubic, clip, tmp_path / "o.mkv", VideoOptions(codec="ffv1", preset="veryfast"))
     assert not (tmp_path / "o.mp4").exists()
     assert not list(tmp_path.glob(".*"))
+
+
+def test_a_preset_is_the_encoders(tmp_path: Path, bicubic: Any) -> None:
+    source, said = make_clip(tmp_path / "in.mp4", size=(72, 96)), {}
+    for preset in ("", "medium", "ultrafast"):
+        out = upscale_video(bicubic, source, tmp_path / f"o{preset}.mp4", VideoOptions(preset=preset))
+        said[preset] = re.findall(rb"me=\w+ subme=\d+", out.read_bytes())  # x264 writes its settings into the file
+    assert said[""] == said["medium"] != said["ultrafast"]
+    assert said["ultrafast"] == [b"me=dia subme=0"]
 
 
 def test_a_stopped_run_goes_on_to_the_same_file(tmp_path: Path, bicubic: Any) -> None:

@@ -15,6 +15,7 @@ from srbench.inference import Inference
 
 if TYPE_CHECKING:
     from srbench.clip_results import ClipResult
+    from srbench.errors import SrbenchError
     from srbench.evaluation.clips import ClipPlan
     from srbench.evaluation.quality import Samples
     from srbench.subjects import Subject, SubjectOptions
@@ -86,6 +87,19 @@ def command(
         return
     for result in found:
         _print(result)
+    if results is None:
+        _refresh()
+
+
+def _refresh() -> None:
+    """Bring reports/ up to date, and say so."""
+    from srbench.reports import write_reports
+
+    broken: list[SrbenchError] = []
+    if written := write_reports(broken=broken):
+        click.echo(f"wrote {', '.join(path.name for path in written)} of reports/", err=True)
+    for error in broken:
+        click.echo(f"Note: left out: {error}", err=True)
 
 
 def _cell(subject: Subject, samples: Samples, plan: ClipPlan, root: Path | None, overwrite: bool) -> ClipResult:

@@ -39,6 +39,7 @@ _FORMATS = click.Choice(["png", "jpg", "webp", "tif", "bmp"])
 @click.option(
     "--crf", type=click.IntRange(0, 63), default=18, show_default=True, help="Quality of a clip; smaller is better."
 )
+@click.option("--preset", default="", help="The encoder's, such as veryfast: quicker, and larger files.")
 @click.option("--pixel-format", default="", help="Of a clip, such as yuv420p; the input's by default.")
 @click.option(
     "--segment", type=click.IntRange(1), default=100, show_default=True, help="Frames a stopped run may lose."
@@ -65,6 +66,7 @@ def command(
     skip_bad: bool,
     codec: str,
     crf: int,
+    preset: str,
     pixel_format: str,
     segment: int,
     encoder_threads: int,
@@ -101,7 +103,7 @@ def command(
             click.echo(f"{target} is there already", err=True)
             return
         options: dict[str, Any] = {"codec": codec, "crf": crf, "pixel_format": pixel_format, "segment": segment}
-        options["threads"] = encoder_threads
+        options |= {"threads": encoder_threads, "preset": preset}
         more = {"fps": fps} if fps else {}
         _upscale_clip(source, target, network, way, {**options, **more, "format": format_ or "png"}, resume)
         return

@@ -28,6 +28,7 @@ from srbench.datasets.prints import Index, Match, Print, make_print
 from srbench.errors import InputError, SrbenchError
 from srbench.files import write_bytes
 from srbench.images import read_image
+from srbench.process import large_blocks_go_back
 
 _FEW = 50  # images whose prints are made anew each time
 _FOUND: dict[tuple[tuple[tuple[str, str], ...], tuple[str, ...], str], tuple[Overlap, ...]] = {}
@@ -102,7 +103,9 @@ def known(images: ImageSet, anew: bool = False) -> list[Known]:
 
 def _print_of(path: Path) -> Print | None:
     try:
-        return make_print(read_image(path))
+        image = read_image(path)
+        with large_blocks_go_back(image.shape[0] * image.shape[1]):
+            return make_print(image)
     except InputError:
         return None
 

@@ -15,6 +15,7 @@ from srbench.datasets.pixels import gray_plane
 from srbench.degradations import How, get_degradation
 from srbench.errors import InputError
 from srbench.images import as_rgb, crop_to_multiple, luma, read_image
+from srbench.process import large_blocks_go_back
 from srbench.protocol import Protocol
 
 
@@ -32,6 +33,11 @@ class Sample:
     name: str
     hr: npt.NDArray[np.uint8]
     lr: npt.NDArray[Any]
+
+    @property
+    def pixels(self) -> int:
+        """Of HR."""
+        return self.hr.shape[0] * self.hr.shape[1]
 
 
 def prepare_hr(
@@ -93,7 +99,8 @@ def load_sample(images: ImageSet, path: Path, scale: int, protocol: Protocol, lr
         raise error if str(path) in text else InputError(f"{path}: {text}") from None
     title = images.title(path)
     if not (lr_files or protocol.lr_is_files):
-        return Sample(title, hr, degrade(hr, scale, protocol, title))
+        with large_blocks_go_back(hr.shape[0] * hr.shape[1]):
+            return Sample(title, hr, degrade(hr, scale, protocol, title))
     if protocol.lr != "uint8":
         raise InputError(f"protocol {protocol.id} measures unrounded LR: LR files are 8-bit, leave out --lr-files")
     lr_path = images.lr_path(path, scale)

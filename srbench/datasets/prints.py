@@ -23,6 +23,7 @@ I64 = npt.NDArray[np.int64]
 VERSION = 1
 """Of what a print is made of; prints of another version are not compared."""
 
+_STRIP = 256  # rows
 _SIDE = 256  # √area that images are scaled to
 _LEVELS = 6  # scales an octave
 _SIGMA = 2.0  # of an octave's first level, in its pixels
@@ -87,7 +88,9 @@ def make_print(image: U8) -> Print:
     import imagehash
     from PIL import Image
 
-    gray = Image.fromarray(image).convert("L")
+    gray = Image.new("L", image.shape[1::-1])
+    for top in range(0, len(image), _STRIP):  # as a whole, Pillow would copy the image twice
+        gray.paste(Image.fromarray(image[top : top + _STRIP]).convert("L"), (0, top))
     height, width = _scaled(gray.height, gray.width)
     places, hashes = _windows(np.asarray(gray.resize((width, height), Image.Resampling.LANCZOS), np.float32))
     whole = _packed(np.asarray(imagehash.phash(gray).hash).reshape(1, 64))[0]

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from srbench.errors import InputError, UnavailableError
 from srbench.evaluation.variants import runtime_of
@@ -134,6 +133,8 @@ def subject_cost(subject: Subject, size: tuple[int, int] | None = None) -> Cost:
 def _count(
     network: nn.Module, traits: Traits, scale: int, size: tuple[int, int], papers: str, conventional: bool
 ) -> Cost:
+    from torch.utils.flop_counter import FlopCounterMode  # brings triton, 67 MB that measuring quality does without
+
     planes, multiple = 1 if traits.channels == "y" else 3, traits.multiple_of
     sides = [max(side * (scale if traits.pre_upsampled else 1), traits.minimum) for side in size]
     seen = [-(-side // multiple) * multiple for side in sides]

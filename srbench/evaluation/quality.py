@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from srbench.bands import can_band, in_bands
 from srbench.datasets.local import ImageSet
 from srbench.datasets.pairs import Sample, load_sample
 from srbench.errors import UnavailableError
@@ -28,12 +29,13 @@ from srbench.inference import Inference
 from srbench.measure import DEFAULT_METRICS, Measure, to_sr, unit
 from srbench.metrics import get_metric
 from srbench.models import create_model, get_model
+from srbench.process import large_blocks_go_back
 from srbench.protocol import Protocol
 from srbench.provenance import machine, versions
 from srbench.references import References
 from srbench.results import Result
 from srbench.subjects import Subject
-from srbench.upscaler import Upscaler, for_model, tile_difference, tile_overlap, upscale
+from srbench.upscaler import Upscaler, for_model, not_finite, tile_difference, tile_overlap, upscale
 
 CACHE_BYTES = 256 * 2**20  # decoded images kept between cells; larger sets stream
 
@@ -86,7 +88,8 @@ class Samples:
         measure = Measure(["psnr"], self.protocol, self.scale, references=self.references)
         for sample in self:
             lr = planar(sample.lr)
-            measure.add(sample.name, super_resolve(plain, lr, self.protocol), planar(sample.hr), lr)
+            with large_blocks_go_back(sample.pixels):
+                measure.add(sample.name, super_resolve(plain, lr, self.protocol), planar(sample.hr), lr)
         values = [value for value in measure.scores()["psnr"].values if value is not None]
         return math.fsum(values) / len(values)
 
@@ -157,6 +160,7 @@ def measure_cell(
     if obstacle := subject.obstacle(scale, protocol):
         return Result(**common, status=obstacle.status, reason=obstacle.reason)
     started = time.perf_counter()
+    leaks = trained_on_test_images(subject, samples.images)  # it may read all images, and does so before they are kept
     try:
         upscaler = subject.upscaler(scale, inference)
         upscaler = upscaler.with_(edges=protocol.edges, clip_enlarged=protocol.clip_enlarged)
@@ -164,14 +168,16 @@ def measure_cell(
         measure = Measure(metrics, protocol, scale, scored_on, samples.references)
         watch = Watch() if subject.kind != "interpolator" else None
         for sample in samples:
-            lr = planar(sample.lr, scored_on)
-            sr = super_resolve(upscaler, lr, protocol).to(scored_on)
-            measure.add(sample.name, sr, planar(sample.hr, scored_on), lr)
-            if watch is not None:
-                watch.look(sr, samples.middle(sample))
-            if save_images is not None:
-                write_image(save_images / f"{sample.name}.png", _image(sr))
-            on_sr(sample, sr)
+            with large_blocks_go_back(sample.pixels):
+                lr = planar(sample.lr, scored_on)
+                sr = super_resolve(upscaler, lr, protocol).to(scored_on)
+                measure.add(sample.name, sr, planar(sample.hr, scored_on), lr)
+                if watch is not None:
+                    watch.look(sr, samples.middle(sample))
+                if save_images is not None:
+                    write_image(save_images / f"{sample.name}.png", _image(sr))
+                on_sr(sample, sr)
+                del lr, sr  # before the next image is read, or the notes look at whole images
             if on_image:
                 on_image(sample.name)
         if inference.tile:
@@ -182,7 +188,7 @@ def measure_cell(
         **common,
         images=measure.images,
         metrics=measure.scores(),
-        notes=_notes(subject, samples, watch, measure),
+        notes=[*leaks, *_notes(subject, samples, watch, measure)],
         seconds=time.perf_counter() - started,
         cell_hash=cell_hash(subject, inference, samples, metrics),
     )
@@ -190,7 +196,7 @@ def measure_cell(
 
 def _notes(subject: Subject, samples: Samples, watch: Watch | None, measure: Measure) -> list[str]:
     """What a reader of the numbers must know. An interpolator is what it is: only its data can be wrong."""
-    found = [*subject.doubts, *trained_on_test_images(subject, samples.images), *samples.lr_notes]
+    found = [*subject.doubts, *samples.lr_notes]
     scores = measure.scores().get("psnr")
     psnr = [value for value in scores.values if value is not None] if scores else []
     if watch is not None:
@@ -218,8 +224,30 @@ def super_resolve(upscaler: Upscaler, lr: torch.Tensor, protocol: Protocol) -> t
     if protocol.sr == "each_axis" and upscaler.channels == "any" and lr.dtype == torch.uint8:
         made: torch.Tensor = upscaler.network(lr)  # imresize rounds 8-bit samples after each axis
         return made
-    x = unit(lr)
-    return to_sr(in_quarters(upscaler, x) if protocol.inference == "quarters" else upscale(upscaler, x), protocol)
+    if protocol.inference == "quarters":
+        return to_sr(in_quarters(upscaler, unit(lr)), protocol)
+    if can_band(upscaler, lr):
+        return _in_bands(upscaler, lr, protocol)
+    return to_sr(upscale(upscaler, unit(lr)), protocol)
+
+
+def _in_bands(upscaler: Upscaler, lr: torch.Tensor, protocol: Protocol) -> torch.Tensor:
+    """The same SR image, of which only the bytes that are measured are ever whole."""
+    height, width = (side * upscaler.scale for side in lr.shape[-2:])
+    sr: torch.Tensor | None = None
+    spoilt = 0
+    for top, band in in_bands(upscaler, lr, unit):
+        if not math.isfinite(float(band.sum())):
+            spoilt += int(band.numel() - torch.isfinite(band).sum())
+        made = to_sr(band.contiguous(), protocol)
+        if sr is None:
+            sr = made.new_empty((*made.shape[:2], height, width))
+        sr[..., top : top + made.shape[-2], :] = made
+        del band, made  # before the next is computed
+    assert sr is not None
+    if spoilt:
+        raise not_finite(spoilt / sr.numel())
+    return sr
 
 
 def _facts(subject: Subject, inference: Inference, samples: Samples) -> dict[str, Any]:

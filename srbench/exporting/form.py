@@ -110,16 +110,18 @@ class JoinedTail(nn.Module):
 
     def __init__(self, tail: FoldedTail) -> None:
         super().__init__()
-        self.layers, self.conv = tail.layers, copy.deepcopy(tail.conv)
+        # MDSR's tails end in one convolution, and pnnx translates none that has two names
+        self.layers, self.conv = copy.deepcopy(tail.layers), copy.deepcopy(tail.conv)
         self.scale, self.reach = tail.scale, tail.reach
         self.conv.padding = (0, 0)
 
     def forward(self, x: Tensor) -> Tensor:
         height, width = x.shape[-2:]
         edge, seen = self.reach * self.scale, 2 * self.reach
+        end = height * self.scale - edge  # pnnx drops a slice from `edge` to `-edge` without a word
         middle = F.pixel_shuffle(self.conv(x), self.scale)
-        left = self.layers(x[..., :, :seen])[..., edge:-edge, :edge]
-        right = self.layers(x[..., :, width - seen :])[..., edge:-edge, edge:]
+        left = self.layers(x[..., :, :seen])[..., edge:end, :edge]
+        right = self.layers(x[..., :, width - seen :])[..., edge:end, edge:]
         above = self.layers(x[..., :seen, :])[..., :edge, :]
         below = self.layers(x[..., height - seen :, :])[..., edge:, :]
         return torch.cat((above, torch.cat((left, middle, right), dim=-1), below), dim=-2)

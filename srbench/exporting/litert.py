@@ -78,6 +78,8 @@ def _convert(python: str, source: Path, target: Path, x: torch.Tensor) -> dict[s
     if run.returncode or not target.is_file():
         lines = [line.strip() for line in run.stderr.splitlines() if line.strip()]
         said = next((line for line in reversed(lines) if "Error" in line), lines[-1] if lines else "it says nothing")
+        if said.startswith("ModuleNotFoundError"):
+            raise UnavailableError("unavailable", f"{python} lacks litert-torch or a part of it ({said}): {_INSTALL}")
         raise InputError(f"LiteRT cannot express this network: {' '.join(said.split())[:240]}")
     used: dict[str, str] = json.loads(run.stdout.splitlines()[-1])
     return used

@@ -129,6 +129,7 @@ class Metric:
         licence: of the weights or the package that it stands on, "" where it has none.
         ready: raises UnavailableError where the weights or the package that it needs are not on this machine, with the way to get
             them; it loads nothing. None where it needs none.
+        by_rows: whether ``score`` takes :class:`srbench.metrics._images.Rows` in the place of large images.
     """
 
     name: str
@@ -149,6 +150,7 @@ class Metric:
     minimum: int = 1
     licence: str = ""
     ready: Callable[[], object] | None = None
+    by_rows: bool = False
 
     def __post_init__(self) -> None:
         if self.prepare is _keep_all and not isinstance(self.score, _OfPairs):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -12,7 +14,53 @@ from srbench.errors import InputError, UnavailableError
 PEAK = 255.0
 
 
-def check(metric: str, sr: Tensor, hr: Tensor, channels: tuple[int, ...] = (), minimum: int = 1) -> None:
+@dataclass(frozen=True)
+class Rows:
+    """A large image whose channels are computed row by row as they are asked for: luma of 8K would take 265 MB.
+
+    Attributes:
+        image: ``(N, C, H, W)``.
+        convert: makes of some rows of it what a metric sees, each pixel by itself.
+    """
+
+    image: Tensor
+    convert: Callable[[Tensor], Tensor]
+    ndim = 4
+
+    @cached_property
+    def shape(self) -> torch.Size:
+        """Of what a metric sees."""
+        first = self.rows(slice(0, 1))
+        return torch.Size((*first.shape[:2], *self.image.shape[-2:]))
+
+    @cached_property
+    def dtype(self) -> torch.dtype:
+        """Of what a metric sees."""
+        return self.rows(slice(0, 1)).dtype
+
+    @property
+    def device(self) -> torch.device:
+        """Where it lies."""
+        return self.image.device
+
+    def is_floating_point(self) -> bool:
+        """Whether a metric sees a float type."""
+        return self.dtype.is_floating_point
+
+    def rows(self, wanted: slice) -> Tensor:
+        """Some rows, all channels."""
+        return self.convert(self.image[..., wanted, :])
+
+
+Image = Tensor | Rows
+
+
+def rows_of(image: Image, wanted: slice) -> Tensor:
+    """Some rows of an image, ``(N, C, rows, W)``."""
+    return image.rows(wanted) if isinstance(image, Rows) else image.detach()[..., wanted, :]
+
+
+def check(metric: str, sr: Image, hr: Image, channels: tuple[int, ...] = (), minimum: int = 1) -> None:
     """Raise InputError unless both are ``(N, C, H, W)`` of one shape and device, uint8 or float, and large enough.
 
     Args:
@@ -28,7 +76,7 @@ def check(metric: str, sr: Tensor, hr: Tensor, channels: tuple[int, ...] = (), m
     check_size(metric, sr.shape, channels, minimum)
 
 
-def check_image(metric: str, which: str, image: Tensor) -> None:
+def check_image(metric: str, which: str, image: Image) -> None:
     """Raise InputError unless an image is ``(N, C, H, W)``, uint8 or float.
 
     Args:
@@ -42,7 +90,7 @@ def check_image(metric: str, which: str, image: Tensor) -> None:
         raise InputError(f"{metric}: {which} is {image.dtype}; expected uint8 or a float type on the 0–255 scale")
 
 
-def check_alike(metric: str, sr: Tensor, shape: torch.Size, device: torch.device) -> None:
+def check_alike(metric: str, sr: Image, shape: torch.Size, device: torch.device) -> None:
     """Raise InputError unless SR has the shape of the HR that a reference was made of, and lies where that does.
 
     Args:

@@ -8,37 +8,41 @@ import torch
 from torch import Tensor
 
 from srbench.metrics import METRICS, Metric, keep_hr
-from srbench.metrics._images import PEAK, check, numbers, strips
+from srbench.metrics._images import PEAK, Image, check, numbers, rows_of, strips
 from srbench.threads import share_out
 
 _ROWS = 16  # a strip and its widened copies stay in the second-level cache
 
 
-def squared_error(sr: Tensor, hr: Tensor) -> Tensor:
+def squared_error(sr: Image, hr: Image) -> Tensor:
     """Mean squared difference of each pair of images, float64 ``(N,)``.
 
     Args:
         sr: ``(N, C, H, W)`` on the 0–255 scale. For two uint8 images the sum is one of integers, hence exact.
         hr: like ``sr``.
     """
-    wide = torch.int32 if sr.dtype == hr.dtype == torch.uint8 else torch.float64
+    wide, sum_type = (
+        (torch.int32, torch.int64) if sr.dtype == hr.dtype == torch.uint8 else (torch.float64, torch.float64)
+    )
 
-    def sums(parts: Sequence[slice]) -> list[Tensor]:
-        found = []
-        for rows in parts:
-            difference = sr[..., rows, :].to(wide) - hr[..., rows, :].to(wide)
-            found.append(difference.mul_(difference).sum(dim=(1, 2, 3)))
-        return found
+    def total(rows: slice) -> Tensor:
+        difference = rows_of(sr, rows).to(wide) - rows_of(hr, rows).to(wide)
+        return difference.mul_(difference).sum(dim=(1, 2, 3))
+
+    def sums(parts: Sequence[slice]) -> list[list[float]]:
+        # Numbers, not tensors: small blocks that stay, between large ones that go, leave gaps that no large one fits into.
+        return [total(rows).tolist() for rows in parts]
 
     if sr.device.type == "cpu":
-        total = torch.stack(share_out(sums, list(strips(sr.shape[-2], _ROWS)), sr.numel())).sum(dim=0)
+        found = share_out(sums, list(strips(sr.shape[-2], _ROWS)), sr.shape.numel())
+        whole = torch.tensor(found, dtype=sum_type).sum(dim=0)
     else:
-        total = sums([slice(None)])[0]
-    return total.to(torch.float64) / sr[0].numel()
+        whole = total(slice(None))
+    return whole.to(torch.float64) / sr.shape[1:].numel()
 
 
 @torch.no_grad()
-def psnr(sr: Tensor, hr: Tensor) -> Tensor:
+def psnr(sr: Image, hr: Image) -> Tensor:
     """PSNR in dB of each pair of images, float64 ``(N,)``; infinite for identical ones, without epsilon or cap.
 
     Args:
@@ -55,10 +59,9 @@ def psnr(sr: Tensor, hr: Tensor) -> Tensor:
     return decibels("psnr", sr, hr)
 
 
-def decibels(metric: str, sr: Tensor, hr: Tensor) -> Tensor:
+def decibels(metric: str, sr: Image, hr: Image) -> Tensor:
     """PSNR under the name of ``metric``, with which messages begin."""
     check(metric, sr, hr)
-    sr, hr = sr.detach(), hr.detach()
     return numbers(metric, 10.0 * torch.log10(PEAK**2 / squared_error(sr, hr)))
 
 
@@ -67,6 +70,7 @@ METRICS.register(
         name="psnr",
         prepare=keep_hr,
         score=psnr,
+        by_rows=True,
         space="channel",
         crop="shave",
         unit="dB",

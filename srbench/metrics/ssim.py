@@ -12,14 +12,14 @@ a = E[s]², b = E[d]², p = E[s²] − a and q = E[d²] − b,
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
 import torch
 from torch import Tensor
 
 from srbench.metrics import METRICS, Metric, keep_hr
-from srbench.metrics._images import PEAK, check, numbers, strips
+from srbench.metrics._images import PEAK, Image, check, numbers, rows_of, strips
 from srbench.threads import share_out
 
 WINDOW = 11
@@ -117,7 +117,7 @@ def _sum_map(means: Tensor, constants: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def ssim(sr: Tensor, hr: Tensor) -> Tensor:
+def ssim(sr: Image, hr: Image) -> Tensor:
     """SSIM of each pair of images, float64 ``(N,)``, at most 1; the mean over channels where there are several.
 
     Args:
@@ -132,20 +132,25 @@ def ssim(sr: Tensor, hr: Tensor) -> Tensor:
     tensor([1.], dtype=torch.float64)
     """
     check("ssim", sr, hr, minimum=WINDOW)
-    sr, hr = sr.detach(), hr.detach()
     count, channels, height, width = sr.shape
 
-    def sums(parts: Sequence[tuple[int, int, slice]]) -> list[Tensor]:
+    def maps(parts: Sequence[tuple[int, int, slice]]) -> Iterator[Tensor]:
         sum_map = _Strips(width, sr.device)
-        return [
-            sum_map(sr[image, channel, rows].to(torch.float64), hr[image, channel, rows].to(torch.float64))
-            for image, channel, rows in parts
-        ]
+        for image, channel, rows in parts:
+            yield sum_map(
+                rows_of(sr, rows)[image, channel].to(torch.float64), rows_of(hr, rows)[image, channel].to(torch.float64)
+            )
+
+    def sums(parts: Sequence[tuple[int, int, slice]]) -> list[float]:
+        return [float(one) for one in maps(parts)]  # numbers, as in PSNR
 
     rows = list(strips(height, _ROWS, overlap=WINDOW - 1))
     parts = [(image, channel, part) for image in range(count) for channel in range(channels) for part in rows]
-    found = share_out(sums, parts, sr.numel()) if sr.device.type == "cpu" else sums(parts)
-    total = torch.stack(found).view(count, -1).sum(dim=1)
+    if sr.device.type == "cpu":
+        found = torch.tensor(share_out(sums, parts, sr.shape.numel()), dtype=torch.float64)
+    else:
+        found = torch.stack(list(maps(parts)))
+    total = found.view(count, -1).sum(dim=1)
     return numbers("ssim", total / (channels * (height - WINDOW + 1) * (width - WINDOW + 1)))
 
 
@@ -154,6 +159,7 @@ METRICS.register(
         name="ssim",
         prepare=keep_hr,
         score=ssim,
+        by_rows=True,
         space="channel",
         crop="shave",
         unit="",

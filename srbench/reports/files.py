@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from srbench.clip_results import ClipResult, read_clip_results
 from srbench.errors import InputError, SrbenchError
 from srbench.files import write_text
 from srbench.home import home
 from srbench.markdown import marks, with_part
 from srbench.reports.aims import read_aims, render_adversarial, render_aims
+from srbench.reports.clips_page import render_clip_sections, render_clips
 from srbench.reports.markdown import render_excerpt, render_leaderboard, render_own
 from srbench.reports.order import render_order
 from srbench.reports.page.build import render_page
@@ -22,6 +24,7 @@ from srbench.reports.page.images import StoredImage, stored_images
 from srbench.reports.plots import plan
 from srbench.reports.speed_page import render_speed
 from srbench.reports.tables import build_tables
+from srbench.reports.tables.clips import ClipTable, build_clip_tables
 from srbench.reports.tables.order import order_of
 from srbench.reports.tables.rows import Table
 from srbench.reports.training import render_curves
@@ -53,6 +56,16 @@ class Source:
     def speeds(self) -> list[SpeedResult]:
         """The speed records."""
         return read_speeds(self.root / "results", self.broken)
+
+    @cached_property
+    def clips(self) -> list[ClipResult]:
+        """The records of clips."""
+        return read_clip_results(self.root / "results", self.broken)
+
+    @cached_property
+    def clip_tables(self) -> list[ClipTable]:
+        """Those of the zoo on sets of the catalog."""
+        return build_clip_tables(self.clips, self.cards)
 
     @cached_property
     def tables(self) -> list[Table]:
@@ -158,11 +171,14 @@ def _texts(source: Source) -> dict[Path, str]:
     """Every generated text by its path."""
     reports = source.root / "reports"
     files = {
-        reports / "leaderboard.md": render_leaderboard(source.tables),
+        reports / "leaderboard.md": render_leaderboard(source.tables, source.clip_tables),
         reports / "index.html": render_page(source.tables, source.cards, source.images, source.image_folder),
     }
-    if source.own_tables:
-        files[reports / "own.md"] = render_own(source.own_tables)
+    own_clips = build_clip_tables(source.clips, source.cards, own=True)
+    if source.own_tables or own_clips:
+        files[reports / "own.md"] = render_own(source.own_tables, render_clip_sections(own_clips))
+    if source.clip_tables:
+        files[reports / "clips.md"] = render_clips(source.clip_tables)
     if source.speeds:
         files[reports / "speed.md"] = render_speed(source.speeds, source.cards)
     for path, parts in ((source.root / "README.md", _README), (source.root / "zoo" / "README.md", _ZOO)):

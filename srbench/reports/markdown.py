@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from srbench.markdown import Markup, bold, code, escape
 from srbench.markdown import table as grid
 from srbench.reports.paper.table import title
+from srbench.reports.tables.clips import ClipTable
 from srbench.reports.tables.overview import DATASETS, Overview, OverviewCell, OverviewRow, overview
 from srbench.reports.tables.rows import MetricInfo, Table
 from srbench.reports.units import NONE, amount, number, short
@@ -29,14 +30,19 @@ The other reports show the zoo alone. This file is generated, and git ignores it
 _EMPTY = "There are no results yet: `srbench eval --all --datasets sample` makes the first.\n"
 
 
-def render_leaderboard(tables: Sequence[Table]) -> str:
-    """leaderboard.md: the best of each architecture, what there is, how to read it, then a section a table."""
+def render_leaderboard(tables: Sequence[Table], clips: Sequence[ClipTable] = ()) -> str:
+    """leaderboard.md: the best of each architecture, what there is, how to read it, then a section a table.
+
+    Args:
+        tables: of images.
+        clips: of clips, which stand in a file of their own.
+    """
     if not tables:
-        return f"{_INTRO}\n{_EMPTY}"
+        return f"{_INTRO}\n{_EMPTY}" + ("\n".join(["", *_clips(clips), ""]) if clips else "")
     parts = [_INTRO]
     if first := overview(tables):
         parts.append(render_overview(first))
-    parts.append("\n".join(["## Contents", "", *_contents(tables), ""]))
+    parts.append("\n".join(["## Contents", "", *_contents(tables), *_clips(clips), ""]))
     parts.append("\n".join(["## How to read it", "", *(f"- {point}" for point in READING), ""]))
     protocols = [f"- {code(name)}: {how}" for name, how in protocol_lines(tables)]
     parts.append("\n".join(["## Protocols", "", *protocols, ""]))
@@ -44,9 +50,10 @@ def render_leaderboard(tables: Sequence[Table]) -> str:
     return "\n".join(parts)
 
 
-def render_own(tables: Sequence[Table]) -> str:
-    """own.md: tables with something of the user's own in them."""
-    return f"{_OWN}\n" + "\n".join(f"## {escape(table.title)}\n\n{render_table(table)}" for table in tables)
+def render_own(tables: Sequence[Table], clips: str = "") -> str:
+    """own.md: tables with something of the user's own in them, then the sections of clips."""
+    sections = [f"## {escape(table.title)}\n\n{render_table(table)}" for table in tables]
+    return f"{_OWN}\n" + "\n".join([*sections, *([clips] if clips else [])])
 
 
 def _contents(tables: Sequence[Table]) -> list[str]:
@@ -56,6 +63,12 @@ def _contents(tables: Sequence[Table]) -> list[str]:
         link = f"[×{table.scale} {escape(table.protocol_name)}](#{_anchor(table.title)})"
         lines.setdefault(table.dataset, []).append(link)
     return [f"- {escape(dataset)}: {' · '.join(links)}" for dataset, links in lines.items()]
+
+
+def _clips(tables: Sequence[ClipTable]) -> list[str]:
+    """A line of the contents, where there are any."""
+    sets = dict.fromkeys(f"{title(one.dataset)} ×{one.scale}" for one in tables)
+    return [f"- clips: [{escape(', '.join(sets))}](clips.md)"] if sets else []
 
 
 def _anchor(title: str) -> str:

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from srbench.errors import InputError, UnknownNameError
 from srbench.files import replacing, write_text
-from srbench.video.options import CODECS, SUFFIXES, Clip, VideoOptions
+from srbench.video.options import CODECS, PRESETS, SUFFIXES, Clip, VideoOptions
 from srbench.video.parts import Parts
 from srbench.video.pipeline import Ahead, Behind
 from srbench.video.sources import Source
@@ -40,8 +40,9 @@ def check_output(source: Path, target: Path, options: VideoOptions) -> None:
     """Look whether a video file can be written, and hold what is copied into it.
 
     Raises:
-        InputError: a suffix or an encoder of another kind, or a stream that the format has no place for.
-        UnknownNameError: no such encoder.
+        InputError: a suffix or an encoder of another kind, a preset of an encoder that has none, or a stream that the format has
+            no place for.
+        UnknownNameError: no such encoder or preset.
     """
     import av
 
@@ -57,10 +58,20 @@ def check_output(source: Path, target: Path, options: VideoOptions) -> None:
         raise InputError(
             f"codec {options.codec!r} is of {encoder.type}; expected one of video, such as {', '.join(CODECS)}"
         )
+    if options.preset:
+        _check_preset(options)
     known = av.open(io.BytesIO(), "w", format=SUFFIXES[target.suffix.lower()]).supported_codecs
     for kind, name in [("video", encoder.canonical_name), *_copied_codecs(source)]:
         if name not in known:
             raise InputError(f"{target}: {target.suffix} cannot hold {kind} of {name}; .mkv holds it")
+
+
+def _check_preset(options: VideoOptions) -> None:
+    """FFmpeg takes any text for it, and x264 alone refuses one that it does not know."""
+    if options.codec not in PRESETS:
+        raise InputError(f"--preset {options.preset!r}: {options.codec} has none; {', '.join(PRESETS)} have")
+    if options.preset not in PRESETS[options.codec]:
+        raise UnknownNameError("preset", options.preset, PRESETS[options.codec], options.codec)
 
 
 def _copied_codecs(source: Path) -> list[tuple[str, str]]:
@@ -146,6 +157,7 @@ class _Segment:
         context.thread_count = options.threads
         context.options = {
             **({} if options.codec == "ffv1" else {"crf": str(options.crf)}),
+            **({"preset": options.preset} if options.preset else {}),
             **(_ALONE.get(options.codec, {}) if options.threads == 1 else {}),
         }
         return stream

@@ -9,6 +9,14 @@ from srbench.errors import InputError
 
 SUFFIXES = {".mp4": "mp4", ".mkv": "matroska", ".mov": "mov", ".webm": "webm"}
 CODECS = ("libx264", "libx265", "libsvtav1", "libvpx-vp9", "ffv1")
+PRESETS = {
+    **dict.fromkeys(
+        ("libx264", "libx265"),
+        ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow", "placebo"),
+    ),
+    "libsvtav1": tuple(str(number) for number in range(14)),
+}
+"""What encoders call their ways between quick with large files and slow with small ones."""
 
 _MATRICES = (1, 4, 5, 7, 9)  # that libswscale converts by
 _BT601, _LIMITED = 5, 1
@@ -22,6 +30,7 @@ class VideoOptions:
     Attributes:
         codec: an encoder of FFmpeg.
         crf: its constant quality; smaller is better and larger.
+        preset: how long it may search, one of ``PRESETS``; its own choice by default.
         pixel_format: such as ``yuv420p`` or ``yuv420p10le``; the input's by default, where the encoder has it.
         segment: frames that a stopped run loses at most.
         threads: of the encoder. With one, the same run makes the same bits; more help where a GPU makes frames faster than one
@@ -32,6 +41,7 @@ class VideoOptions:
 
     codec: str = "libx264"
     crf: int = 18
+    preset: str = ""
     pixel_format: str = ""
     segment: int = 100
     threads: int = 1

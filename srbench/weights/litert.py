@@ -15,13 +15,13 @@ from srbench.weights.recognise import Recognised, Wanted
 
 
 class Interpreted(Program):
-    """A LiteRT model in its interpreter."""
+    """A LiteRT model in its interpreter, which may be open already."""
 
     runtime = "ai-edge-litert"
 
-    def __init__(self, content: bytes, signature: Signature) -> None:
+    def __init__(self, content: bytes, signature: Signature, interpreter: Any = None) -> None:
         super().__init__(content, signature)
-        self.interpreter = _interpreter(content)
+        self.interpreter = _interpreter(content) if interpreter is None else interpreter
         self.shape: tuple[int, ...] = ()
 
     def run(self, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -63,7 +63,7 @@ def open_litert(file: WeightsFile, wanted: Wanted) -> Recognised:
         raise
     except Exception as error:
         raise InputError(f"{file.path} is cut off or no LiteRT file: {' '.join(str(error).split())[:160]}") from None
-    program = Interpreted(content, _signature(file, interpreter))
+    program = Interpreted(content, _signature(file, interpreter), interpreter)
     return recognise_program(file, program, Kind("LiteRT", "litert"), wanted)
 
 

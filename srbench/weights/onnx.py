@@ -22,13 +22,13 @@ _TYPES = {
 
 
 class Session(Program):
-    """An ONNX model in onnxruntime."""
+    """An ONNX model in onnxruntime; ``session`` is one that is open already."""
 
     runtime = "onnxruntime"
 
-    def __init__(self, content: bytes, signature: Signature) -> None:
+    def __init__(self, content: bytes, signature: Signature, session: Any = None) -> None:
         super().__init__(content, signature)
-        self.session = _session(content)
+        self.session = _session(content) if session is None else session
 
     def run(self, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
         made: npt.NDArray[Any] = self.session.run(None, {self.signature.name: array})[0]
@@ -64,7 +64,7 @@ def open_onnx(file: WeightsFile, wanted: Wanted) -> Recognised:
         raise
     except Exception as error:  # onnxruntime has an exception for each kind of fault, none with a common parent
         raise InputError(f"{file.path} is cut off or no ONNX file: {' '.join(str(error).split())[:160]}") from None
-    return recognise_program(file, Session(content, _signature(file, session)), Kind("ONNX", "onnx"), wanted)
+    return recognise_program(file, Session(content, _signature(file, session), session), Kind("ONNX", "onnx"), wanted)
 
 
 def _signature(file: WeightsFile, session: Any) -> Signature:

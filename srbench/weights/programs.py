@@ -124,7 +124,8 @@ def recognise_program(file: WeightsFile, program: Program, kind: Kind, wanted: W
     fixed = (signature.height, signature.width)
     if any(fixed):
         notes.append(
-            f"its input has the fixed size {fixed[1] or 'any'}×{fixed[0] or 'any'}: other images go through in tiles"
+            f"its input has the fixed size {fixed[1] or 'any'}×{fixed[0] or 'any'}: larger images go through in windows, smaller "
+            "ones are mirrored beyond their edges, which differ"
         )
     channels: Literal["y", "rgb"] = "y" if signature.planes == 1 else "rgb"
     if wanted.channels is not None and wanted.channels != channels:
@@ -218,6 +219,9 @@ def _white(network: Program, scale: int, wanted: Wanted, notes: list[str]) -> fl
 class Fixed(nn.Module):
     """A network of one input size on any image: overlapping windows, of which the middles are kept.
 
+    A smaller image is mirrored beyond its right and lower edge. What a network pads there is another thing, so these edges differ
+    from those of a network of free size.
+
     Args:
         network: takes images of ``size`` alone.
         scale: its enlargement.
@@ -231,7 +235,7 @@ class Fixed(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         height, width = x.shape[-2:]
         window = (self.size[0] or height, self.size[1] or width)
-        padded = nn.functional.pad(x, (0, max(0, window[1] - width), 0, max(0, window[0] - height)), mode="replicate")
+        padded = _mirrored(_mirrored(x, 2, window[0]), 3, window[1])
         out = x.new_zeros(*x.shape[:2], padded.shape[-2] * self.scale, padded.shape[-1] * self.scale)
         for top, above, below in _windows(padded.shape[-2], window[0]):
             for left, before, behind in _windows(padded.shape[-1], window[1]):
@@ -243,6 +247,15 @@ class Fixed(nn.Module):
                 target = out[..., (top + above) * self.scale : (top + below) * self.scale, :]
                 target[..., (left + before) * self.scale : (left + behind) * self.scale] = made[..., rows, columns]
         return out[..., : height * self.scale, : width * self.scale]
+
+
+def _mirrored(x: Tensor, axis: int, least: int) -> Tensor:
+    """``x`` extended by its mirror images to ``least`` pixels along an axis: bicubic upscaling sees what it sees at an edge."""
+    length = x.shape[axis]
+    if length >= least:
+        return x
+    index = np.pad(np.arange(length), (0, least - length), mode="symmetric")
+    return x.index_select(axis, torch.from_numpy(index).to(x.device))
 
 
 def _windows(length: int, window: int) -> list[tuple[int, int, int]]:

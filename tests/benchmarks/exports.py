@@ -43,7 +43,10 @@ SUBJECTS = (
     "esrgan_s_x4.esrgan-wgan-gp-v2-vgg16", "btsrn_x4.tuned", "carn", "imdn", "rfdn", "rlfn", "pan",
 )  # fmt: skip
 """One of each architecture, of the smaller size where there are two; a model's name has random weights, and no dB."""
-PRECISIONS = (("fsrcnn_x4.tuned", "fp16"), ("fsrcnn_x4.tuned", "int8"))
+WAYS = ("fp16", "int8", "whole", "whole+int8")
+"""Other precisions, and the whole upscaler."""
+OF_ALL_WAYS = "fsrcnn_x4.tuned"
+"""The network that is written in each of them."""
 COLUMNS = (
     "network", "format", "LR", "greatest difference (of 255)", "dB lost", "ms", "PyTorch ms", "our best ms", "file / PyTorch",
     "file / our best", "MB",
@@ -60,20 +63,20 @@ def middles(folder: Path, side: int) -> Path:
 
 
 def wanted(only: set[str], kinds: set[str]) -> Iterator[tuple[str, str, str]]:
-    """Network, format and precision of each row."""
-    rows = [(name, "fp32") for name in SUBJECTS] + list(PRECISIONS)
-    for name, precision in rows:
+    """Network, format and way of each row."""
+    rows = [(name, "fp32") for name in SUBJECTS] + [(OF_ALL_WAYS, way) for way in WAYS]
+    for name, way in rows:
         for kind in FORMATS:
             if (not only or name in only) and (not kinds or kind in kinds):
-                yield name, kind, precision
+                yield name, kind, way
 
 
 _ABSENT = {"reason": "not measured yet"}
 
 
-def measure(name: str, kind: str, precision: str) -> dict[str, Any]:
+def measure(name: str, kind: str, way: str) -> dict[str, Any]:
     """One row: the card's figures, or the reason why there are none."""
-    side = DEEP.get(name, SIDE)
+    side, words = DEEP.get(name, SIDE), way.split("+")
     with tempfile.TemporaryDirectory() as folder:
         images = middles(Path(folder) / "images", side)
         out = Path(folder) / f"net{FORMATS[kind].suffix}"
@@ -82,7 +85,8 @@ def measure(name: str, kind: str, precision: str) -> dict[str, Any]:
                 name,
                 out,
                 scale=SCALE,
-                precision=precision,  # type: ignore[arg-type]
+                precision=next((word for word in words if word != "whole"), "fp32"),  # type: ignore[arg-type]
+                whole="whole" in words,
                 fused=True,
                 size=(side // SCALE,) * 2,
                 dataset=str(images),
@@ -103,8 +107,8 @@ def read() -> dict[str, dict[str, Any]]:
 
 def cells(key: str, row: dict[str, Any]) -> list[str]:
     """A row of the table."""
-    name, kind, precision = key.split(" ")
-    title = [name, FORMATS[kind].title + ("" if precision == "fp32" else f" {precision}")]
+    name, kind, way = key.split(" ")
+    title = [name, FORMATS[kind].title + ("" if way == "fp32" else f" {way.replace('+', ' ')}")]
     if "reason" in row:
         return [*title, "", row["reason"], *[""] * (len(COLUMNS) - 4)]
     lost = row.get("loss_db")
@@ -126,7 +130,7 @@ def cells(key: str, row: dict[str, Any]) -> list[str]:
 
 def render(rows: dict[str, dict[str, Any]]) -> str:
     """The table and what was measured how."""
-    order = [f"{name} {kind} {precision}" for name, kind, precision in wanted(set(), set())]
+    order = [f"{name} {kind} {way}" for name, kind, way in wanted(set(), set())]
     good = [row for row in rows.values() if "reason" not in row]
     medians = [
         f"{FORMATS[kind].title} {statistics.median(found):.2f}"
@@ -140,8 +144,9 @@ def render(rows: dict[str, dict[str, Any]]) -> str:
     used = sorted({f"{name} {version}" for row in good for name, version in row["versions"].items() if name in _TOLD})
     text = (
         f"The fused form at ×{SCALE}, on the middles of the images of `sample`: {SIDE}×{SIDE} pixels, fewer for those that work "
-        "at HR size. LR images of their size are timed on one thread: medians of alternating passes of one process, in "
-        f"processor time. Median ratio to PyTorch's eager passes: {', '.join(medians)}. {', '.join(used)}."
+        "at HR size. LR images of their size are timed on one thread: medians of passes of one process that take turns, in "
+        "processor time. The two columns of ratios compare such passes and hold on a busy machine; milliseconds of different "
+        f"rows were taken at different times. Median ratio to PyTorch's eager passes: {', '.join(medians)}. {', '.join(used)}."
     )
     align = "ll" + "r" * (len(COLUMNS) - 2)
     return f"\n{text}\n\n{table(COLUMNS, [cells(key, rows.get(key, _ABSENT)) for key in order], align)}\n"
@@ -163,12 +168,12 @@ def main(arguments: list[str] | None = None) -> int:
     only, kinds = ({part for part in text.split(",") if part} for text in (given.only, given.formats))
     torch.set_num_threads(1)
     rows = read()
-    for name, kind, precision in wanted(only, kinds):
-        key = f"{name} {kind} {precision}"
+    for name, kind, way in wanted(only, kinds):
+        key = f"{name} {kind} {way}"
         if key in rows and not given.again:
             continue
         start = time.perf_counter()
-        made = measure(name, kind, precision)
+        made = measure(name, kind, way)
         rows = {**read(), key: made}  # another process may have measured other formats meanwhile
         said = made.get("reason") or "measured"
         sys.stderr.write(f"{key}: {said} ({time.perf_counter() - start:.0f} s)\n")

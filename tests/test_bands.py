@@ -1,0 +1,147 @@
+"""Large images in bands and rows: the same bits as of the whole, and memory that does not hold it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import srbench.bands as bands
+import srbench.measure as measuring
+from srbench.bands import can_band, in_bands, is_exact
+from srbench.evaluation.quality import super_resolve
+from srbench.images import imresize, read_image, resize_rows, rows_agree, write_image
+from srbench.inference import Inference
+from srbench.measure import Measure
+from srbench.models import MODELS, Model, create_model, get_model
+from srbench.protocol import get_protocol
+from srbench.upscaler import Traits, Upscaler, for_model, upscale
+from tests.builders import smooth
+
+ROOT = Path(__file__).resolve().parent.parent
+SMALL = [
+    model
+    for model in MODELS
+    if model.interpolator or (2 in model.scales and 0 < model.parameters.get(2, 0) < 2_000_000)
+]
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+@pytest.mark.parametrize("method", ["bicubic", "lanczos"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_rows_of_a_resize_are_those_of_the_whole(scale: int, method: str, dtype: torch.dtype) -> None:
+    seen = 0
+    for channels, height, width in ((1, 5, 7), (3, 40, 33), (1, 61, 50), (2, 96, 31)):
+        if not rows_agree(channels * scale * height):
+            continue
+        seen += 1
+        image = torch.rand(1, channels, height, width, dtype=dtype, generator=torch.Generator().manual_seed(height))
+        for edges in ("mirror", "clamp"):
+            whole = imresize(image, float(scale), edges=edges, method=method)
+            cuts = range(0, scale * height, 23)
+            parts = [
+                resize_rows(
+                    lambda rows, image=image: image[..., rows, :],
+                    height,
+                    scale,
+                    slice(top, min(top + 23, scale * height)),
+                    edges,
+                    method,
+                )
+                for top in cuts
+            ]
+            assert torch.equal(torch.cat(parts, dim=-2), whole)
+    assert seen >= 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", SMALL, ids=lambda model: model.name)
+def test_bands_of_every_network_are_the_whole_or_are_not_used(model: Model) -> None:
+    upscaler = for_model(model, create_model(model.name, 2), 2)
+    lr = torch.rand(1, 3, 128, 48, generator=torch.Generator().manual_seed(0))
+    if not is_exact(upscaler, lr):
+        pytest.skip("goes through as a whole")
+    parts = [band.clone() for _, band in in_bands(upscaler, lr, rows=32, columns=24)]
+    assert torch.equal(torch.cat(parts, dim=-2), upscale(upscaler, lr))
+
+
+class Mean(nn.Module):
+    """Sees the whole image, whatever is said of it."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return nn.functional.interpolate(x, scale_factor=2) - x.mean()
+
+
+def test_what_is_not_known_to_be_equal_goes_through_as_a_whole() -> None:
+    lr = torch.rand(1, 3, 48, 40)
+    model = get_model("fsrcnn")
+    known = for_model(model, create_model("fsrcnn", 2), 2)
+    assert is_exact(known, lr)
+    assert not is_exact(known.with_(Inference(tile=16)), lr)
+    assert not is_exact(known.with_(Inference(ensemble=True)), lr)
+    assert not is_exact(Upscaler(Mean(), 2, Traits(receptive_radius=1)), lr), "it sees more than it says"
+    assert not is_exact(Upscaler(Mean(), 2, Traits()), lr), "it does not say what it sees"
+    assert not can_band(known, lr), "small images need none"
+
+
+@pytest.mark.parametrize("name", ["bicubic", "fsrcnn", "srcnn", "espcn"])
+@pytest.mark.parametrize("protocol", ["standard", "classic", "rgb", "carn", "lapsrn"])
+def test_what_is_measured_does_not_depend_on_bands(name: str, protocol: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen = get_protocol(protocol)
+    upscaler = for_model(get_model(name), create_model(name, 2), 2)
+    channels = 1 if chosen.y_only else 3
+    lr = torch.randint(0, 256, (1, channels, 96, 40), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
+    lr = lr.double() if chosen.lr != "uint8" else lr
+    hr = torch.randint(0, 256, (1, channels, 192, 80), dtype=torch.uint8, generator=torch.Generator().manual_seed(2))
+    found = []
+    for large in (False, True):
+        if large:
+            monkeypatch.setattr(bands, "LARGE", 100)
+            monkeypatch.setattr(bands, "_BAND", 40)
+            monkeypatch.setattr(bands, "_COLUMNS", 32)
+            monkeypatch.setattr(measuring, "LARGE", 100)
+            assert can_band(upscaler, lr)
+        measure = Measure(["psnr", "ssim"], chosen, 2)
+        sr = super_resolve(upscaler, lr, chosen)
+        measure.add("a", sr, hr, lr)
+        found.append((sr, {metric: scores.values for metric, scores in measure.scores().items()}))
+    assert torch.equal(found[0][0], found[1][0])
+    assert found[0][1] == found[1][1]
+
+
+def test_an_image_is_read_strip_by_strip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("srbench.imagefile._STRIP", 7)
+    for image in (smooth(40, 30), smooth(40, 30)[..., 0]):
+        write_image(tmp_path / "a.png", image)
+        assert np.array_equal(read_image(tmp_path / "a.png"), image)
+
+
+PEAK = """
+import resource, subprocess, sys
+done = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+assert done.returncode == 0, done.stderr
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024)
+"""
+
+
+def peak(*arguments: object) -> int:
+    """Greatest resident memory of a fresh srbench, in bytes; a small process starts it, whose size it would inherit."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    words = [sys.executable, "-c", PEAK, sys.executable, "-m", "srbench", *map(str, arguments)]
+    return int(subprocess.run(words, env=environment, capture_output=True, text=True, check=True, timeout=900).stdout)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="the bytes of ru_maxrss and of libraries are Linux's")
+@pytest.mark.parametrize("name", ["bicubic", "fsrcnn_x4.tuned"])
+def test_8k_is_measured_in_less_than_a_gigabyte(name: str, tmp_path: Path) -> None:
+    write_image(tmp_path / "8k" / "big.png", np.tile(smooth(432, 768), (10, 10, 1)))
+    metrics = ("--metrics", "psnr,ssim,lr-psnr", "--results", tmp_path / "results")
+    used = peak("eval", name, "--datasets", tmp_path / "8k", "--scale", 4, *metrics)
+    assert used < 1e9, f"{used / 1e9:.3f} GB"
