@@ -10,6 +10,7 @@ KILLS ?= 10
 ROUNDS ?= 5
 SEED ?= 0
 # What committed records hold: the default metrics, and those that tell texture from lattice and detail from invention.
+SETS ?= set5,set14,sample
 RECORD_METRICS ?= psnr,ssim,lpips,lr-psnr,dists,lattice,hallucination,omission,improvement
 RECIPES ?= srgan-v2 srgan-perpix-v2 esrgan-v2 esrgan-wgan-gp-v2
 
@@ -82,7 +83,7 @@ report: install  ## render reports/ from results/
 	$(BIN)/srbench report
 
 records: dev  ## add to results/ the metrics and cells that it lacks, for the zoo on SETS=set5,set14,sample; stored scores stay
-	$(BIN)/srbench eval --all --datasets $(or $(SETS),set5,set14,sample) --protocol standard,classic \
+	$(BIN)/srbench eval --all --datasets $(SETS) --protocol standard,classic \
 		--metrics $(RECORD_METRICS) --device cpu --cache-memory 3
 
 zoo: install  ## train what zoo/ lacks, parents before their GANs, and measure it; TRAIN="--budget 1h" and other options
