@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from srbench.training.after.ablate import (
     read_plan,
 )
 from srbench.training.after.table import as_json, make_rows, make_table, markdown, page, stored, write_table
+from srbench.training.loop.folder import claim
 from srbench.training.loop.options import InterruptedRunError, RunOptions
 from srbench.training.loop.validation import split
 from srbench.training.recipe.schema import Recipe
@@ -219,6 +221,26 @@ def test_weights_kept_last_count_by_their_last_score(srbench_home: Path) -> None
     plan = read_plan(write_plan(srbench_home, 'model = "fsrcnn"\n[grid]\nkeep = ["best", "last"]\n'))
     scores = [AblationOutcome(cell, card_of(cell, 30.0), "").psnr for cell in cells(plan, "cpu")]
     assert scores == [30.0, 29.0]
+
+
+def test_processes_share_the_cells_and_wait_for_each_other(srbench_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = read_plan(write_plan(srbench_home, 'model = "fsrcnn"\nseed = [0, 1, 2]\n'))
+    planned = cells(plan, "cpu")
+    held = planned[1]
+    trained: list[str] = []
+
+    def pause(_seconds: float) -> None:  # meanwhile the other process ends its cell
+        other.close()
+        write_card(card_of(held, 31.0), folder_of(plan) / "zoo")
+
+    monkeypatch.setattr("srbench.training.after.ablate.train", pretend(trained))
+    monkeypatch.setattr("srbench.training.after.ablate.time.sleep", pause)
+    other = ExitStack()
+    other.enter_context(claim(folder_of(plan) / "held" / held.checkpoint))
+    found = ablate(plan, planned, RunOptions(), lambda _: None, lambda _: None)
+    assert trained == [planned[0].tag, planned[2].tag]
+    assert found[1].psnr == 31.0
+    assert all(outcome.card for outcome in found)
 
 
 @pytest.fixture

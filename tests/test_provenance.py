@@ -48,6 +48,36 @@ def test_an_installed_package_has_no_commit(tmp_path: Path, monkeypatch: pytest.
     assert source_commit() == ""
 
 
+def test_an_archive_of_a_commit_knows_it(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = source_commit()
+    monkeypatch.delenv("GIT_DIR")
+    (checkout / "srbench" / "_commit.txt").write_text("$Format:%H$\n")
+    (checkout / ".gitattributes").write_text("srbench/_commit.txt export-subst\n")
+    git = ["git", "-C", str(checkout), "-c", "user.name=a", "-c", "user.email=a@example.org"]
+    subprocess.run([*git, "add", "."], check=True)
+    subprocess.run([*git, "commit", "-qm", "second"], check=True)
+    source_commit.cache_clear()
+    second = source_commit()
+    assert second != whole
+    unpacked = checkout / "unpacked"
+    unpacked.mkdir()
+    archive = subprocess.run([*git, "archive", "HEAD"], check=True, capture_output=True).stdout
+    subprocess.run(["tar", "x", "-C", str(unpacked)], input=archive, check=True)
+    monkeypatch.setattr(srbench, "__file__", str(unpacked / "srbench" / "__init__.py"))
+    source_commit.cache_clear()
+    assert source_commit() == second
+    for text in ("$Format:%H$", "0" * 39, "é", ""):  # as in a checkout or a wheel of it
+        (unpacked / "srbench" / "_commit.txt").write_text(text, encoding="utf-8")
+        source_commit.cache_clear()
+        assert source_commit() == ""
+
+
+def test_archives_of_this_checkout_take_the_commit_in() -> None:
+    root = Path(__file__).resolve().parent.parent
+    assert (root / "srbench" / "_commit.txt").read_text().startswith("$Format:%H$")
+    assert "srbench/_commit.txt export-subst" in (root / ".gitattributes").read_text().splitlines()
+
+
 @pytest.fixture(autouse=True)
 def _forget() -> object:
     yield

@@ -193,3 +193,19 @@ def test_a_card_in_the_wrong_place_is_refused(tmp_path: Path) -> None:
 def test_names_that_are_no_file_names_are_refused(recipe: str) -> None:
     with pytest.raises(ValidationError, match="no checkpoint name"):
         card(recipe=recipe)
+
+
+def test_an_old_name_finds_what_took_its_place_and_says_so(zoo: Path) -> None:
+    write_card(card(recipe="new"), zoo)
+    (zoo / "replaced.toml").write_text('"fsrcnn_s_x4.old" = "fsrcnn_s_x4.new"\n"fsrcnn_s_x4.gone" = "fsrcnn_s_x4.gone"\n')
+    with pytest.warns(UserWarning, match=r"fsrcnn_s_x4\.old is no longer in the zoo, fsrcnn_s_x4\.new took its place"):
+        assert find_checkpoint("fsrcnn_s_x4.old", zoo).name == "fsrcnn_s_x4.new"
+    with pytest.raises(UnknownNameError):
+        find_checkpoint("fsrcnn_s_x4.gone", zoo)
+
+
+def test_what_took_a_place_in_our_zoo_is_there() -> None:
+    names = tomllib.loads((ROOT / "zoo" / "replaced.toml").read_text(encoding="utf-8"))
+    there = {found.name for found in list_checkpoints(root=ROOT / "zoo")}
+    assert set(names.values()) <= there
+    assert not set(names) & there

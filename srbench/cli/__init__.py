@@ -13,7 +13,7 @@ import struct
 import sys
 import warnings
 from pathlib import PurePath
-from typing import Any
+from typing import Any, TextIO
 
 import click
 
@@ -106,11 +106,18 @@ def file_in_work(error: Exception) -> str:
     return found
 
 
-def _show_warning(message: Warning | str, category: type[Warning], filename: str, lineno: int, *_rest: Any) -> None:
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
     """A warning of ours is for the user, in one line; another's names the place that has to be looked at."""
     ours = f"{os.sep}srbench{os.sep}" in filename and category is UserWarning
-    text = f"warning: {message}\n" if ours else warnings.formatwarning(message, category, filename, lineno)
-    click.echo(text, err=True, nl=False)
+    text = f"warning: {message}\n" if ours else warnings.formatwarning(message, category, filename, lineno, line)
+    click.echo(text, file=file, err=file is None, nl=False)
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
