@@ -92,9 +92,9 @@ zoo: install  ## train what zoo/ lacks, parents before their GANs, and measure i
 		--name tuned-nearest --resume $(TRAIN)
 	$(BIN)/srbench train --all $(RECIPES:%=--recipe %) $(TRAIN)
 
-gpu: dev  ## tests, times and trainings on a GPU in SECONDS=570; DEVICE=cpu SECONDS=300 rehearses; weights and logs in gpu-out
+gpu: dev  ## tests, trainings and times on a GPU in SECONDS=570, JOBS=8 at a time; DEVICE=cpu JOBS=1 rehearses; all in gpu-out
 	test -d gpu-pack || $(BIN)/python -m tests.gpu_session pack gpu-pack
-	$(BIN)/python -m tests.gpu_session run gpu-pack gpu-out --device $(or $(DEVICE),cuda) --seconds $(or $(SECONDS),570) $(if $(ONLY),--only $(ONLY))
+	$(BIN)/python -m tests.gpu_session run gpu-pack gpu-out --device $(or $(DEVICE),cuda) --seconds $(or $(SECONDS),570) --jobs $(or $(JOBS),8) $(if $(ONLY),--only $(ONLY))
 
 clean:  ## remove .venv and caches; results, reports and the zoo stay
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build site *.egg-info
