@@ -77,6 +77,7 @@ MAY_IMPORT = {
     "evaluation": "bands clip_results temporal degradations errors files markdown machines provenance datasets models metrics "
     "protocol images resize "
     "inference upscaler graphs keywords published subjects measure references zoo results speed_results process weights",
+    "importing": "datasets errors names provenance subjects weights zoo",
     "serve": "errors images photos upscaler",
     "exporting": "datasets errors evaluation files images inference measure models protocol provenance resize subjects upscaler "
     "weights",
