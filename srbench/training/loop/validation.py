@@ -102,8 +102,14 @@ class Validation:
             perceptual: also ``val_lr_psnr``, ``val_lattice`` (dB) and, where AlexNet's weights can be had, ``val_lpips``; an
                 adversarial run is judged by them, as its PSNR falls.
         """
+        return self.scored(upscaler, perceptual)[0]
+
+    def scored(self, upscaler: Upscaler, perceptual: bool = False) -> tuple[dict[str, float], list[float]]:
+        """What :meth:`scores` gives, and what :meth:`each` gives, by measuring once."""
         metrics = ("psnr", "lr-psnr", "lpips", "lattice") if perceptual else ("psnr",)
-        return {f"val_{name.replace('-', '_')}": mean for name, mean in self.means(upscaler, metrics).items()}
+        found = self._measured(lambda lr: upscale_array(upscaler, lr), metrics)
+        means = {f"val_{name.replace('-', '_')}": float(np.mean(values)) for name, values in found.items()}
+        return means, found["psnr"]
 
     def means(self, upscaler: Upscaler, metrics: Sequence[str]) -> dict[str, float]:
         """Mean over the images of each metric that all of them can have."""
