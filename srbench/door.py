@@ -79,6 +79,7 @@ class TrainOptions(TypedDict, total=False):
     skip_bad: bool
     save_seconds: float
     cache_memory: float | None
+    cache_disk: float | None
     progress: bool
     trackers: tuple[str, ...]
     tensorboard: bool
@@ -117,8 +118,8 @@ def train(
             ``{"channels": "y"}`` where a network of one's own does not declare what it works on.
         size: ``full``, ``cpu``, or ``auto``, which goes by the device.
         how: ``name``, ``device``, ``threads``, ``data_root``, ``zoo``, ``runs``,
-            ``resume``, ``overwrite``, ``skip_bad``, ``save_seconds``, ``cache_memory`` (bytes), ``progress``,
-            ``trackers`` (of ``csv``, ``tensorboard``, ``wandb``), ``tensorboard`` (the same as one of them),
+            ``resume``, ``overwrite``, ``skip_bad``, ``save_seconds``, ``cache_memory`` and ``cache_disk`` (bytes),
+            ``progress``, ``trackers`` (of ``csv``, ``tensorboard``, ``wandb``), ``tensorboard`` (the same as one of them),
             ``budget`` and ``extend`` (seconds, or text such as ``"20m"``), ``dirty`` (train by code that differs from a commit),
             ``allow_overlap`` (train on images that show what test images show).
 

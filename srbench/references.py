@@ -29,12 +29,17 @@ def cache_memory() -> int:
     named = os.environ.get(CACHE_MEMORY, "")
     if not named:
         return _DEFAULT
+    return bytes_of(named, CACHE_MEMORY)
+
+
+def bytes_of(named: str, where: str) -> int:
+    """Bytes in a text that is a number of GiB; InputError, which names ``where`` it stands, for any other text."""
     try:
         size = float(named)
     except ValueError:
         size = -1.0
     if not 0 <= size < 2**20:
-        raise InputError(f"{CACHE_MEMORY} = {named!r}; expected a number of GiB, 0 or more")
+        raise InputError(f"{where} = {named!r}; expected a number of GiB, 0 or more")
     return int(size * 2**30)
 
 

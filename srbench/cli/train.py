@@ -71,6 +71,12 @@ if TYPE_CHECKING:
     help="Decoded images in memory, more on disk [SRBENCH_CACHE_MEMORY, else a quarter of all].",
 )
 @click.option(
+    "--cache-disk",
+    type=float,
+    metavar="GIB",
+    help="Decoded images on disk, more decoded when drawn [SRBENCH_CACHE_DISK, else half of what is free, at most 32].",
+)
+@click.option(
     "--track",
     "trackers",
     multiple=True,
@@ -105,6 +111,7 @@ def command(
     threads: int,
     save_every: float,
     cache_memory: float | None,
+    cache_disk: float | None,
     trackers: tuple[str, ...],
     tensorboard: bool,
     data_root: str | None,
@@ -152,6 +159,7 @@ def command(
         dirty=dirty,
         save_seconds=save_every,
         cache_memory=None if cache_memory is None else cache_memory * 2**30,
+        cache_disk=None if cache_disk is None else cache_disk * 2**30,
         trackers=tuple(dict.fromkeys((*trackers, *(["tensorboard"] if tensorboard else [])))),
         budget=_seconds(budget, "--budget"),
         extend=_seconds(extend, "--extend"),

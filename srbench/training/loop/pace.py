@@ -18,7 +18,6 @@ _LOOKS = (0.02, *(number / 20 for number in range(1, 20)))
 """Parts of the time after which the plan is compared with the pace. What else the machine does changes the pace."""
 _FIRST_VALIDATION = 0.05  # of the time, at most, for a validation before the first step
 _OFF = 0.02  # of the time; a forecast that is off by less changes no plan
-_SLOWER = 2.0  # times; by more an estimate of a validation is not raised where steps have become slower
 _WINDOW = 0.08  # of the time, that the pace is measured over
 
 
@@ -118,21 +117,15 @@ class Pace:
         """Seconds of the run at its end, by a plan."""
         last, every = recipe.steps, recipe.val_every
         validations = last // every - done // every + (last % every > 0) + 1  # that of the weights as they are stored
-        return spent + pace * _work(recipe, done, last) + self._validation(pace) * validations
+        return spent + pace * _work(recipe, done, last) + self._validation * validations
 
-    def _validation(self, pace: float) -> float:
-        """Seconds of a validation: as measured, or as told before the first step, when the machine may have been quicker."""
+    @property
+    def _validation(self) -> float:
         facts = self.facts
-        if facts.validations:
-            return facts.validating / facts.validations
-        if len(facts.marks) < 3 or facts.marks[2][0] == facts.marks[1][0]:
-            return facts.estimate
-        (start, since), (done, busy) = facts.marks[1:3]
-        first = (busy - since) / (done - start)
-        return facts.estimate * min(_SLOWER, max(1.0, pace / max(first, 1e-9)))
+        return facts.validating / facts.validations if facts.validations else facts.estimate
 
     def _fitting(self, recipe: Recipe, done: int, spent: float, pace: float) -> Recipe:
-        count = min(_VALIDATIONS, max(1, int(_VALIDATION_SHARE * self._budget / max(self._validation(pace), 1e-9))))
+        count = min(_VALIDATIONS, max(1, int(_VALIDATION_SHARE * self._budget / max(self._validation, 1e-9))))
 
         def planned(steps: int) -> Recipe:
             return recipe.replanned(done, steps, math.ceil(steps / count))

@@ -247,9 +247,12 @@ class Trainer:
                 options.skip_bad,
                 watch.counting("reading", len(self.train_paths)),
                 options.memory,
+                options.disk,
                 recipe.degradation,
                 self.lr_paths,
             )
+        if images.kept:
+            watch.say(f"{self.name}: {images.kept}")
         self._left_out = left_out(self.val_paths, images.too_small, images.bad)
         return Stages(
             images,
