@@ -139,9 +139,8 @@ def command(
     what is in the zoo. It ends with the leaderboard on those of set5, set14 and sample that are here. Name the recipe of
     the parents before an adversarial one: --recipe common --recipe srgan --recipe esrgan.
     """
-    from srbench.subjects.start import start_of
     from srbench.training.loop.options import RunOptions
-    from srbench.training.zoo import RecipeRequest, train_model
+    from srbench.training.zoo import RecipeRequest
 
     _refuse_contradictions(model, every, recipes, name, overwrite)
     _refuse_one_of_many(every, cluster is not None, bool(extend), bool(overwrite or budget or steps))
@@ -165,11 +164,18 @@ def command(
         extend=_seconds(extend, "--extend"),
     )
     if model:
-        start = start_of(model, scale)
-        request = replace(requests[0], changes={**start.changes, **keys})
-        _report(train_model(start.model, request, options), as_json)
+        _report(_train_one(model, scale, requests[0], options), as_json)
     else:
         _train_all(requests, options, cluster, as_json)
+
+
+def _train_one(model: str, scale: int | None, request: RecipeRequest, options: RunOptions) -> Card:
+    """A model, or what a checkpoint or a file of weights goes on from; what the user says goes before what these say."""
+    from srbench.subjects.start import start_of
+    from srbench.training.zoo import train_model
+
+    start = start_of(model, scale)
+    return train_model(start.model, replace(request, changes={**start.changes, **request.changes}), options)
 
 
 def _given(**keys: Any) -> dict[str, Any]:
