@@ -11,18 +11,22 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from srbench.errors import InputError, UnavailableError
-from srbench.images import resize_rows, rgb, rows_agree, ycbcr
+from srbench.images import planar, read_image, resize_rows, rgb, rows_agree, to_array, ycbcr
 from srbench.inference import Inference
-from srbench.process import LARGE
-from srbench.upscaler import Upscaler, network_pass, upscale
+from srbench.process import LARGE, large_blocks_go_back
+from srbench.upscaler import Upscaler, network_pass, not_finite, upscale
 
 _BAND = 96  # LR rows; more take memory, fewer spend time on what bands share
-_INTERPOLATED = 32  # LR rows; their bands share nothing that would have to be made twice
+_INTERPOLATED = 64  # LR rows; their bands share nothing that would have to be made twice
+_COLOURED = 32  # LR rows, whose colours take eight times the memory of luma
 _COLUMNS = 480  # of LR, of what the network sees at once
 _SHARED = 20  # times the receptive field's rows where that is large, so that bands share a tenth
 _PROBE = (96, 48)  # LR rows and columns of the image that shows whether bands are equal
@@ -52,20 +56,51 @@ def in_bands(
         columns: of LR, that the network sees at once; by default as many as suit the receptive field.
 
     Yields:
-        the first row and a part of a band, float ``(1, C, rows, W)``, which may be written to: the bits of ``upscale``, without
-        its look for NaN.
+        the first row and a part of a band, float ``(1, C, rows, W)``, which may be written to: the bits of ``upscale``.
 
     Raises:
         InputError: as ``upscale``.
+        UnavailableError: ``failed`` after the last part, where some hold NaN or infinity.
     """
     scale, height = upscaler.scale, lr.shape[-2]
     rows = rows or _side(upscaler, _BAND)
     columns = columns or _side(upscaler, _COLUMNS)
+    spoilt = samples = 0
     with torch.no_grad():
         make = _maker(upscaler, lr, unit, columns)
         for top in range(0, height, rows):
             for first, part in make(top, min(top + rows, height)):
+                samples += part.numel()
+                if not math.isfinite(float(part.sum())):
+                    spoilt += int(part.numel() - torch.isfinite(part).sum())
                 yield first * scale, part
+    if spoilt:
+        raise not_finite(spoilt / samples)
+
+
+def upscaled(upscaler: Upscaler, image: Any) -> Any:
+    """SR of one image, as the upscaler itself gives it: of a large uint8 array ``(h, w, 3)`` in bands, else as a whole.
+
+    Args:
+        upscaler: any.
+        image: of any kind that it takes.
+
+    Raises:
+        InputError: as the upscaler.
+        UnavailableError: likewise.
+    """
+    if isinstance(image, str | Path):
+        image = read_image(image)
+    if not (isinstance(image, np.ndarray) and image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == 3):
+        return upscaler(image)
+    lr, scale = planar(image), upscaler.scale
+    if not can_band(upscaler, lr):
+        return upscaler(image)
+    out = np.empty((image.shape[0] * scale, image.shape[1] * scale, 3), np.uint8)
+    with large_blocks_go_back():
+        for top, part in in_bands(upscaler, lr, lambda rows: rows.to(torch.float32).div_(255.0)):
+            out[top : top + part.shape[-2]] = to_array(part)
+    return out
 
 
 def can_band(upscaler: Upscaler, lr: Tensor) -> bool:
@@ -134,8 +169,8 @@ def _maker(
 
     def coloured(top: int, bottom: int) -> Band:
         band = luma(top, bottom)
-        for first in range(top, bottom, _INTERPOLATED):  # colours take eight times the memory of luma
-            rows = slice(first * scale, min(first + _INTERPOLATED, bottom) * scale)
+        for first in range(top, bottom, _COLOURED):
+            rows = slice(first * scale, min(first + _COLOURED, bottom) * scale)
             chroma = resize_rows(lambda rows: ycbcr(colours(rows))[:, 1:], height, scale, rows, edges=upscaler.edges)
             part = band[..., rows.start - top * scale : rows.stop - top * scale, :]
             yield first, rgb(torch.cat([part, chroma], dim=1))

@@ -49,6 +49,7 @@ def upscale(
         UnknownNameError: no such name, argument or value.
         UnavailableError: ``unsupported_scale``, ``no_weights``, ``oom``, ``failed``.
     """
+    from srbench.bands import upscaled
     from srbench.subjects import load
     from srbench.upscale_files import plan_files, upscale_files
     from srbench.upscaler import Upscaler
@@ -60,7 +61,7 @@ def upscale(
     else:
         upscaler = load(network, scale, **given)
     if out is None:
-        return upscaler(image)
+        return upscaled(upscaler, image)
     if not isinstance(image, str | Path):
         raise InputError(f"upscale(): out= is for files; a {type(image).__name__} comes back as it was given")
     return upscale_files(upscaler, plan_files(image, out).jobs)

@@ -65,7 +65,7 @@ MAY_IMPORT = {
     "photos": "errors files imagefile images png",
     "tiles": "errors upscaler",
     "bands": "errors images inference process upscaler",
-    "upscale_files": "errors images photos upscaler",
+    "upscale_files": "bands errors images photos upscaler",
     "resuming": "errors files subjects upscale_files upscaler",
     "video": "errors files images photos resuming upscale_files upscaler",
     "references": "errors",

@@ -1,4 +1,4 @@
-"""Commands to kill: evaluation, training (PSNR and adversarial), downloads, reports and exports, each small enough to be killed often."""
+"""Commands to kill: evaluation, training (PSNR and adversarial), downloads, reports and exports, each small."""
 
 from __future__ import annotations
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from srbench.degradations import get_degradation
 from srbench.errors import InputError
+from srbench.references import size_of
 from srbench.training.data.cache import cached, estimate, gib
 from srbench.training.data.decode import U8, Decoded, Wanted, decode_all
 from srbench.training.data.stream import Drawn, Part, Stream, copies_of, look_through
@@ -46,6 +47,11 @@ class TrainingImages:
         if isinstance(self.hr, Part):
             return [one.size for one in self.hr.drawn]
         return [(hr.shape[0], hr.shape[1]) for hr in self.hr]
+
+    @property
+    def size(self) -> int:
+        """Bytes of memory that they take; what is decoded when it is drawn, or mapped from the disk, takes none for good."""
+        return 0 if self.kept else size_of([self.hr, self.lr])
 
     def pairs(self, chosen: Sequence[int]) -> Iterator[tuple[U8, U8]]:
         """LR and HR images by their numbers, one pair after another."""

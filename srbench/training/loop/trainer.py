@@ -246,11 +246,12 @@ class Trainer:
                 upscaling_margin(self.model.pre_upsampled),
                 options.skip_bad,
                 watch.counting("reading", len(self.train_paths)),
-                options.memory,
+                max(0, options.memory - self.validation.size),
                 options.disk,
                 recipe.degradation,
                 self.lr_paths,
             )
+        self.validation.keep_within(options.memory - self.validation.size - images.size)
         if images.kept:
             watch.say(f"{self.name}: {images.kept}")
         self._left_out = left_out(self.val_paths, images.too_small, images.bad)

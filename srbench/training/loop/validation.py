@@ -18,7 +18,7 @@ from srbench.errors import InputError, nearest
 from srbench.images import as_rgb, imresize, planar, read_image
 from srbench.measure import Measure
 from srbench.protocol import Protocol, get_protocol
-from srbench.references import References
+from srbench.references import References, cache_memory, size_of
 from srbench.training.data.pairs import read_pair
 from srbench.upscaler import Upscaler, upscale_array
 
@@ -93,6 +93,19 @@ class Validation:
             except InputError as error:
                 raise error if str(path) in str(error) else InputError(f"{path}: {error}") from None
             self._pairs.append((hr, degrade(hr, scale, self._protocol, path.stem)))
+
+    @property
+    def size(self) -> int:
+        """Bytes of its images, which are always in memory."""
+        return size_of(self._pairs)
+
+    def keep_within(self, memory: float) -> None:
+        """Bound what is prepared of its images and kept for the next validation.
+
+        Args:
+            memory: bytes; ``SRBENCH_CACHE_MEMORY`` and its default bound it as well.
+        """
+        self._references = References(int(max(0, min(memory, cache_memory()))))
 
     def scores(self, upscaler: Upscaler, perceptual: bool = False) -> dict[str, float]:
         """Means of a network: ``val_psnr`` (dB, Y, shave = scale).
