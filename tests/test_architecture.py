@@ -63,7 +63,7 @@ MAY_IMPORT = {
     "upscaler": "errors images resize inference graphs models threads",
     "subjects": "errors inference keywords models protocol published upscaler weights zoo",
     "photos": "errors files imagefile images png",
-    "tiles": "errors upscaler",
+    "tiles": "errors process upscaler",
     "bands": "errors images inference process upscaler",
     "upscale_files": "bands errors images photos upscaler",
     "resuming": "errors files subjects upscale_files upscaler",
