@@ -50,7 +50,9 @@ class TrainingImages:
 
     @property
     def size(self) -> int:
-        """Bytes of memory that they take; what is decoded when it is drawn, or mapped from the disk, takes none for good."""
+        """Bytes of memory that they may take; what is mapped from the disk takes none for good."""
+        if isinstance(self.hr, Part):
+            return int(self.hr.stream.memory)
         return 0 if self.kept else size_of([self.hr, self.lr])
 
     def pairs(self, chosen: Sequence[int]) -> Iterator[tuple[U8, U8]]:
