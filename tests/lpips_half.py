@@ -117,7 +117,7 @@ def _is_meant(subject: Subject, pattern: str) -> bool:
     return subject.kind != "interpolator" and any(fnmatch(subject.name, part) for part in pattern.split(","))
 
 
-def page(found: list[Moved]) -> str:
+def page(found: list[Moved], pattern: str) -> str:
     """The marked part of the page."""
     names = list(dict.fromkeys(one.where.partition(",")[0] for one in found))
     rows = []
@@ -128,9 +128,10 @@ def page(found: list[Moved]) -> str:
         rows.append([form, f"{sizes[len(sizes) // 2]:.1e}", f"{sizes[-1]:.1e}", worst.where, f"{over} of {len(sizes)}"])
     head = ("in bfloat16", "median of abs(Δ)", "greatest", "at", f"over {ALLOWED:g}")
     text = table(head, rows, "lrrlr")
+    which = "" if pattern == "*" else f" --checkpoints '{pattern}'"
     return (
-        f"{text}\n{len(found)} images, Set5 and Set14 ×4 of {', '.join(names)}; {processor()}, torch "
-        f"{torch.__version__.partition('+')[0]}. `python -m tests.lpips_half --write` measures it.\n"
+        f"{text}\n{len(found)} images: Set5 and Set14 ×4 of bicubic and {len(names) - 1} checkpoints; {processor()}, torch "
+        f"{torch.__version__.partition('+')[0]}; measured by `python -m tests.lpips_half{which} --write`.\n"
     )
 
 
@@ -142,7 +143,7 @@ def main() -> None:
         "--checkpoints", default="*", help="patterns of names, comma-separated; the whole zoo takes an hour"
     )
     asked = parser.parse_args()
-    text = page(list(measure(asked.checkpoints)))
+    text = page(list(measure(asked.checkpoints)), asked.checkpoints)
     if asked.write:
         write_text(PAGE, with_part(PAGE.read_text(encoding="utf-8"), PART, text, PAGE))
     sys.stdout.write(text)
