@@ -66,13 +66,13 @@ if TYPE_CHECKING:
 @click.option("--save-every", type=float, default=60.0, show_default=True, help="Seconds between saved states.")
 @click.option(
     "--cache-memory",
-    type=float,
+    type=click.FloatRange(min=0),
     metavar="GIB",
     help="Decoded images in memory, more on disk [SRBENCH_CACHE_MEMORY, else a quarter of all].",
 )
 @click.option(
     "--cache-disk",
-    type=float,
+    type=click.FloatRange(min=0),
     metavar="GIB",
     help="Decoded images on disk, more decoded when drawn [SRBENCH_CACHE_DISK, else half of what is free, at most 32].",
 )
