@@ -1,5 +1,5 @@
 #!/bin/sh
-# A network trained on pairs whose LR is JPEG against one trained on bicubic LR, measured on JPEG LR. Some five minutes on one core.
+# A network trained on pairs whose LR is JPEG against one trained on bicubic LR, measured on both. A few minutes on one core.
 #
 #     srbench data get t91 && srbench data get set14
 #     sh examples/pairs.sh
