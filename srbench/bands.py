@@ -8,6 +8,7 @@ arithmetic, with tiles or self-ensemble, without a known receptive field, or whe
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -29,7 +30,8 @@ _INTERPOLATED = 64  # LR rows; their bands share nothing that would have to be m
 _COLOURED = 32  # LR rows, whose colours take eight times the memory of luma
 _COLUMNS = 480  # of LR, of what the network sees at once
 _SHARED = 20  # times the receptive field's rows where that is large, so that bands share a tenth
-_PROBE = (96, 48)  # LR rows and columns of the image that shows whether bands are equal
+_LEAST = 1800  # LR pixels that the network sees at once; convolutions of fewer add in another order
+_PROBE = (96, 96)  # LR rows and columns of the image that shows whether bands are equal
 
 
 Rows = Callable[[slice], Tensor]
@@ -68,8 +70,8 @@ def in_bands(
     spoilt = samples = 0
     with torch.no_grad():
         make = _maker(upscaler, lr, unit, columns)
-        for top in range(0, height, rows):
-            for first, part in make(top, min(top + rows, height)):
+        for top, bottom in _parts(height, rows, upscaler.traits.multiple_of):
+            for first, part in make(top, bottom):
                 samples += part.numel()
                 if not math.isfinite(float(part.sum())):
                     spoilt += int(part.numel() - torch.isfinite(part).sum())
@@ -103,6 +105,13 @@ def upscaled(upscaler: Upscaler, image: Any) -> Any:
     return out
 
 
+def _parts(length: int, side: int, multiple: int) -> Iterator[tuple[int, int]]:
+    """Parts of an axis of at least ``side`` and much alike: convolutions of a narrow rest would add in another order."""
+    count = max(1, length // side)
+    edges = [*(number * length // count // multiple * multiple for number in range(count)), length]
+    yield from itertools.pairwise(edges)
+
+
 def can_band(upscaler: Upscaler, lr: Tensor) -> bool:
     """Whether an image is so large that bands are worth it, and all is known that makes them equal to the whole."""
     pixels = lr.shape[-1] * lr.shape[-2] * upscaler.scale**2
@@ -128,6 +137,8 @@ def is_exact(upscaler: Upscaler, lr: Tensor) -> bool:
     if upscaler.channels == "any":
         return hasattr(upscaler.network, "method")
     if traits.receptive_radius is None or traits.square or traits.minimum > _BAND:
+        return False
+    if min(lr.shape[-2], _BAND) * min(lr.shape[-1], _COLUMNS) < _LEAST:
         return False
     return _shows_it(upscaler, lr.shape[1], lr.dtype if lr.is_floating_point() else torch.float32)
 
@@ -208,8 +219,7 @@ def _network(upscaler: Upscaler, source: Rows, size: tuple[int, int], columns: i
         seen = seen_rows(above, below)
         first, count = (top - above) * scale, (bottom - top) * scale
         out = torch.empty((*seen.shape[:2], count, width * scale), dtype=_wide(source))
-        for left in range(0, width, columns):
-            right = min(left + columns, width)
+        for left, right in _parts(width, columns, step):
             before = max(0, left - reach) // step * step
             after = min(width, math.ceil((right + reach) / step) * step)
             made = network_pass(upscaler, _alone(seen[..., before * unit : after * unit]))
