@@ -15,7 +15,7 @@ RECORD_METRICS ?= psnr,ssim,lpips,lr-psnr,dists,lattice,hallucination,omission,i
 RECIPES ?= srgan-v2 srgan-perpix-v2 esrgan-v2 esrgan-wgan-gp-v2
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo dev test check litert docs same format bench exports report records zoo gpu clean campaign serving
+.PHONY: help install demo dev test check litert docs same format bench memory exports report records zoo gpu clean campaign serving
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -75,6 +75,9 @@ format: dev  ## format the code
 bench: dev  ## speed against peers and bare loops, as ratios within one run
 	$(BIN)/python -m pytest $(BENCH) -o python_files='bench_*.py' -o addopts='--strict-markers' --benchmark-only \
 		--benchmark-columns=min,median,rounds --benchmark-storage=file://results/bench --benchmark-save=latest $(BENCHFLAGS)
+
+memory: dev  ## peak memory of 8K images and of sets of 2K images: the tables of docs/reliability.md
+	$(BIN)/python -m tests.benchmarks.memory --write
 
 exports: dev litert  ## every architecture in every format beside PyTorch: the table of docs/export.md; AGAIN=--again measures all anew
 	$(BIN)/python -m tests.benchmarks.exports --write $(AGAIN)

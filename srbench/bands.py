@@ -8,24 +8,30 @@ arithmetic, with tiles or self-ensemble, without a known receptive field, or whe
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from srbench.errors import InputError, UnavailableError
-from srbench.images import resize_rows, rgb, rows_agree, ycbcr
+from srbench.images import planar, read_image, resize_rows, rgb, rows_agree, to_array, ycbcr
 from srbench.inference import Inference
-from srbench.process import LARGE
-from srbench.upscaler import Upscaler, network_pass, upscale
+from srbench.process import LARGE, large_blocks_go_back
+from srbench.upscaler import Upscaler, network_pass, not_finite, upscale
 
 _BAND = 96  # LR rows; more take memory, fewer spend time on what bands share
-_INTERPOLATED = 32  # LR rows; their bands share nothing that would have to be made twice
+_INTERPOLATED = 64  # LR rows; their bands share nothing that would have to be made twice
+_COLOURED = 32  # LR rows, whose colours take eight times the memory of luma
 _COLUMNS = 480  # of LR, of what the network sees at once
 _SHARED = 20  # times the receptive field's rows where that is large, so that bands share a tenth
-_PROBE = (96, 48)  # LR rows and columns of the image that shows whether bands are equal
+_LEAST = 1800  # LR pixels that the network sees at once; convolutions of fewer add in another order
+_PROBE = (96, 96)  # LR rows and columns of the image that shows whether bands are equal
 
 
 Rows = Callable[[slice], Tensor]
@@ -52,20 +58,58 @@ def in_bands(
         columns: of LR, that the network sees at once; by default as many as suit the receptive field.
 
     Yields:
-        the first row and a part of a band, float ``(1, C, rows, W)``, which may be written to: the bits of ``upscale``, without
-        its look for NaN.
+        the first row and a part of a band, float ``(1, C, rows, W)``, which may be written to: the bits of ``upscale``.
 
     Raises:
         InputError: as ``upscale``.
+        UnavailableError: ``failed`` after the last part, where some hold NaN or infinity.
     """
     scale, height = upscaler.scale, lr.shape[-2]
     rows = rows or _side(upscaler, _BAND)
     columns = columns or _side(upscaler, _COLUMNS)
+    spoilt = samples = 0
     with torch.no_grad():
         make = _maker(upscaler, lr, unit, columns)
-        for top in range(0, height, rows):
-            for first, part in make(top, min(top + rows, height)):
+        for top, bottom in _parts(height, rows, upscaler.traits.multiple_of):
+            for first, part in make(top, bottom):
+                samples += part.numel()
+                if not math.isfinite(float(part.sum())):
+                    spoilt += int(part.numel() - torch.isfinite(part).sum())
                 yield first * scale, part
+    if spoilt:
+        raise not_finite(spoilt / samples)
+
+
+def upscaled(upscaler: Upscaler, image: Any) -> Any:
+    """SR of one image, as the upscaler itself gives it: of a large uint8 array ``(h, w, 3)`` in bands, else as a whole.
+
+    Args:
+        upscaler: any.
+        image: of any kind that it takes.
+
+    Raises:
+        InputError: as the upscaler.
+        UnavailableError: likewise.
+    """
+    if isinstance(image, str | Path):
+        image = read_image(image)
+    if not (isinstance(image, np.ndarray) and image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == 3):
+        return upscaler(image)
+    lr, scale = planar(image), upscaler.scale
+    if not can_band(upscaler, lr):
+        return upscaler(image)
+    out = np.empty((image.shape[0] * scale, image.shape[1] * scale, 3), np.uint8)
+    with large_blocks_go_back():
+        for top, part in in_bands(upscaler, lr, lambda rows: rows.to(torch.float32).div_(255.0)):
+            out[top : top + part.shape[-2]] = to_array(part)
+    return out
+
+
+def _parts(length: int, side: int, multiple: int) -> Iterator[tuple[int, int]]:
+    """Parts of an axis of at least ``side`` and much alike: convolutions of a narrow rest would add in another order."""
+    count = max(1, length // side)
+    edges = [*(number * length // count // multiple * multiple for number in range(count)), length]
+    yield from itertools.pairwise(edges)
 
 
 def can_band(upscaler: Upscaler, lr: Tensor) -> bool:
@@ -87,12 +131,16 @@ def is_exact(upscaler: Upscaler, lr: Tensor) -> bool:
     """Whether bands are equal to the whole image, as far as that can be known beforehand; ``lr`` of any range and type."""
     way, traits = upscaler.inference, upscaler.traits
     plain = replace(way, device="cpu", fused=False) == Inference() and way.torch_device.type == "cpu"
-    lines = lr.shape[-2] * upscaler.scale
+    lines, columns = (side * upscaler.scale for side in lr.shape[-2:])
+    if columns % 16 or lines % 16:  # the products at an axis' end are then made by other kernels, for some lines
+        return False
     if not plain or len(lr) != 1 or not all(rows_agree(lines * planes) for planes in (1, 2, lr.shape[1])):
         return False
     if upscaler.channels == "any":
         return hasattr(upscaler.network, "method")
     if traits.receptive_radius is None or traits.square or traits.minimum > _BAND:
+        return False
+    if min(lr.shape[-2], _BAND) * min(lr.shape[-1], _COLUMNS) < _LEAST:
         return False
     return _shows_it(upscaler, lr.shape[1], lr.dtype if lr.is_floating_point() else torch.float32)
 
@@ -134,8 +182,8 @@ def _maker(
 
     def coloured(top: int, bottom: int) -> Band:
         band = luma(top, bottom)
-        for first in range(top, bottom, _INTERPOLATED):  # colours take eight times the memory of luma
-            rows = slice(first * scale, min(first + _INTERPOLATED, bottom) * scale)
+        for first in range(top, bottom, _COLOURED):
+            rows = slice(first * scale, min(first + _COLOURED, bottom) * scale)
             chroma = resize_rows(lambda rows: ycbcr(colours(rows))[:, 1:], height, scale, rows, edges=upscaler.edges)
             part = band[..., rows.start - top * scale : rows.stop - top * scale, :]
             yield first, rgb(torch.cat([part, chroma], dim=1))
@@ -173,8 +221,7 @@ def _network(upscaler: Upscaler, source: Rows, size: tuple[int, int], columns: i
         seen = seen_rows(above, below)
         first, count = (top - above) * scale, (bottom - top) * scale
         out = torch.empty((*seen.shape[:2], count, width * scale), dtype=_wide(source))
-        for left in range(0, width, columns):
-            right = min(left + columns, width)
+        for left, right in _parts(width, columns, step):
             before = max(0, left - reach) // step * step
             after = min(width, math.ceil((right + reach) / step) * step)
             made = network_pass(upscaler, _alone(seen[..., before * unit : after * unit]))

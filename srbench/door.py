@@ -49,6 +49,7 @@ def upscale(
         UnknownNameError: no such name, argument or value.
         UnavailableError: ``unsupported_scale``, ``no_weights``, ``oom``, ``failed``.
     """
+    from srbench.bands import upscaled
     from srbench.subjects import load
     from srbench.upscale_files import plan_files, upscale_files
     from srbench.upscaler import Upscaler
@@ -60,7 +61,7 @@ def upscale(
     else:
         upscaler = load(network, scale, **given)
     if out is None:
-        return upscaler(image)
+        return upscaled(upscaler, image)
     if not isinstance(image, str | Path):
         raise InputError(f"upscale(): out= is for files; a {type(image).__name__} comes back as it was given")
     return upscale_files(upscaler, plan_files(image, out).jobs)
@@ -79,6 +80,7 @@ class TrainOptions(TypedDict, total=False):
     skip_bad: bool
     save_seconds: float
     cache_memory: float | None
+    cache_disk: float | None
     progress: bool
     trackers: tuple[str, ...]
     tensorboard: bool
@@ -117,8 +119,8 @@ def train(
             ``{"channels": "y"}`` where a network of one's own does not declare what it works on.
         size: ``full``, ``cpu``, or ``auto``, which goes by the device.
         how: ``name``, ``device``, ``threads``, ``data_root``, ``zoo``, ``runs``,
-            ``resume``, ``overwrite``, ``skip_bad``, ``save_seconds``, ``cache_memory`` (bytes), ``progress``,
-            ``trackers`` (of ``csv``, ``tensorboard``, ``wandb``), ``tensorboard`` (the same as one of them),
+            ``resume``, ``overwrite``, ``skip_bad``, ``save_seconds``, ``cache_memory`` and ``cache_disk`` (bytes),
+            ``progress``, ``trackers`` (of ``csv``, ``tensorboard``, ``wandb``), ``tensorboard`` (the same as one of them),
             ``budget`` and ``extend`` (seconds, or text such as ``"20m"``), ``dirty`` (train by code that differs from a commit),
             ``allow_overlap`` (train on images that show what test images show).
 

@@ -13,11 +13,12 @@ from srbench.errors import InputError, UnavailableError
 from srbench.images import luma, round_u8, shave, ycbcr
 from srbench.metrics import Metric, Part, Truth, get_metric
 from srbench.metrics._images import Rows
-from srbench.process import LARGE
+from srbench.process import LARGE, free_memory
 from srbench.protocol import Protocol
 from srbench.references import References
 from srbench.results import MetricScores
 
+_SHARE = 0.85  # of what is free; others use the machine, too
 DEFAULT_METRICS = ("psnr", "ssim", "lpips", "lr-psnr")
 
 
@@ -79,6 +80,9 @@ class Measure:
             if "lr" in metric.needs and lr is None:
                 self._fail(metric, "unavailable", "no LR image to compare with")
                 continue
+            if reason := _does_not_fit(metric, hr):
+                self._fail(metric, "oom", f"{name}: {reason}")
+                continue
             try:
                 reference = self._reference(metric, name, true, lr)
                 self._values[metric.name].append(float(made.score(metric, reference)[0]))
@@ -114,6 +118,15 @@ class Measure:
                 values=self._values[metric.name] if status == "ok" else [],
             )
         return found
+
+
+def _does_not_fit(metric: Metric, hr: Tensor) -> str:
+    """Why a large image is not begun, nothing where it fits: the system would end the process, and all other scores with it."""
+    height, width = hr.shape[-2:]
+    needed = metric.memory * height * width
+    if not needed or height * width <= LARGE or hr.device.type != "cpu" or needed <= (free := free_memory()) * _SHARE:
+        return ""
+    return f"{metric.name} takes about {needed / 2**30:.1f} GiB on {width}×{height} pixels, and {free / 2**30:.1f} GiB are free"
 
 
 class _Views:

@@ -11,12 +11,13 @@ No bit of any result changes.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cache
+from pathlib import Path
 from threading import Lock, get_ident
 from typing import Any
 
@@ -32,6 +33,10 @@ _keeps: list[bool] = []  # whether malloc was set up here
 _BLOCK = 2**22  # bytes of one that goes back where large ones shall
 _within: list[int] = []  # threads that are within ``large_blocks_go_back``
 _lock = Lock()
+_CGROUPS = (
+    ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
+    ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
+)
 _SPINS = 1000  # about 10 µs, a short operation's time
 
 
@@ -63,7 +68,7 @@ def keep_freed_memory() -> bool:
     return _keeps[-1]
 
 
-@contextmanager
+@contextlib.contextmanager
 def large_blocks_go_back(pixels: int = LARGE + 1) -> Iterator[None]:
     """Within the block, what is freed of large images goes back to the system at once, and at its end whatever is free.
 
@@ -101,3 +106,14 @@ def _libc() -> Any:
 
     libc = ctypes.CDLL(None)
     return libc if hasattr(libc, "mallopt") else None
+
+
+def free_memory() -> int:
+    """Bytes of memory that this process may still take: of the machine, or of the container's limit."""
+    import psutil
+
+    free = int(psutil.virtual_memory().available)
+    for limit, used in _CGROUPS:
+        with contextlib.suppress(OSError, ValueError):
+            free = min(free, int(Path(limit).read_text()) - int(Path(used).read_text()))
+    return max(0, free)

@@ -1,4 +1,4 @@
-"""What metrics have prepared of HR images, kept for all that is measured on them, within a budget of memory.
+"""Decoded images and what metrics have prepared of them, kept for all that is measured on them, within one budget of memory.
 
 What does not fit is made again for each checkpoint; that costs time and changes no bit. Sets are gone through image by image,
 checkpoint after checkpoint: whatever forgot the oldest would have forgotten each image when it comes round again. So what is
@@ -13,6 +13,7 @@ from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, TypeVar
 
+import numpy as np
 from torch import Tensor
 
 from srbench.errors import InputError
@@ -29,12 +30,17 @@ def cache_memory() -> int:
     named = os.environ.get(CACHE_MEMORY, "")
     if not named:
         return _DEFAULT
+    return bytes_of(named, CACHE_MEMORY)
+
+
+def bytes_of(named: str, where: str) -> int:
+    """Bytes in a text that is a number of GiB; InputError, which names ``where`` it stands, for any other text."""
     try:
         size = float(named)
     except ValueError:
         size = -1.0
     if not 0 <= size < 2**20:
-        raise InputError(f"{CACHE_MEMORY} = {named!r}; expected a number of GiB, 0 or more")
+        raise InputError(f"{where} = {named!r}; expected a number of GiB, 0 or more")
     return int(size * 2**30)
 
 
@@ -44,7 +50,7 @@ class _Kept:
 
     Attributes:
         thing: it.
-        size: bytes of its tensors.
+        size: bytes of its tensors and arrays.
         seconds: what making it took.
     """
 
@@ -62,7 +68,7 @@ class References:
     """Things made once and kept under a key, as long as the budget allows.
 
     Args:
-        budget: bytes of tensors; :func:`cache_memory` by default.
+        budget: bytes of tensors and arrays; :func:`cache_memory` by default.
     """
 
     def __init__(self, budget: int | None = None) -> None:
@@ -105,22 +111,27 @@ class References:
 
 
 def size_of(thing: object) -> int:
-    """Bytes of all tensors in a thing; what is shared by several of them counts once.
+    """Bytes of all tensors and arrays in a thing; what is shared by several of them counts once.
 
     Args:
-        thing: a tensor, or a sequence, mapping or dataclass of such things, to any depth; anything else takes nothing.
+        thing: a tensor, an array, or a sequence, mapping or dataclass of such things, to any depth; anything else takes nothing.
     """
-    stores = {tensor.untyped_storage().data_ptr(): tensor.untyped_storage().nbytes() for tensor in _tensors(thing)}
-    return sum(stores.values())
+    return sum(dict(_stores(thing)).values())
 
 
-def _tensors(thing: object) -> Iterator[Tensor]:
+def _stores(thing: object) -> Iterator[tuple[int, int]]:
+    """Address and bytes of the memory that each tensor and array holds, also where it is a view of a part of it."""
     if isinstance(thing, Tensor):
-        yield thing
+        yield thing.untyped_storage().data_ptr(), thing.untyped_storage().nbytes()
+    elif isinstance(thing, np.ndarray):
+        owner = thing
+        while isinstance(owner.base, np.ndarray):
+            owner = owner.base
+        yield owner.ctypes.data, owner.nbytes
     elif isinstance(thing, dict):
-        yield from _tensors(list(thing.values()))
+        yield from _stores(list(thing.values()))
     elif isinstance(thing, list | tuple):
         for part in thing:
-            yield from _tensors(part)
+            yield from _stores(part)
     elif is_dataclass(thing) and not isinstance(thing, type):
-        yield from _tensors([getattr(thing, field.name) for field in fields(thing)])
+        yield from _stores([getattr(thing, field.name) for field in fields(thing)])

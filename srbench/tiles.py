@@ -6,12 +6,10 @@ before: by the tensors that are alive at once while a small image goes through.
 
 from __future__ import annotations
 
-import contextlib
 import math
 import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -20,6 +18,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from srbench.errors import UnavailableError
+from srbench.process import free_memory
 from srbench.upscaler import Upscaler, tile_overlap, upscale
 
 _PROBE = 64  # LR pixels a side: what does not grow with the image is then a small part
@@ -27,10 +26,6 @@ _SCRATCH = 1.3  # libraries keep buffers of their own beside the tensors that we
 _SHARE = 0.85  # of what is free; others use the machine, too
 _LEAST = 32  # LR pixels; smaller tiles mostly compute their overlap
 _COPIES = 3  # of the SR image that its last steps hold at once
-_CGROUPS = (
-    ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
-    ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
-)
 
 
 class FittingTiles:
@@ -166,14 +161,3 @@ class _Alive(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def _gone(self, key: int, size: int) -> None:
         self.now -= size
         self._seen.pop(key, None)
-
-
-def free_memory() -> int:
-    """Bytes of memory that this process may still take: of the machine, or of the container's limit."""
-    import psutil
-
-    free = int(psutil.virtual_memory().available)
-    for limit, used in _CGROUPS:
-        with contextlib.suppress(OSError, ValueError):
-            free = min(free, int(Path(limit).read_text()) - int(Path(used).read_text()))
-    return max(0, free)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from srbench.bands import upscaled
 from srbench.errors import InputError
 from srbench.images import SUFFIXES, list_images, natural_order
 from srbench.photos import Photo, Wanted, finished, for_format, network_inputs, read_photo, write_photo
@@ -156,7 +157,7 @@ class Way:
 
     wanted: Wanted = field(default_factory=Wanted)
     network: Callable[[float], Upscaler] | None = None
-    run: Run = lambda upscaler, image: upscaler(image)
+    run: Run = upscaled
     say: Callable[[str], None] = lambda text: warnings.warn(text, stacklevel=2)
 
 

@@ -32,6 +32,36 @@ if TYPE_CHECKING:
 _NAME = re.compile(rf"(?P<model>[a-z0-9][a-z0-9_-]*)_(?P<scales>x\d+(?:x\d+)*)\.(?P<recipe>{PATTERN})")
 
 
+class Imported(BaseModel):
+    """Where the weights of a checkpoint come from that srbench did not train.
+
+    Attributes:
+        file: the name of the file that was read.
+        sha256: of that file.
+        layout: whose keys it had; empty for ours.
+        url: where it is to be had; empty where that was not said, as the following ones.
+        citation: of the paper or project.
+        licence: of the weights.
+        recipe: how they were trained.
+        trained_on: the images that they were trained on.
+        doubts: signs that they are something else than what they were taken for, which stand with every number.
+        report: what they were taken for, why, and what was done to them, a line each.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    file: str
+    sha256: str
+    layout: str = ""
+    url: str = ""
+    citation: str = ""
+    licence: str = ""
+    recipe: str = ""
+    trained_on: str = ""
+    doubts: list[str] = []
+    report: list[str] = []
+
+
 class Card(BaseModel):
     """What is known about a checkpoint; one TOML file, written by a machine.
 
@@ -41,7 +71,7 @@ class Card(BaseModel):
         source: ``mynet.py:MyNet`` and the like, for a network that no registry knows; nothing of it is imported.
         file: the weights' file name, filled in by ``save_checkpoint``.
         sha256: that of the weights, filled in by ``save_checkpoint``.
-        data: training dataset → the digest of its files.
+        data: training dataset → the digest of its files; of imported weights those of the stated sets that the catalog knows.
         config: the complete flat recipe.
         curve: validation points, such as ``{"step": 1000, "loss": 0.02, "val_psnr": 30.1}``.
         weights: type of the stored floats, ``float16`` or ``float32``; loading gives float32.
@@ -52,6 +82,8 @@ class Card(BaseModel):
         overlaps: training or validation image and the test image that it shows, where that was allowed.
         left_out: ``<set>/<image>`` of what was left out because it shows what a test image shows.
         init_sha256: the sha256 that those weights had, since a later run may have replaced them under the same name.
+        untold: training data, its own or those of the weights that it started from, that cannot be compared with test images.
+        imported: where weights come from that srbench did not train; its steps, seed and seconds are 0 then.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
@@ -83,6 +115,8 @@ class Card(BaseModel):
     init_sha256: str | None = None
     overlaps: list[str] = []
     left_out: list[str] = []
+    untold: list[str] = []
+    imported: Imported | None = None
     notes: str = ""
     config: dict[str, Any] = {}
     curve: list[dict[str, Any]] = []
@@ -99,12 +133,19 @@ class Card(BaseModel):
     @property
     def base_recipe(self) -> str:
         """The recipe's name without the seed: ``common`` of ``common-seed1``, where 1 is the seed."""
+        if self.imported is not None:
+            return self.recipe
         return self.recipe.removesuffix(f"-seed{self.seed}")
 
     @property
     def trained_by(self) -> str:
         """The recipe that trained it, whatever the checkpoint is called: ``tuned`` of ``tuned-nearest``."""
         return str(self.config.get("name") or self.base_recipe)
+
+    @property
+    def trained_on(self) -> str:
+        """The sets that it was trained on, joined by ``+``; of imported weights what was stated, which may be nothing."""
+        return self.imported.trained_on if self.imported is not None else "+".join(self.data)
 
     @property
     def family(self) -> str:

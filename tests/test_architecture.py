@@ -63,9 +63,9 @@ MAY_IMPORT = {
     "upscaler": "errors images resize inference graphs models threads",
     "subjects": "errors inference keywords models protocol published upscaler weights zoo",
     "photos": "errors files imagefile images png",
-    "tiles": "errors upscaler",
+    "tiles": "errors process upscaler",
     "bands": "errors images inference process upscaler",
-    "upscale_files": "errors images photos upscaler",
+    "upscale_files": "bands errors images photos upscaler",
     "resuming": "errors files subjects upscale_files upscaler",
     "video": "errors files images photos resuming upscale_files upscaler",
     "references": "errors",
@@ -77,6 +77,7 @@ MAY_IMPORT = {
     "evaluation": "bands clip_results temporal degradations errors files markdown machines provenance datasets models metrics "
     "protocol images resize "
     "inference upscaler graphs keywords published subjects measure references zoo results speed_results process weights",
+    "importing": "datasets errors names provenance subjects weights zoo",
     "serve": "errors images photos upscaler",
     "exporting": "datasets errors evaluation files images inference measure models protocol provenance resize subjects upscaler "
     "weights",

@@ -60,7 +60,18 @@ def test_damage_is_a_function_of_its_seed_and_takes_files_of_any_length() -> Non
 @pytest.mark.slow
 def test_what_is_killed_goes_on_and_writers_agree() -> None:
     """In a process of its own, as its children are forks, which must not have this one's threads."""
-    command = [sys.executable, "-m", "tests.campaign", "data-get", "eval", "report", "train", "train-gan", "writers"]
+    command = [
+        sys.executable,
+        "-m",
+        "tests.campaign",
+        "data-get",
+        "eval",
+        "export",
+        "report",
+        "train",
+        "train-gan",
+        "writers",
+    ]
     root = Path(__file__).resolve().parent.parent
     environment = os.environ | {"PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(

@@ -214,3 +214,25 @@ def test_on_the_command_line(folder: Path, made: Path) -> None:
     assert (done.exit_code, "none gives 41.37" in done.output) == (1, True)
     done = CliRunner().invoke(main, [*command, "--checkpoint", "bicubic"])
     assert done.exit_code == 2
+
+
+@pytest.mark.slow
+@pytest.mark.data
+@pytest.mark.parametrize(
+    ("file", "scale", "figure", "preset"),
+    [
+        ("zhaohengyuan1_PAN__PANx4_DF2K.pth", 4, "32.13/0.8948", "standard"),
+        ("IMDN_x3.pth", 3, "34.36/0.9270", "standard"),
+        ("huangzehao_caffe-vdsr__VDSR_Official.mat", 4, "31.35/0.8838", "vdsr"),
+        ("IMDN_x3.pth", 3, "34.91/0.9311", None),
+    ],
+)
+def test_figures_of_authors_own_weights(
+    checkpoints_root: Path, data_root: Path, file: str, scale: int, figure: str, preset: str | None
+) -> None:
+    """Three figures that their papers print on Set5, and one that nobody does."""
+    asked = ["explain", "--checkpoint", str(checkpoints_root / file), "--hr", "set5", "--scale", str(scale)]
+    done = CliRunner().invoke(main, [*asked, "--figure", figure, "--json"])
+    hits = json.loads(done.stdout)["hits"]
+    assert done.exit_code == (0 if preset else 1)
+    assert (preset in [hit["preset"] for hit in hits]) if preset else hits == []

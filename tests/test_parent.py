@@ -42,7 +42,7 @@ def test_what_fits_is_taken_and_the_rest_stays(model: str, stay: set[str], srben
     torch.manual_seed(8)
     network = create_model(model, 3)
     before = {key: value.clone() for key, value in network.state_dict().items()}
-    said = warm_start(f"{model}_x2.tuned", network, get_model(model))
+    said = warm_start(f"{model}_x2.tuned", network, get_model(model)).warm
     after = network.state_dict()
     taken = {key for key in after if key in parent and torch.equal(after[key], parent[key])}
     same = {key for key in after if torch.equal(after[key], before[key])}

@@ -150,18 +150,17 @@ def test_one_command_gives_the_figure(
     assert published_card(result.weights_sha256) is not None
 
 
-def test_pan_image_by_image(checkpoints_root: Path, data_root: Path) -> None:
+@pytest.mark.parametrize(("dataset", "count"), [("set5", 5), pytest.param("set14", 14, marks=pytest.mark.slow)])
+def test_pan_image_by_image(checkpoints_root: Path, data_root: Path, dataset: str, count: int) -> None:
     """The authors' own logs, image by image: within 3e-5 dB."""
     from srbench.evaluation import evaluate
 
     with (checkpoints_root / "PANx4_per_image.tsv").open(encoding="utf-8", newline="") as file:
-        logs = [row for row in csv.DictReader(file, delimiter="\t") if row["set"] == "Set5"]
-    result = evaluate(checkpoints_root / "zhaohengyuan1_PAN__PANx4_DF2K.pth", "set5", metrics=["psnr", "ssim"])
-    names = [
-        next(value for key, value in row.items() if key not in ("scale", "set", "log_psnr_y", "log_ssim_y"))
-        for row in logs
-    ]
-    for name, row in zip(names, logs, strict=True):
+        logs = [row for row in csv.DictReader(file, delimiter="\t") if row["set"].lower() == dataset]
+    result = evaluate(checkpoints_root / "zhaohengyuan1_PAN__PANx4_DF2K.pth", dataset, metrics=["psnr", "ssim"])
+    assert len(logs) == len(result.images) == count
+    for row in logs:
+        name = next(value for key, value in row.items() if key not in ("scale", "set", "log_psnr_y", "log_ssim_y"))
         at = result.images.index(name)
         assert result.metrics["psnr"].values[at] == pytest.approx(float(row["log_psnr_y"]), abs=3e-5)
         assert result.metrics["ssim"].values[at] == pytest.approx(float(row["log_ssim_y"]), abs=2e-6)

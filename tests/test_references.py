@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, replace
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -150,3 +151,24 @@ def test_a_reference_of_another_size_is_refused() -> None:
 def test_rows_of_a_large_image_count_as_the_image_that_they_hold() -> None:
     image = torch.zeros(1, 3, 8, 8, dtype=torch.uint8)
     assert size_of(Rows(image, lambda rows: rows.double())) == image.numel()
+
+
+def test_arrays_count_as_the_memory_that_they_hold() -> None:
+    whole = np.zeros((10, 10), np.uint8)
+    assert size_of(whole[:2]) == 100, "a view holds all of it"
+    assert size_of([whole, whole[2:], torch.from_numpy(whole)]) == 100, "and what is shared counts once"
+
+
+def test_a_large_image_that_does_not_fit_is_a_status_and_the_other_metrics_go_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("srbench.measure.LARGE", 100)
+    hr, lr = image(1), image(2, 45)
+    for free, status in ((2**40, ("ok", "unavailable")), (180 * 180 * 110, ("oom",))):
+        monkeypatch.setattr("srbench.measure.free_memory", lambda free=free: free)
+        measure = Measure(["lpips", "psnr"], get_protocol("standard"), 4)
+        measure.add("one", image(3), hr, lr)
+        found = measure.scores()
+        assert found["lpips"].status in status
+        assert found["psnr"].status == "ok"
+    assert found["lpips"].reason == "one: lpips takes about 0.0 GiB on 180×180 pixels, and 0.0 GiB are free"

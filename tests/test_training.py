@@ -151,14 +151,42 @@ def assert_same_weights(home: Path, one: str, other: str) -> None:
 
 
 @pytest.mark.slow
-def test_runs_killed_at_random_moments_end_in_the_same_bits(images: Path, srbench_home: Path) -> None:
+@pytest.mark.parametrize(
+    ("values", "options", "kills"),
+    [
+        ("", [], 20),
+        (
+            'degradation = "two-stage"\naccumulate = 2\nprecision = "fp16"\nrescale = [0.8]\n',
+            ["--cache-memory", "0.0001", "--cache-disk", "0"],  # images are decoded when they are drawn
+            3,
+        ),
+    ],
+    ids=["tuned", "degraded fp16 in parts, drawn from files"],
+)
+def test_runs_killed_at_random_moments_end_in_the_same_bits(
+    values: str, options: list[str], kills: int, images: Path, srbench_home: Path
+) -> None:
     recipe = srbench_home / "killed.toml"
-    recipe.write_text(f'data = "{images}"\nval = 2\npatch = 8\nbatch = 4\nsteps = 120\nval_every = 20\nlog_every = 1\n')
-    command = [sys.executable, "-m", "srbench", "train", "fsrcnn_s", "--recipe", str(recipe), "--threads", "1"]
+    steps = f"steps = {120 if kills == 20 else 40}"
+    recipe.write_text(
+        f'data = "{images}"\nval = 2\npatch = 8\nbatch = 4\n{steps}\nval_every = 20\nlog_every = 1\n{values}'
+    )
+    command = [
+        sys.executable,
+        "-m",
+        "srbench",
+        "train",
+        "fsrcnn_s",
+        "--recipe",
+        str(recipe),
+        "--threads",
+        "1",
+        *options,
+    ]
     subprocess.run([*command, "--name", "whole"], check=True, capture_output=True)
     log = srbench_home / "runs" / "fsrcnn_s_x4.parts" / "log.jsonl"
     random = np.random.default_rng(1)
-    for target in np.sort(random.choice(np.arange(1, 117), 20, replace=False)):
+    for target in np.sort(random.choice(np.arange(1, 117 if kills == 20 else 37), kills, replace=False)):
         run = subprocess.Popen(
             [*command, "--name", "parts", "--save-every", "0", "--resume"],
             stdout=subprocess.DEVNULL,

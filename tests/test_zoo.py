@@ -197,7 +197,9 @@ def test_names_that_are_no_file_names_are_refused(recipe: str) -> None:
 
 def test_an_old_name_finds_what_took_its_place_and_says_so(zoo: Path) -> None:
     write_card(card(recipe="new"), zoo)
-    (zoo / "replaced.toml").write_text('"fsrcnn_s_x4.old" = "fsrcnn_s_x4.new"\n"fsrcnn_s_x4.gone" = "fsrcnn_s_x4.gone"\n')
+    (zoo / "replaced.toml").write_text(
+        '"fsrcnn_s_x4.old" = "fsrcnn_s_x4.new"\n"fsrcnn_s_x4.gone" = "fsrcnn_s_x4.gone"\n'
+    )
     with pytest.warns(UserWarning, match=r"fsrcnn_s_x4\.old is no longer in the zoo, fsrcnn_s_x4\.new took its place"):
         assert find_checkpoint("fsrcnn_s_x4.old", zoo).name == "fsrcnn_s_x4.new"
     with pytest.raises(UnknownNameError):

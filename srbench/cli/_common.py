@@ -30,7 +30,7 @@ cache_memory_option = click.option(
     metavar="GIB",
     expose_value=False,
     callback=_set_cache_memory,
-    help="What is prepared of HR images in memory, for the next checkpoint [SRBENCH_CACHE_MEMORY, else 1].",
+    help="Images, and what is prepared of them, in memory for the next checkpoint [SRBENCH_CACHE_MEMORY, else 1].",
 )
 device_option = click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
 

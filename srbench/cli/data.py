@@ -200,6 +200,53 @@ def lr(
         click.echo(f"wrote {len(images)} LR images of {images.name} into {folder}: {chosen.degradation}, {chosen.id}")
 
 
+@command.command("subimages")
+@click.argument("data", metavar="SETS")
+@click.argument("out", type=click.Path(file_okay=False))
+@click.option("--size", type=int, default=480, show_default=True, help="Side of a part, in HR pixels.")
+@click.option("--step", type=int, help="From one part to the next [half the size].")
+@click.option(
+    "--lr", "scale", type=click.IntRange(2), help="Cut the LR images of this scale that lie beside the sets, too."
+)
+@click.option("--allow-overlap", is_flag=True, help="Keep images that show what test images show.")
+@data_root_option
+def subimages(
+    data: str, out: str, size: int, step: int | None, scale: int | None, allow_overlap: bool, data_root: str | None
+) -> None:
+    """Cut the images of SETS into small overlapping PNGs in OUT/HR, which a training run decodes sooner than large ones.
+
+    \b
+    srbench data subimages div2k-train div2k-480
+    srbench train edsr_baseline --data div2k-480/HR
+    srbench data subimages photos photos-480 --lr 4        OUT/LR_x4 holds the LR parts of the pairs
+
+    SETS are catalog names or folders, joined with +. Images that show what a test image shows are left out, as in training:
+    a part of one is no longer recognised for certain. The same command goes on where it was stopped.
+    """
+    import sys
+    from pathlib import Path
+
+    from srbench.datasets.subimages import Cut, check, cut
+    from srbench.training.data.guard import guard
+    from srbench.training.data.pairs import find_lr
+    from srbench.training.data.sets import find_training_sets
+
+    how = Cut(size=size, step=step or size // 2, scale=scale or 0, compared=True)
+    check(how)
+    sets = find_training_sets(data, data_root)
+    guarded = guard(sets, [path for images in sets for path in images.paths], [], data_root, allow_overlap)
+    for line in guarded.lines():
+        click.echo(line, err=True)
+    lr = find_lr(sets, "beside", scale) if scale else {}
+    how = how.model_copy(update={"overlaps": guarded.marks})
+    with click.progressbar(length=len(guarded.train), label="cutting", file=sys.stderr) as bar:
+        made = cut(guarded.train, Path(out), how, lr, lambda: bar.update(1))
+    click.echo(f"{made.folder}: {made.count} parts of {len(guarded.train)} images, {made.bytes / 1e6:,.1f} MB")
+    if made.small:
+        some = ", ".join(made.small[:3]) + (" …" if len(made.small) > 3 else "")
+        click.echo(f"{len(made.small)} images have a side below {size} pixels, whose parts are smaller: {some}")
+
+
 @command.command("get")
 @click.argument("names", metavar="NAME...", nargs=-1, required=True)
 @data_root_option

@@ -109,10 +109,10 @@ def _checkpoints(pattern: str) -> Rows:
             "channels": card.channels,
             "parameters": card.parameters,
             "options": card.options,
-            "trained on": " + ".join(card.data),
-            "steps": card.steps,
+            "trained on": " + ".join(card.trained_on.split("+")) or "not stated",
+            "steps": None if card.imported else card.steps,
             "precision": card.precision,
-            "seed": card.seed,
+            "seed": None if card.imported else card.seed,
             "sha256": card.sha256,
             "created": card.created,
         }

@@ -66,9 +66,15 @@ if TYPE_CHECKING:
 @click.option("--save-every", type=float, default=60.0, show_default=True, help="Seconds between saved states.")
 @click.option(
     "--cache-memory",
-    type=float,
+    type=click.FloatRange(min=0),
     metavar="GIB",
     help="Decoded images in memory, more on disk [SRBENCH_CACHE_MEMORY, else a quarter of all].",
+)
+@click.option(
+    "--cache-disk",
+    type=click.FloatRange(min=0),
+    metavar="GIB",
+    help="Decoded images on disk, more decoded when drawn [SRBENCH_CACHE_DISK, else half of what is free, at most 32].",
 )
 @click.option(
     "--track",
@@ -105,6 +111,7 @@ def command(
     threads: int,
     save_every: float,
     cache_memory: float | None,
+    cache_disk: float | None,
     trackers: tuple[str, ...],
     tensorboard: bool,
     data_root: str | None,
@@ -132,9 +139,8 @@ def command(
     what is in the zoo. It ends with the leaderboard on those of set5, set14 and sample that are here. Name the recipe of
     the parents before an adversarial one: --recipe tuned --recipe srgan --recipe esrgan.
     """
-    from srbench.subjects.start import start_of
     from srbench.training.loop.options import RunOptions
-    from srbench.training.zoo import RecipeRequest, train_model
+    from srbench.training.zoo import RecipeRequest
 
     _refuse_contradictions(model, every, recipes, name, overwrite)
     _refuse_one_of_many(every, cluster is not None, bool(extend), bool(overwrite or budget or steps))
@@ -152,16 +158,24 @@ def command(
         dirty=dirty,
         save_seconds=save_every,
         cache_memory=None if cache_memory is None else cache_memory * 2**30,
+        cache_disk=None if cache_disk is None else cache_disk * 2**30,
         trackers=tuple(dict.fromkeys((*trackers, *(["tensorboard"] if tensorboard else [])))),
         budget=_seconds(budget, "--budget"),
         extend=_seconds(extend, "--extend"),
     )
     if model:
-        start = start_of(model, scale)
-        request = replace(requests[0], changes={**start.changes, **keys})
-        _report(train_model(start.model, request, options), as_json)
+        _report(_train_one(model, scale, requests[0], options), as_json)
     else:
         _train_all(requests, options, cluster, as_json)
+
+
+def _train_one(model: str, scale: int | None, request: RecipeRequest, options: RunOptions) -> Card:
+    """A model, or what a checkpoint or a file of weights goes on from; what the user says goes before what these say."""
+    from srbench.subjects.start import start_of
+    from srbench.training.zoo import train_model
+
+    start = start_of(model, scale)
+    return train_model(start.model, replace(request, changes={**start.changes, **request.changes}), options)
 
 
 def _given(**keys: Any) -> dict[str, Any]:

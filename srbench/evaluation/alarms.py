@@ -281,6 +281,15 @@ def trained_on_it(shown: Mapping[str, str], count: int) -> str:
     return f"trained on {len(shown)} of the {count} images that it is measured on: {some}{more}"
 
 
+def untold_data(untold: Sequence[str]) -> str:
+    """The note about a network whose training images are not known here.
+
+    Args:
+        untold: what its card says of them.
+    """
+    return f"it cannot be known whether it was trained on test images: {', '.join(untold)}"
+
+
 def other_scale(texts: Mapping[str, str], scale: int) -> list[str]:
     """Notes about names that state one scale, and another than the one measured.
 

@@ -129,6 +129,8 @@ class Metric:
         licence: of the weights or the package that it stands on, "" where it has none.
         ready: raises UnavailableError where the weights or the package that it needs are not on this machine, with the way to get
             them; it loads nothing. None where it needs none.
+        memory: bytes for each pixel of an image that both steps hold at once, where that is much: a large image is not begun
+            that would not fit into what is free.
         by_rows: whether ``score`` takes :class:`srbench.metrics._images.Rows` in the place of large images.
     """
 
@@ -150,6 +152,7 @@ class Metric:
     minimum: int = 1
     licence: str = ""
     ready: Callable[[], object] | None = None
+    memory: int = 0
     by_rows: bool = False
 
     def __post_init__(self) -> None:

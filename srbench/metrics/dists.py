@@ -196,6 +196,7 @@ METRICS.register(
         least=0.0,
         tolerance=1e-4,
         minimum=MINIMUM,
+        memory=1800,
         licence=f"{WEIGHTS.licence}; VGG16: torchvision, BSD 3-clause",
         ready=_ready,
     )

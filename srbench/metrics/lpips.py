@@ -28,11 +28,11 @@ from srbench.threads import share_out
 
 Net = Literal["alex", "vgg"]
 
-# Of each net: the backbone, the layers whose (rectified) output is compared, and the least height and width that its
-# pooling leaves something of.
-_NETS: dict[Net, tuple[str, tuple[int, ...], int]] = {
-    "alex": ("alexnet", (1, 4, 7, 9, 11), 31),
-    "vgg": ("vgg16", (3, 8, 15, 22, 29), 16),
+# Of each net: the backbone, the layers whose (rectified) output is compared, the least height and width that its
+# pooling leaves something of, and the bytes a pixel that are held at once.
+_NETS: dict[Net, tuple[str, tuple[int, ...], int, int]] = {
+    "alex": ("alexnet", (1, 4, 7, 9, 11), 31, 110),
+    "vgg": ("vgg16", (3, 8, 15, 22, 29), 16, 1400),
 }
 # The package scales RGB to [−1, 1], takes (−.030, −.088, −.188) off and divides by (.458, .448, .450).
 _MEAN = tuple(PEAK / 2 * (1 + shift) for shift in (-0.030, -0.088, -0.188))
@@ -91,7 +91,7 @@ def _network(net: Net, device: torch.device) -> _Network:
     """The network of the ``lpips`` package over our backbone; its own constructor would draw a random trunk first."""
     import lpips
 
-    name, taps, _ = _NETS[net]
+    name, taps, *_ = _NETS[net]
     with torch.no_grad():
         trunk = _Trunk(load_backbone(name)[0], taps).requires_grad_(False).eval().to(device)
     path = Path(lpips.__file__).parent / "weights" / "v0.1" / f"{net}.pth"
@@ -248,7 +248,8 @@ for _net, _what in _BACKBONES:
             source="arXiv:1801.03924",
             least=0.0,
             tolerance=1e-4,
-            minimum=_NETS[_net][-1],
+            minimum=_NETS[_net][2],
+            memory=_NETS[_net][3],
             licence="BSD 2-clause; backbone: torchvision, BSD 3-clause",
             ready=partial(check_backbone, _NETS[_net][0]),
         )

@@ -61,6 +61,7 @@ METRICS.register(
         least=0.0,
         tolerance=1e-4,
         minimum=MINIMUM,
+        memory=1300,
         licence="BSD 2-clause",
         ready=check_installed,
     )

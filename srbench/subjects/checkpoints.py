@@ -45,6 +45,10 @@ def of_card(card: Card, zoo: Path | None = None) -> Subject:
         network = load_checkpoint(card.name, root=zoo, scale=scale)
         return for_model(get_model(card.model), network, scale, card.channels, name=card.name)
 
+    untold = (
+        f" {card.untold}" if card.untold else ""
+    )  # it stands with numbers, which are measured anew where it changes
+    imported = card.imported
     return Subject(
         name=card.name,
         model=card.model,
@@ -52,13 +56,15 @@ def of_card(card: Card, zoo: Path | None = None) -> Subject:
         scales=tuple(card.scales),
         channels=card.channels,
         make=make,
-        identity=f"{card.sha256} {card.model} {card.scales} {card.channels} {sorted(card.options.items())}",
+        identity=f"{card.sha256} {card.model} {card.scales} {card.channels} {sorted(card.options.items())}{untold}",
         parameters=card.parameters,
         recipe=card.recipe,
-        trained_on="+".join(card.data),
+        trained_on=card.trained_on,
         data=card.data,
         overlaps=tuple(card.overlaps),
         left_out=tuple(card.left_out),
+        untold=tuple(card.untold),
+        doubts=tuple(imported.doubts) if imported else (),
         options=card.options,
         weights_sha256=card.sha256,
         weights_file=(zoo or zoo_root()) / card.model / card.file if card.file else None,

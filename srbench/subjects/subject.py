@@ -114,6 +114,7 @@ class Subject:
         data: training sets of a checkpoint → digest of their files.
         overlaps: what its card says that it was trained on of test sets, such as ``dir-x/1 is set5/baby``.
         left_out: images of ``data`` that it was not trained on.
+        untold: training data that cannot be compared with test images, as its card says.
         doubts: what stands with its numbers: signs that it is used as something that it is not.
     """
 
@@ -138,6 +139,7 @@ class Subject:
     data: Mapping[str, str] = field(default_factory=dict)
     overlaps: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
+    untold: tuple[str, ...] = ()
     doubts: tuple[str, ...] = ()
     _ready: dict[tuple[int, Inference], Upscaler] = field(default_factory=dict, init=False, repr=False)
 

@@ -75,6 +75,7 @@ def test_a_clip_against_the_bare_loop(
     spent = {who: f"{statistics.median(seconds) * 1e3 / len(frames):.0f}" for who, seconds in every.items()}
     where = f"{frames[0].shape[1]}×{frames[0].shape[0]}, {len(frames)} frames"
     said = f"thread of the network {busy:.2f}, processor {spent['srbench']} ms a frame, bare loop {spent['bare loop']}"
+    said += f", {(tmp_path / 'out.mp4').stat().st_size / 1e3:.0f} kB"
     ratio = record(benchmark, f"clip, {name} {preset or 'default'}, {where} ({said})", wall, TARGET)
     assert busy >= TARGET, "the network's thread does what others should"
     assert ratio >= TARGET or not quiet

@@ -1,18 +1,18 @@
-"""Commands to kill: evaluation, training (PSNR and adversarial), downloads and reports, each small enough to be killed often."""
+"""Commands to kill: evaluation, training (PSNR and adversarial), downloads, reports and exports, each small."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
-from tests.campaign.kills import Facts, Victim
+from tests.campaign.kills import LIMIT_S, Facts, Victim, ended, start
 
 
 def srbench(*arguments: object) -> None:
@@ -299,10 +299,66 @@ def _reports_left_alone(place: Path) -> dict[str, object]:
     return files(place / "reports")
 
 
+# Exports
+
+_EXPORTED = "net.onnx"
+
+
+def prepare_export(place: Path) -> None:
+    """An image, two untrained networks, and the file of the first, which the second is to replace."""
+    from tests.builders import store_checkpoint, write_images
+
+    write_images(place / "images", 1, (36, 40))
+    with home(place):
+        store_checkpoint("fsrcnn_s", "older", skip="bicubic", seed=1)
+        store_checkpoint("fsrcnn_s", "tiny", skip="bicubic")
+    _in_process_of_its_own(lambda: _export("fsrcnn_s_x4.older"), place)
+
+
+def _in_process_of_its_own(work: Callable[[], None], place: Path) -> None:
+    """Done in a fork: its threads must not be those of what is forked later."""
+    pid = start(lambda _: work(), place, "prepared")
+    assert ended(pid, LIMIT_S) == 0, place.with_suffix(".prepared").read_text()
+
+
+def _export(name: str) -> None:
+    small = ("--dataset", "images", "--images", 1, "--seconds", 0.01, "--size", "9x10")
+    srbench("export", name, "--output", _EXPORTED, *small, "--json")
+
+
+def work_export(_place: Path) -> None:
+    """The second network's file and card in the place of the first's."""
+    _export("fsrcnn_s_x4.tiny")
+
+
+def exported(place: Path) -> Facts:
+    """The file's bytes, and its card but for times and dates; raises where the card is damaged or another file's."""
+    from srbench.weights.exported import read_card
+
+    card, digest = read_card(place / _EXPORTED), sha256(place / _EXPORTED)
+    assert card.sha256 == digest, "the card is another file's"
+    assert card.measured is not None
+    kept = card.model_dump(mode="json", exclude={"created", "measured"})
+    return {"file": digest, "card": kept, "difference": card.measured.max_difference, "dB": card.measured.psnr}
+
+
+def export_seen(place: Path) -> Facts:
+    """That the file is whole, the older or the newer one, and that a reader gets a network from it with a card that is whole."""
+    from srbench.weights.exported import read_card
+
+    newer, older = (sha256(folder / _EXPORTED) for folder in (place.parent / "whole", place.parent / "template"))
+    assert sha256(place / _EXPORTED) in (newer, older), "cut off, or of two networks"
+    named = {"fsrcnn_s_x4.tiny": newer, "fsrcnn_s_x4.older": older}
+    card = read_card(place / _EXPORTED)
+    assert named[card.subject] == card.sha256, "the card speaks of a file that its network never was"
+    return {"file and card are there": True}
+
+
 VICTIMS = (
     Victim("eval", prepare_eval, work_eval, records, record_files),
     Victim("train", prepare_train, work_train, trained, run_seen),
     Victim("train-gan", prepare_gan, work_gan, trained, run_seen),
     Victim("data-get", prepare_get, work_get, lambda place: files(place / "data"), data_seen),
+    Victim("export", prepare_export, work_export, exported, export_seen),
     Victim("report", prepare_report, work_report, lambda place: files(place / "reports"), report_seen),
 )

@@ -23,7 +23,7 @@ from srbench.reports.tables.published import published_figure
 from srbench.reports.tables.rows import Entrant, Row, Score, Speed, Table
 from srbench.reports.view import describe
 from srbench.stats import least_p
-from srbench.zoo import Card
+from srbench.zoo import Card, Imported
 
 Json = None | bool | int | float | str | Sequence["Json"] | Mapping[str, "Json"]
 
@@ -292,9 +292,9 @@ def _speed(speed: Speed) -> Json:
     return {key: value for key, value in found.items() if value not in (None, [])}
 
 
-def _card(card: Card) -> Json:
+def _training_facts(card: Card) -> list[tuple[str, object]]:
     config = card.config
-    facts: list[tuple[str, object]] = [
+    return [
         ("checkpoint", card.name),
         ("parameters", f"{card.parameters:,}"),
         ("trained on", " + ".join(card.data)),
@@ -310,6 +310,25 @@ def _card(card: Card) -> Json:
         ("created", card.created),
         ("sha256", card.sha256),
     ]
+
+
+def _imported_facts(card: Card, source: Imported) -> list[tuple[str, object]]:
+    return [
+        ("checkpoint", card.name),
+        ("parameters", f"{card.parameters:,}"),
+        ("imported from", f"{source.file} (sha256 {source.sha256})"),
+        ("address", source.url),
+        ("citation", source.citation),
+        ("licence", source.licence or "not stated"),
+        ("trained on", source.trained_on or "not stated"),
+        ("trained by", source.recipe or "not stated"),
+        ("created", card.created),
+        ("sha256", card.sha256),
+    ]
+
+
+def _card(card: Card) -> Json:
+    facts = _imported_facts(card, card.imported) if card.imported else _training_facts(card)
     points = [
         (_short(point["seconds"] / 60, 2), _short(point["val_psnr"], 3))
         for point in card.curve

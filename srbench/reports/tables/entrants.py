@@ -24,6 +24,7 @@ def entrant_of(result: Result, card: Card | None = None) -> Entrant:
     if card is not None:
         recipe, stem = card.base_recipe, card.family
     options = _changed(result.options)
+    trained = card if card is not None and card.imported is None else None  # of imported weights none of this is known
     return Entrant(
         checkpoint=result.checkpoint,
         model=result.model,
@@ -32,15 +33,15 @@ def entrant_of(result: Result, card: Card | None = None) -> Entrant:
         variant=result.variant,
         marks=_marks(options, result.variant, result.precision),
         recipe="" if result.own else recipe,
-        seed=card.seed if card else None,
+        seed=trained.seed if trained else None,
         family=f"{stem} {sorted(options.items())} {result.variant} {result.precision}",
         options=options,
         channels=result.channels,
         parameters=result.parameters,
         adversarial=card.adversarial if card else False,
         trained_on=tuple(part for part in result.trained_on.split("+") if part),
-        minutes=card.wall_time_s / 60 if card else None,
-        steps=card.steps if card else None,
+        minutes=trained.wall_time_s / 60 if trained else None,
+        steps=trained.steps if trained else None,
         precision=result.precision,
         weights_sha256=result.weights_sha256,
         own=result.own,

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 
+from srbench.errors import InputError
 from srbench.subjects import resolve_one
 from srbench.training.after.gate import validation_paths
 from srbench.training.loop.half import halved
@@ -19,6 +20,10 @@ def halve(card: Card, zoo: Path | None = None, data_root: str | None = None) -> 
     Raises:
         InputError: its recipe is not on the card, or its data are not here.
     """
+    if not card.config:
+        raise InputError(
+            f"{card.name} has no recipe on its card, which would say what to measure it on; it stays as it is"
+        )
     upscaler = resolve_one(card.name, card.scales[0], zoo=zoo).upscaler()
     weights = {key: value.clone() for key, value in upscaler.network.state_dict().items()}
     recipe = card.config

@@ -2,6 +2,7 @@
 
 - ``sets``, ``guard``: training sets by name, without what test images show;
 - ``pairs``: LR images that come with the HR images;
-- ``decode``, ``cache``, ``images``: files → pixels and LR images, in memory or mapped from a cache on disk;
+- ``decode``, ``cache``, ``stream``, ``images``: files → pixels and LR images, in memory, mapped from a cache on disk, or
+  decoded when they are drawn;
 - ``sampler``, ``stages``: crops of a step as tensors, over the stages of a run.
 """

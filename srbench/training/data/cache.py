@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import math
 import os
 import shutil
 from collections.abc import Callable, Iterable, Sequence
@@ -23,7 +24,7 @@ import numpy as np
 from srbench.datasets.hashes import cache_root, sha256_of
 from srbench.errors import InputError
 from srbench.files import replacing, write_text
-from srbench.references import CACHE_MEMORY, cache_memory
+from srbench.references import CACHE_MEMORY, bytes_of, cache_memory
 from srbench.training.data.decode import U8, Copy, Decoded, Wanted, decode_all
 from srbench.training.data.pairs import lr_facts
 
@@ -42,6 +43,24 @@ def default_memory() -> float:
         return 4 * 2**30
 
 
+CACHE_DISK = "SRBENCH_CACHE_DISK"
+_MOST_DISK = 32 * 2**30
+
+
+def default_disk() -> float:
+    """The bound in bytes of decoded images on disk: ``SRBENCH_CACHE_DISK`` in GiB, else half of what is free, at most 32 GiB.
+
+    What the cache holds already counts as free, since it makes room for others. Raises InputError where the variable is no
+    number.
+    """
+    if named := os.environ.get(CACHE_DISK):
+        return bytes_of(named, CACHE_DISK)
+    folder = cache_root() / "training"
+    there = next((one for one in (folder, *folder.parents) if one.is_dir()), Path("/"))
+    held = sum(path.stat().st_size for path in folder.glob("*.bin"))
+    return min(_MOST_DISK, (shutil.disk_usage(there).free + held) / 2)
+
+
 def estimate(paths: Sequence[Path], scale: int, rescale: Sequence[float]) -> int:
     """Bytes that the decoded images and copies take, from the files' headers; unreadable files take none."""
     from PIL import Image
@@ -55,7 +74,12 @@ def estimate(paths: Sequence[Path], scale: int, rescale: Sequence[float]) -> int
 
 
 def cached(
-    paths: Sequence[Path], wanted: Wanted, size: int, skip_bad: bool, advance: Callable[[], None] = lambda: None
+    paths: Sequence[Path],
+    wanted: Wanted,
+    size: int,
+    skip_bad: bool,
+    advance: Callable[[], None] = lambda: None,
+    disk: float = math.inf,
 ) -> list[Decoded]:
     """The files' images and copies, memory-mapped; built first where the cache has none or a damaged one.
 
@@ -65,6 +89,7 @@ def cached(
         size: bytes that it will take, about.
         skip_bad: build although some file cannot be read.
         advance: called after each file that is decoded for the cache.
+        disk: bytes that all caches may take together; those used longest ago make room for a new one.
 
     Raises:
         InputError: a file that cannot be read; no room on the disk.
@@ -73,11 +98,38 @@ def cached(
     stem = key(paths, wanted)
     found = read(folder, stem, wanted)
     if found is None:
+        make_room(folder, size, disk, spare=stem)
         build(folder, stem, paths, wanted, size, skip_bad, advance)
         found = read(folder, stem, wanted, trusted=True)
         if found is None:
             raise InputError(f"{folder / stem}.bin changed while it was read; expected nobody else to write there")
     return found
+
+
+def make_room(folder: Path, size: float, disk: float, spare: str = "") -> None:
+    """Remove the caches used longest ago until one of ``size`` bytes fits beside the others.
+
+    A run that maps such a file goes on: the system keeps its bytes until then.
+
+    Args:
+        folder: of the caches.
+        size: of the new one.
+        disk: bytes for all of them.
+        spare: the new one's name.
+    """
+    used: dict[Path, float] = {}
+    for path in folder.glob("*.bin"):
+        with suppress(OSError):
+            used[path] = path.with_suffix(".json").stat().st_mtime if path.with_suffix(".json").exists() else 0.0
+    used.pop(folder / f"{spare}.bin", None)
+    sizes = {path: path.stat().st_size for path in used}
+    for path in sorted(used, key=lambda one: used[one]):
+        if sum(sizes.values()) + size <= disk:
+            return
+        with suppress(OSError):
+            path.with_suffix(".json").unlink(missing_ok=True)
+            path.unlink()
+            del sizes[path]
 
 
 def key(paths: Sequence[Path], wanted: Wanted) -> str:
@@ -102,9 +154,9 @@ def build(
 ) -> None:
     """Decode every file into a new cache; raises InputError as :func:`cached`."""
     folder.mkdir(parents=True, exist_ok=True)
-    advice = "raise --cache-memory, or point SRBENCH_CACHE to a larger disk"
+    advice = "raise --cache-memory, or point SRBENCH_CACHE to a larger disk; a lower --cache-disk decodes what is drawn"
     if (free := shutil.disk_usage(folder).free) < size:
-        raise InputError(f"the decoded images take {_gib(size)} and {folder} has {_gib(free)} left; {advice}")
+        raise InputError(f"the decoded images take {gib(size)} and {folder} has {gib(free)} left; {advice}")
     try:
         with replacing(folder / f"{stem}.bin") as staging, staging.open("wb") as file:
             index = _write_pixels(file, decode_all(paths, wanted, wanted.scale, advance), skip_bad)
@@ -141,6 +193,8 @@ def read(folder: Path, stem: str, wanted: Wanted, trusted: bool = False) -> list
         if not trusted and sha256_of([pixels])[pixels] != index["sha256"]:
             return None
         mapped: U8 = np.asarray(np.memmap(pixels, np.uint8, "r"))
+        with suppress(OSError):
+            os.utime(folder / f"{stem}.json")  # who was used last is removed last
         return _unpack(mapped, index["files"], wanted)
     except (OSError, ValueError, KeyError, TypeError):
         return None
@@ -167,5 +221,6 @@ def _unpack(mapped: U8, files: list[dict[str, Any]], wanted: Wanted) -> list[Dec
     return found
 
 
-def _gib(size: float) -> str:
+def gib(size: float) -> str:
+    """Bytes for people, in GiB."""
     return f"{size / 2**30:.1f} GiB"

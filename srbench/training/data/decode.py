@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -93,16 +94,36 @@ def decode(path: Path, wanted: Wanted, crop: int) -> Decoded:
     except InputError as error:
         return Decoded(path.name, error=str(error))
     side = min(image.shape[:2])
+    factors = (1.0, *wanted.rescale)
+    return Decoded(path.name, side, tuple(_copy(image, one, wanted) for one in factors if side * one >= crop))
+
+
+def decode_copy(path: Path, wanted: Wanted, factor: float) -> Copy:
+    """One of the copies that :func:`decode` gives, byte for byte; raises InputError where the file cannot be read."""
+    if wanted.lr:
+        hr, lr = read_pair(path, wanted.lr[path], wanted.scale)
+        return Copy(min(hr.shape[:2]), 1.0, hr, _with_margin(lr, wanted.margin))
+    return _copy(read_rgb(path), factor, wanted)
+
+
+def size_of_copy(size: tuple[int, int], factor: float, scale: int) -> tuple[int, int]:
+    """Height and width of a copy's HR image.
+
+    Args:
+        size: height and width of the file's image.
+        factor: of the copy.
+        scale: that HR is cropped to a multiple of.
+    """
+    height, width = (side if factor == 1.0 else math.ceil(side * factor - 1e-9) for side in size)  # as imresize does
+    return height // scale * scale, width // scale * scale
+
+
+def _copy(image: U8, factor: float, wanted: Wanted) -> Copy:
     chosen = get_degradation(wanted.degradation)
     degrade = get_degradation("bicubic") if chosen.degradation.random else chosen
-    copies = []
-    for factor in (1.0, *wanted.rescale):
-        if side * factor < crop:
-            continue
-        copy = image if factor == 1.0 else imresize(image, factor)
-        hr = np.ascontiguousarray(crop_to_multiple(copy, wanted.scale))
-        copies.append(Copy(side, factor, hr, _with_margin(degrade(hr, How(wanted.scale)), wanted.margin)))
-    return Decoded(path.name, side, tuple(copies))
+    copy = image if factor == 1.0 else imresize(image, factor)
+    hr = np.ascontiguousarray(crop_to_multiple(copy, wanted.scale))
+    return Copy(min(image.shape[:2]), factor, hr, _with_margin(degrade(hr, How(wanted.scale)), wanted.margin))
 
 
 def _decode_pair(path: Path, wanted: Wanted, crop: int) -> Decoded:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from srbench.datasets.image_set import ImageSet
 from srbench.datasets.overlaps import Overlap, known, of_test_sets, overlaps
+from srbench.datasets.subimages import Cut, cut_of
 from srbench.errors import InputError
 
 
@@ -22,6 +23,7 @@ class Guarded:
         overlaps: that were found among them.
         allowed: whether these are used all the same.
         compared: what was compared and how long it took, one line.
+        of_parts: what the manifests of parts say that these show, where that was allowed.
     """
 
     train: list[Path]
@@ -29,6 +31,7 @@ class Guarded:
     overlaps: tuple[Overlap, ...] = ()
     allowed: bool = False
     compared: str = ""
+    of_parts: tuple[str, ...] = ()
 
     @property
     def names(self) -> list[str]:
@@ -38,7 +41,7 @@ class Guarded:
     @property
     def marks(self) -> list[str]:
         """What a card says of what was used all the same."""
-        return [f"{one.image} is {one.shows}" for one in self.overlaps] if self.allowed else []
+        return [*self.of_parts, *(f"{one.image} is {one.shows}" for one in self.overlaps if self.allowed)]
 
     @property
     def left_out(self) -> list[str]:
@@ -70,19 +73,36 @@ def guard(
     """
     begun, used = time.perf_counter(), {*train, *val}
     unique = {images.paths: images for images in sets}.values()
+    parts = {images.paths: made for images in unique if (made := _parts(images, allow)) is not None}
     names = {path: f"{images.name}/{images.title(path)}" for images in unique for path in images.paths if path in used}
-    mine = [one for images in unique for one in known(images) if one.name in set(names.values())]
+    wanted = set(names.values())
+    mine = [one for images in unique if images.paths not in parts for one in known(images) if one.name in wanted]
     tests = of_test_sets(data_root)
     found = tuple(overlaps(mine, tests))
+    marks = tuple(mark for made in parts.values() for mark in made.overlaps)
     said = f"{len(mine)} images compared with {len(tests)} test images in {time.perf_counter() - begun:.1f} s"
+    if parts:
+        said += f"; {sum(map(len, parts))} parts were compared as whole images when they were cut"
     if allow or not found:
-        return Guarded(train, val, found, allow, said)
+        return Guarded(train, val, found, allow, said, marks)
     gone = {one.image for one in found}
     kept = [[path for path in paths if names[path] not in gone] for paths in (train, val)]
     for paths, left, what in zip((train, val), kept, ("training", "validation"), strict=True):
-        if not left:
+        if paths and not left:
             raise InputError(
                 f"each of the {len(paths)} {what} images shows what a test image shows, such as: {found[0].describe()}; "
                 "expected other data, or --allow-overlap, which the card and each record say"
             )
     return Guarded(kept[0], kept[1], found, False, said)
+
+
+def _parts(images: ImageSet, allow: bool) -> Cut | None:
+    """How a set of parts was cut, if its images were compared then: small parts of an image cannot be compared any more."""
+    made = cut_of(images.folder)
+    if made is None or not made.compared:
+        return None
+    if made.overlaps and not allow:
+        raise InputError(
+            f"{images.folder} was cut with --allow-overlap ({made.overlaps[0]}): expected parts cut without it, or the same here"
+        )
+    return made

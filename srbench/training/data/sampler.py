@@ -106,7 +106,7 @@ class Sampler:
         self.images, self.patch, self.batch, self.seed = images, patch, batch, seed
         self.augment, self.channels, self.pre_upsampled = augment, channels, pre_upsampled
         self._degrade = get_degradation(images.degradation) if images.degradation else None
-        self._room = np.array([hr.shape[:2] for hr in images.hr]) // images.scale - patch + 1
+        self._room = np.array(images.sizes) // images.scale - patch + 1
         if self._room.min() < 1:
             raise InputError(f"a patch of {patch} LR pixels is larger than an image that was loaded for smaller ones")
 
@@ -127,11 +127,12 @@ class Sampler:
         chosen = range(self.batch)[self._slice]
         lr = np.empty((len(chosen), side + 2 * around, side + 2 * around, 3), np.uint8)
         hr = np.empty((len(chosen), side * scale, side * scale, 3), np.uint8)
-        for row, index in enumerate(chosen):
-            image, top, left = crops.image[index], crops.top[index], crops.left[index]
+        pairs = self.images.pairs(crops.image[self._slice].tolist())
+        for row, (index, (small_image, image)) in enumerate(zip(chosen, pairs, strict=True)):
+            top, left = crops.top[index], crops.left[index]
             orientation = int(crops.orientation[index])
-            _copy(lr[row], self.images.lr[image], top + inset, left + inset, orientation)
-            _copy(hr[row], self.images.hr[image], top * scale, left * scale, orientation)
+            _copy(lr[row], small_image, top + inset, left + inset, orientation)
+            _copy(hr[row], image, top * scale, left * scale, orientation)
             if self._degrade is not None:
                 how = How(scale, seed=self.seed + 1, image=f"{step}/{index}")  # seed 0 is one published draw for all
                 small = self._degrade(hr[row], how)

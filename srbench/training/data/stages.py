@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Literal
 
 import torch
@@ -63,10 +62,10 @@ class Stages:
 def holding(images: TrainingImages, patch: int) -> TrainingImages:
     """Those of the images and copies that hold a crop of ``patch`` LR pixels; InputError where none does."""
     side = patch * images.scale
-    kept = [(hr, lr) for hr, lr in zip(images.hr, images.lr, strict=True) if min(hr.shape[:2]) >= side]
+    kept = [number for number, size in enumerate(images.sizes) if min(size) >= side]
     if not kept:
         raise InputError(
             f"none of the {len(images.hr)} training images and copies holds a crop of {side}×{side} pixels "
             f"(grow to {patch} at x{images.scale}); expected smaller stages or larger images"
         )
-    return replace(images, hr=[hr for hr, _ in kept], lr=[lr for _, lr in kept])
+    return images.of(kept)

@@ -76,7 +76,8 @@ def make_card(record: RunRecord, network: nn.Module, processes: Processes) -> Ca
         init_sha256=origin.init_sha256 or None,
         config=recipe.model_dump(mode="json"),
         curve=record.curve,
-        overlaps=record.overlaps,
+        overlaps=list(dict.fromkeys([*record.overlaps, *origin.overlaps])),
+        untold=origin.untold,
         left_out=record.left_out,
         notes="; ".join([*record.remarks, *record.length.notes(), *filter(None, [origin.warm, edited])]),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from torch import Tensor
 
@@ -16,7 +16,11 @@ LIMIT_DB = 0.002
 
 
 def halved(
-    weights: Mapping[str, Tensor], upscaler: Upscaler, card: Card, validation: Validation
+    weights: Mapping[str, Tensor],
+    upscaler: Upscaler,
+    card: Card,
+    validation: Validation,
+    measured: Sequence[float] = (),
 ) -> tuple[dict[str, Tensor], Card]:
     """Weights as float16 where that changes PSNR by less than ``LIMIT_DB``, else as they are.
 
@@ -25,14 +29,15 @@ def halved(
         upscaler: around the network, at the scale to measure at; the network is left with one of the two.
         card: of these weights.
         validation: the images to measure on.
+        measured: PSNR (dB) of the weights on each of them, where that is known already.
 
     Returns:
         the weights to store, and the card with ``weights``, ``half_change`` (dB, of float16 against float32) and
         ``val_each`` (of what is stored).
     """
     small = {key: value.half() if value.is_floating_point() else value for key, value in weights.items()}
-    found: list[list[float]] = []
-    for state in (weights, small):
+    found: list[list[float]] = [list(measured)] if measured else []
+    for state in (weights, small)[len(found) :]:
         upscaler.network.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in state.items()})
         found.append(validation.each(upscaler))
     change = math.fsum(found[1]) / len(found[1]) - math.fsum(found[0]) / len(found[0])

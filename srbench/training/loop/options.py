@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from srbench.errors import SrbenchError
-from srbench.training.data.cache import default_memory
+from srbench.training.data.cache import default_disk, default_memory
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,8 @@ class RunOptions:
         save_seconds: time between saved states.
         cache_memory: bytes of decoded images that are kept in memory; more of them are mapped from a cache on disk. A
             quarter of the machine's memory by default.
+        cache_disk: bytes of that cache; what would take more is decoded when it is drawn. Half of what is free, at most 32 GiB,
+            by default.
         progress: show a bar.
         trackers: who else is told of log lines and sample images: ``csv``, ``tensorboard``, ``wandb``.
         runs: folder of the runs; runs/ by default.
@@ -44,6 +46,7 @@ class RunOptions:
     skip_bad: bool = False
     save_seconds: float = 60.0
     cache_memory: float | None = None
+    cache_disk: float | None = None
     progress: bool = True
     trackers: tuple[str, ...] = ()
     runs: Path | None = None
@@ -56,6 +59,11 @@ class RunOptions:
     def memory(self) -> float:
         """The bound of decoded images in memory, in bytes."""
         return default_memory() if self.cache_memory is None else self.cache_memory
+
+    @property
+    def disk(self) -> float:
+        """The bound of decoded images on disk, in bytes."""
+        return default_disk() if self.cache_disk is None else self.cache_disk
 
 
 class InterruptedRunError(SrbenchError):

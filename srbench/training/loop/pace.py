@@ -14,7 +14,7 @@ from srbench.training.recipe.schema import Recipe
 
 _VALIDATIONS = 20
 _VALIDATION_SHARE = 0.1  # of the time, at most
-_LOOKS = (0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9)
+_LOOKS = (0.02, *(number / 20 for number in range(1, 20)))
 """Parts of the time after which the plan is compared with the pace. What else the machine does changes the pace."""
 _FIRST_VALIDATION = 0.05  # of the time, at most, for a validation before the first step
 _OFF = 0.02  # of the time; a forecast that is off by less changes no plan
@@ -53,7 +53,8 @@ class Pace:
         facts: of a saved state.
 
     Args:
-        budget: seconds of training and validation together, from the first validation to the last; 0 plans nothing.
+        budget: seconds from the first validation to the checkpoint in the zoo; 0 plans nothing. After the last validation the
+            weights are measured once more, as they are stored.
         recipe: the run's.
         facts: of the earlier sittings of a run that goes on.
     """
@@ -115,7 +116,7 @@ class Pace:
     def _end(self, recipe: Recipe, done: int, spent: float, pace: float) -> float:
         """Seconds of the run at its end, by a plan."""
         last, every = recipe.steps, recipe.val_every
-        validations = last // every - done // every + (last % every > 0)
+        validations = last // every - done // every + (last % every > 0) + 1  # that of the weights as they are stored
         return spent + pace * _work(recipe, done, last) + self._validation * validations
 
     @property

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -62,6 +63,7 @@ class ProgressFacts(BaseModel):
 
     Attributes:
         best_psnr: validation PSNR (dB) of the weights that are kept; None before the first.
+        best_each: that of each validation image.
         seconds: of training.
         curve: points of the validations.
         window: sum of the loss and number of steps since the last validation.
@@ -71,6 +73,7 @@ class ProgressFacts(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     best_psnr: float | None = None
+    best_each: list[float] = []
     seconds: float = 0.0
     curve: list[dict[str, int | float]] = []
     window: tuple[float, float] = (0.0, 0.0)
@@ -112,14 +115,25 @@ class Progress:
                 self.facts.latest.popitem()
         return dict(self.facts.latest)
 
-    def validated(self, step: int, scores: dict[str, float], weights: dict[str, Tensor], keep: str) -> None:
-        """Add a point to the curve; keep the weights if they are the best so far, or in any case (``keep`` "last")."""
+    def validated(
+        self, step: int, scores: dict[str, float], weights: dict[str, Tensor], keep: str, each: Sequence[float] = ()
+    ) -> None:
+        """Add a point to the curve; keep the weights if they are the best so far, or in any case (``keep`` "last").
+
+        Args:
+            step: that the weights were reached after.
+            scores: means over the validation images, ``val_psnr`` among them.
+            weights: that were measured; they are copied.
+            keep: ``best`` or ``last``.
+            each: PSNR (dB) of each validation image, where this process has measured them.
+        """
         facts = self.facts
         loss = facts.window[0] / max(1.0, facts.window[1])
         facts.window = (0.0, 0.0)
         facts.curve.append({"step": step, "loss": loss, **{key: round(value, 4) for key, value in scores.items()}})
         if keep == "last" or facts.best_psnr is None or scores["val_psnr"] > facts.best_psnr:
             facts.best_psnr, self.best = scores["val_psnr"], copy.deepcopy(weights)
+            facts.best_each = list(each)
 
 
 class RunTime:

@@ -68,10 +68,16 @@ def first_weights(network: nn.Module, build: Build, recipe: Recipe, zoo: Path | 
     if is_file(recipe.init_from):
         return from_file(Path(recipe.init_from), network, build)
     if recipe.init_from:
-        return Origin(init_sha256=start_from(recipe.init_from, network, build, zoo).sha256)
+        parent = start_from(recipe.init_from, network, build, zoo)
+        return Origin(init_sha256=parent.sha256, untold=_untold(parent), overlaps=parent.overlaps)
     if recipe.warm_from:
-        return Origin(warm=warm_start(recipe.warm_from, network, build.model, zoo))
+        return warm_start(recipe.warm_from, network, build.model, zoo)
     return Origin()
+
+
+def _untold(parent: Card) -> list[str]:
+    """What is not known of a parent's training data, said with its name once."""
+    return [one if one.startswith("init_from ") else f"init_from {parent.name}: {one}" for one in parent.untold]
 
 
 _SKIP = "network."  # before the keys of a network that a skip was put around
@@ -106,9 +112,10 @@ def from_file(path: Path, network: nn.Module, build: Build) -> Origin:
     digest = sha256(path)
     own = network.state_dict()
     said = f"init_from {path.name} (sha256 {digest[:16]})"
+    untold = [f"init_from {path.name}: training data not known"]
     try:
         fit(network, found, path)
-        return Origin(init_sha256=digest, warm=f"{said}: all {len(own)} tensors")
+        return Origin(init_sha256=digest, warm=f"{said}: all {len(own)} tensors", untold=untold)
     except InputError as error:
         taken = [key for key, tensor in own.items() if key in found and found[key].shape == tensor.shape]
         if not taken:
@@ -118,7 +125,8 @@ def from_file(path: Path, network: nn.Module, build: Build) -> Origin:
             raise InputError(f"init_from = {str(path)!r} has no weights that fit {what}: {why}") from None
     for key in taken:
         own[key].copy_(found[key])
-    return Origin(init_sha256=digest, warm=f"{said}: {len(taken)} of {len(own)} tensors{_left(own, found)}")
+    taken_of = f"{said}: {len(taken)} of {len(own)} tensors{_left(own, found)}"
+    return Origin(init_sha256=digest, warm=taken_of, untold=untold)
 
 
 def _left(own: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> str:
@@ -189,7 +197,7 @@ def start_from(name: str, network: nn.Module, build: Build, zoo: Path | None = N
 
 
 @torch.no_grad()
-def warm_start(name: str, network: nn.Module, model: Model, zoo: Path | None = None) -> str:
+def warm_start(name: str, network: nn.Module, model: Model, zoo: Path | None = None) -> Origin:
     """Put what fits of a checkpoint of the same architecture into ``network``, whatever scale it was trained for.
 
     As EDSR's ×3 and ×4 networks start from ×2 (Lim et al., CVPRW 2017, arXiv:1707.02921). Tensors of another shape, and
@@ -202,7 +210,7 @@ def warm_start(name: str, network: nn.Module, model: Model, zoo: Path | None = N
         zoo: where the checkpoint is looked for first; then in zoo/.
 
     Returns:
-        what was taken, for the card.
+        what was taken.
 
     Raises:
         UnknownNameError: no such checkpoint.
@@ -221,7 +229,8 @@ def warm_start(name: str, network: nn.Module, model: Model, zoo: Path | None = N
         raise InputError(f"warm_from = {name!r} has no weights that fit: expected the same skip, colours and options")
     for key in taken:
         own[key].copy_(found[key])
-    return f"warm start: {len(taken)} of {len(network.state_dict())} tensors from {name} (sha256 {card.sha256[:16]})"
+    said = f"warm start: {len(taken)} of {len(network.state_dict())} tensors from {name} (sha256 {card.sha256[:16]})"
+    return Origin(warm=said, untold=_untold(card), overlaps=card.overlaps)
 
 
 def _find(name: str, zoo: Path | None) -> tuple[Card, Path | None]:

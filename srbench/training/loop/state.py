@@ -45,12 +45,16 @@ class Origin(BaseModel):
     Attributes:
         init_sha256: of the parent's weights, "" without ``init_from``.
         warm: what was taken of weights of which not all fit, for the card; "" where all were or none were asked for.
+        untold: training data of these weights that cannot be compared with test images.
+        overlaps: what their card says that they were trained on of test sets.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     init_sha256: str = ""
     warm: str = ""
+    untold: list[str] = []
+    overlaps: list[str] = []
 
 
 class AdversarialFacts(BaseModel):

@@ -246,10 +246,14 @@ class Trainer:
                 upscaling_margin(self.model.pre_upsampled),
                 options.skip_bad,
                 watch.counting("reading", len(self.train_paths)),
-                options.memory,
+                max(0, options.memory - self.validation.size),
+                options.disk,
                 recipe.degradation,
                 self.lr_paths,
             )
+        self.validation.keep_within(options.memory - self.validation.size - images.size)
+        if images.kept:
+            watch.say(f"{self.name}: {images.kept}")
         self._left_out = left_out(self.val_paths, images.too_small, images.bad)
         return Stages(
             images,
@@ -292,8 +296,9 @@ class Trainer:
                     if anew:
                         stages.follow(self.recipe)
                         break
+            card = self._finish()
             self._say_what_the_time_was_used_for()
-        return self._finish()
+        return card
 
     def _plan(self, done: int) -> bool:
         """Look at the plan of a run with a budget when that is due; whether it has changed."""
@@ -314,7 +319,7 @@ class Trainer:
 
     def _say_what_the_time_was_used_for(self) -> None:
         if budget := self.length.budget:
-            spent = self.progress.facts.seconds
+            spent = self.time.seconds()
             self.watch.say(f"{self.name}: {self.recipe.steps} steps in {spent:.1f} s of a budget of {budget:g} s")
 
     def _say_if_the_length_is_kept(self) -> None:
@@ -376,9 +381,9 @@ class Trainer:
         """Measure the average on the validation images after ``done`` steps, and keep it if it is the best so far."""
         main = self.processes.main
         self.progress.collect(self.folder, self.recipe.seed)
-        scores = self._scores() if main else {}
+        scores, each = self._scores() if main else ({}, [])
         scores = self.processes.agree({**scores, "seconds": self.time.seconds()})
-        self.progress.validated(done, scores, self.average.weights(), self.recipe.keep)
+        self.progress.validated(done, scores, self.average.weights(), self.recipe.keep, each)
         self.watch.log(done, self.progress.facts.curve[-1])
         if main and self.watch.wants_images(done, self.recipe.val_every):
             self.watch.images(done, self.validation.samples(self.upscaler))
@@ -392,13 +397,13 @@ class Trainer:
                     f"a validation takes about {estimate:.0f} s of a budget of {budget:g} s; val takes fewer images"
                 )
             return {}
-        return self._scores()
+        return self._scores()[0]
 
-    def _scores(self) -> dict[str, float]:
+    def _scores(self) -> tuple[dict[str, float], list[float]]:
         begun = time.perf_counter()
-        scores = self.validation.scores(self.upscaler, perceptual=self.recipe.discriminator is not None)
+        scored = self.validation.scored(self.upscaler, perceptual=self.recipe.discriminator is not None)
         self.pace.validated(time.perf_counter() - begun)
-        return scores
+        return scored
 
     def save(self, done: int) -> None:
         """Write the state after ``done`` steps; nothing is saved after a loss that is no number.
@@ -457,7 +462,8 @@ class Trainer:
     def _finish(self) -> Card:
         card = self.card()
         if self.processes.main:
-            weights, card = halved(self.progress.best, self.upscaler, card, self.validation)
+            each = self.progress.facts.best_each
+            weights, card = halved(self.progress.best, self.upscaler, card, self.validation, each)
             save_checkpoint(weights, card, self.options.zoo)
         self.processes.wait()
         return card

@@ -18,7 +18,7 @@ from srbench.errors import InputError, nearest
 from srbench.images import as_rgb, imresize, planar, read_image
 from srbench.measure import Measure
 from srbench.protocol import Protocol, get_protocol
-from srbench.references import References
+from srbench.references import References, cache_memory, size_of
 from srbench.training.data.pairs import read_pair
 from srbench.upscaler import Upscaler, upscale_array
 
@@ -94,6 +94,19 @@ class Validation:
                 raise error if str(path) in str(error) else InputError(f"{path}: {error}") from None
             self._pairs.append((hr, degrade(hr, scale, self._protocol, path.stem)))
 
+    @property
+    def size(self) -> int:
+        """Bytes of its images, which are always in memory."""
+        return size_of(self._pairs)
+
+    def keep_within(self, memory: float) -> None:
+        """Bound what is prepared of its images and kept for the next validation.
+
+        Args:
+            memory: bytes; ``SRBENCH_CACHE_MEMORY`` and its default bound it as well.
+        """
+        self._references = References(int(max(0, min(memory, cache_memory()))))
+
     def scores(self, upscaler: Upscaler, perceptual: bool = False) -> dict[str, float]:
         """Means of a network: ``val_psnr`` (dB, Y, shave = scale).
 
@@ -102,8 +115,14 @@ class Validation:
             perceptual: also ``val_lr_psnr``, ``val_lattice`` (dB) and, where AlexNet's weights can be had, ``val_lpips``; an
                 adversarial run is judged by them, as its PSNR falls.
         """
+        return self.scored(upscaler, perceptual)[0]
+
+    def scored(self, upscaler: Upscaler, perceptual: bool = False) -> tuple[dict[str, float], list[float]]:
+        """What :meth:`scores` gives, and what :meth:`each` gives, by measuring once."""
         metrics = ("psnr", "lr-psnr", "lpips", "lattice") if perceptual else ("psnr",)
-        return {f"val_{name.replace('-', '_')}": mean for name, mean in self.means(upscaler, metrics).items()}
+        found = self._measured(lambda lr: upscale_array(upscaler, lr), metrics)
+        means = {f"val_{name.replace('-', '_')}": float(np.mean(values)) for name, values in found.items()}
+        return means, found["psnr"]
 
     def means(self, upscaler: Upscaler, metrics: Sequence[str]) -> dict[str, float]:
         """Mean over the images of each metric that all of them can have."""

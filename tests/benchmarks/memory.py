@@ -1,0 +1,173 @@
+"""Peak memory of measuring and upscaling 8K images, and of sets of more and more 2K images: the tables of docs/reliability.md.
+
+    python -m tests.benchmarks.memory                 print both tables
+    python -m tests.benchmarks.memory --write         and put them into docs/reliability.md
+    python -m tests.benchmarks.memory --only sets
+
+Each figure is the greatest resident memory (``ru_maxrss``) of a fresh ``srbench`` on one thread. What an image takes as a
+whole is measured by the same command with bands turned off. Processor time is of the whole command, reading and writing
+the image included.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from srbench.files import write_text
+from srbench.images import read_image, write_image
+from srbench.markdown import table, with_part
+from tests.builders import smooth
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = ROOT / "docs/reliability.md"
+SUBJECTS = ("bicubic", "fsrcnn_x4.tuned")
+COUNTS = (1, 10, 30, 100)
+BUDGETS = (0.125,)
+METRICS = ("--metrics", "psnr,ssim,lr-psnr")
+
+# A small process starts the one that is measured, which would inherit the size of a large one.
+_PEAK = """
+import json, resource, subprocess, sys
+done = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+print(json.dumps([done.returncode, done.stderr[-2000:], used.ru_maxrss * 1024, used.ru_utime + used.ru_stime]))
+"""
+_WHOLE = """
+import srbench.process
+srbench.process.LARGE = 2**62
+import srbench.bands, srbench.measure
+from srbench.cli import main
+main()
+"""
+
+
+@dataclass(frozen=True)
+class Used:
+    """What a command took.
+
+    Attributes:
+        peak: greatest resident memory in bytes.
+        seconds: of processor time.
+    """
+
+    peak: int
+    seconds: float
+
+
+def used(*arguments: object, bands: bool = True) -> Used:
+    """What a fresh ``srbench`` takes; RuntimeError where it fails.
+
+    Args:
+        arguments: of the command line.
+        bands: whether large images go in bands.
+    """
+    start = ["-m", "srbench"] if bands else ["-c", _WHOLE]
+    words = [sys.executable, "-c", _PEAK, sys.executable, *start, *map(str, arguments)]
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, check=True, timeout=1200)
+    code, said, peak, seconds = json.loads(done.stdout)
+    if code:
+        raise RuntimeError(said)
+    return Used(peak, seconds)
+
+
+def large_image(folder: Path, width: int = 7680, height: int = 4320) -> Path:
+    """An image of 8K, a small one repeated and made a little uneven."""
+    tile = smooth(height // 10, width // 10)
+    write_image(folder / "large.png", np.tile(tile, (10, 10, 1)) // 2 + np.arange(width, dtype=np.uint8)[:, None] // 3)
+    return folder
+
+
+def set_of(folder: Path, count: int) -> Path:
+    """A set of 2K images, all of one size and none like another."""
+    image = np.tile(smooth(339, 510), (4, 4, 1))
+    for number in range(count):
+        write_image(folder / f"{number:03}.png", np.roll(image, (7 * number, 11 * number), axis=(0, 1)))
+    return folder
+
+
+def evaluated(name: str, images: Path, results: Path, *more: object, bands: bool = True) -> Used:
+    """What measuring a set takes."""
+    return used(
+        "eval", name, "--datasets", images, "--scale", 4, *METRICS, "--results", results, *more, bands=bands
+    )  # fmt: skip
+
+
+def scores(results: Path) -> object:
+    """The numbers of the only record of a folder."""
+    (record,) = results.rglob("*.json")
+    return {name: metric["values"] for name, metric in json.loads(record.read_text())["metrics"].items()}
+
+
+def _row(what: str, now: Used, whole: Used, same: bool) -> list[str]:
+    return [
+        what, f"{whole.peak / 1e9:.2f}", f"{now.peak / 1e9:.2f}", f"{now.seconds / whole.seconds:.2f}×",
+        "yes" if same else "**no**",
+    ]  # fmt: skip
+
+
+def eight_k(folder: Path, subjects: Sequence[str] = SUBJECTS) -> str:
+    """The table of 8K images."""
+    images, rows = large_image(folder / "8k"), []
+    small = folder / "small.png"
+    write_image(small, np.ascontiguousarray(read_image(images / "large.png")[::4, ::4]))
+    for name in subjects:
+        out = [folder / f"{name} {way}" for way in ("bands", "whole")]
+        now, whole = (evaluated(name, images, path, bands=way) for path, way in zip(out, (True, False), strict=True))
+        rows.append(_row(f"eval {name}", now, whole, scores(out[0]) == scores(out[1])))
+    for name in subjects:
+        made = [folder / f"{name}-{way}.png" for way in ("bands", "whole")]
+        words = ("upscale", small)
+        now, whole = (
+            used(*words, path, "--checkpoint", name, *([] if "_x" in name else ["--scale", 4]), bands=way)
+            for path, way in zip(made, (True, False), strict=True)
+        )
+        rows.append(_row(f"upscale {name}", now, whole, made[0].read_bytes() == made[1].read_bytes()))
+    return table(["7680×4320", "GB as a whole", "GB in bands", "processor time", "same bits"], rows, "lrrrl")
+
+
+def sets(folder: Path, counts: Sequence[int] = COUNTS, budgets: Sequence[float] = BUDGETS) -> str:
+    """The table of sets of 2K images."""
+    rows = []
+    for count in counts:
+        images = set_of(folder / f"set{count}", count)
+        found = [
+            evaluated("bicubic", images, folder / f"{count} {budget}", "--cache-memory", budget) for budget in budgets
+        ]
+        rows.append([f"{count}", *(f"{one.peak / 1e9:.2f}" for one in found)])
+    heads = [f"GB with --cache-memory {budget:g}" for budget in budgets]
+    return table(["images of 2040×1356", *heads], rows, "r" * (1 + len(budgets)))
+
+
+PARTS = {"memory-8k": eight_k, "memory-sets": sets}
+
+
+def main() -> None:
+    """Measure, print, and write where that is asked for."""
+    asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    asked.add_argument("--write", action="store_true", help="put the tables into docs/reliability.md")
+    asked.add_argument("--only", choices=[name.removeprefix("memory-") for name in PARTS])
+    options = asked.parse_args()
+    for name, measured in PARTS.items():
+        if options.only and name != f"memory-{options.only}":
+            continue
+        with tempfile.TemporaryDirectory() as folder:
+            made = measured(Path(folder))
+        sys.stdout.write(f"{made}\n")
+        sys.stdout.flush()
+        if options.write:
+            write_text(PAGE, with_part(PAGE.read_text(encoding="utf-8"), name, f"{made}\n", PAGE))
+
+
+if __name__ == "__main__":
+    main()
