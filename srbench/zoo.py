@@ -168,7 +168,7 @@ class Card(BaseModel):
 def checkpoint_name(model: str, scales: list[int], recipe: str) -> str:
     """The one name of a checkpoint.
 
-    >>> checkpoint_name("mdsr", [2, 3, 4], "common")
+    >>> checkpoint_name("mdsr", [2, 3, 4], "tuned")
     'mdsr_x2x3x4.tuned'
     """
     return f"{model}_{_scales(scales)}.{recipe}"

@@ -34,6 +34,8 @@ from srbench.zoo import (
 )
 from tests.builders import make_card
 
+ROOT = Path(__file__).resolve().parent.parent
+
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
@@ -63,7 +65,7 @@ def test_multi_scale_checkpoint(tmp_path: Path) -> None:
     options = {"blocks": 1, "features": 8}
     network = create_model("mdsr_baseline", 2, **options)
     made = card("mdsr_baseline", (2, 3, 4), channels="rgb", options=options)
-    assert made.name == "mdsr_baseline_x2x3x4.common"
+    assert made.name == "mdsr_baseline_x2x3x4.tuned"
     save_checkpoint(network.state_dict(), made, tmp_path)
     x = torch.rand(1, 3, 4, 4)
     assert load_checkpoint(made.name, root=tmp_path, scale=3)(x).shape[-1] == 12

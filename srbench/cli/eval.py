@@ -79,7 +79,7 @@ def command(
 ) -> None:
     """Measure TARGETS on datasets.
 
-    A target is a checkpoint (fsrcnn_x4.tuned), a pattern of them ('*_x4.common'), a model (all its checkpoints), an
+    A target is a checkpoint (fsrcnn_x4.tuned), a pattern of them ('*_x4.tuned'), a model (all its checkpoints), an
     interpolator, a file of weights, or a class of your own (package.module:Class, path/file.py:Class).
 
     \b

@@ -1,7 +1,7 @@
 """What can be measured, and the one grammar that every command and Python name it by: :func:`resolve`.
 
 =============== ====================================================================================
-checkpoints     ``fsrcnn_x4.tuned`` of the zoo, or a pattern of them: ``*_x4.common*``
+checkpoints     ``fsrcnn_x4.tuned`` of the zoo, or a pattern of them: ``*_x4.tuned*``
 interpolators   ``bicubic``, ``nearest`` …
 networks        ``fsrcnn``: all its checkpoints; the network without weights where there are none
 files           ``EDSR.pth`` and other files of weights

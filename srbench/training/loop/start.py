@@ -204,7 +204,7 @@ def warm_start(name: str, network: nn.Module, model: Model, zoo: Path | None = N
     transposed convolutions, whose stride is the scale, stay as they were drawn.
 
     Args:
-        name: such as ``edsr_baseline_x2.tuned``; ``x2.common`` for the model's own.
+        name: such as ``edsr_baseline_x2.tuned``; ``x2.tuned`` for the model's own.
         network: a ``model``.
         model: its architecture.
         zoo: where the checkpoint is looked for first; then in zoo/.

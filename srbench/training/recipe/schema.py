@@ -36,7 +36,7 @@ class Recipe(BaseModel):
             lets the phases of a sub-pixel layer start alike (see ``initial.py``).
         init_from: a checkpoint of the same architecture, options and scale whose weights training starts from; or a file of
             weights of any origin, of which those that fit are taken; or "".
-        warm_from: a checkpoint of the same architecture at any scale, or ``x2.common`` for whatever network is trained;
+        warm_from: a checkpoint of the same architecture at any scale, or ``x2.tuned`` for whatever network is trained;
             training starts from those of its weights that fit.
         patch: side of an LR crop in pixels; the HR crop's is ``scale`` times it.
         grow: sides of the crops of later stages; all stages have the same number of steps.
