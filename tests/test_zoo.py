@@ -31,6 +31,7 @@ from srbench.zoo import (
     read_card,
     save_checkpoint,
     verify,
+    write_card,
 )
 from tests.builders import make_card
 
