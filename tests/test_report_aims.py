@@ -94,18 +94,20 @@ def test_an_adversarial_checkpoint_stands_beside_the_parent_it_really_had() -> N
         card("srgan", "scratch", **(adversarial | {"init_from": None})),
     ]
     found = [
-        result("srresnet_x4.tuned", "set5", lpips=0.1892, psnr=31.0),
-        result("srgan_x4.srgan", "set5", lpips=0.1364, lr_psnr=47.94),
+        result("srresnet_x4.tuned", "set5", lpips=0.1892, psnr=31.0, lattice=0.1),
+        result("srgan_x4.srgan", "set5", lpips=0.1364, lr_psnr=47.94, lattice=1.5),
         result("srgan_x4.replaced", "set5", lpips=0.15, lr_psnr=40.0),
     ]
-    none = ["– → –", "–"]
-    assert cells(render_adversarial(cards, found)) == [
-        ["srgan_x4.srgan", "srresnet_x4.tuned", "2", "0.189 → 0.136", "47.9", *none],
-        ["srgan_x4.of-old", "srresnet_x4.tuned", "2", "0.189 → –", "–", *none],
-        ["srgan_x4.earlier", "srresnet_x4.tuned (replaced since)", "2", *none, *none],
-        ["srgan_x4.replaced", "srresnet_x4.tuned (replaced since)", "2", "– → 0.150", "40.0", *none],
-        ["srgan_x4.alone", "srresnet_x4.gone (replaced since)", "2", *none, *none],
-        ["srgan_x4.scratch", "–", "2", *none, *none],
+    none = ["– → –", "– → –", "– → –", "–"]
+    found_rows = cells(render_adversarial(cards, found))
+    assert [row[3] for row in found_rows] == ["Set5", "Set14"] * 6
+    assert [row[:3] + row[4:] for row in found_rows[::2]] == [
+        ["srgan_x4.srgan", "srresnet_x4.tuned", "2", "0.189 → 0.136", "– → –", "0.1 → 1.5", "47.9"],
+        ["srgan_x4.of-old", "srresnet_x4.tuned", "2", "0.189 → –", "– → –", "0.1 → –", "–"],
+        ["srgan_x4.earlier", "srresnet_x4.tuned (replaced since)", "2", *none],
+        ["srgan_x4.replaced", "srresnet_x4.tuned (replaced since)", "2", "– → 0.150", "– → –", "– → –", "40.0"],
+        ["srgan_x4.alone", "srresnet_x4.gone (replaced since)", "2", *none],
+        ["srgan_x4.scratch", "–", "2", *none],
     ]
     assert "srbench train srgan_s" in render_adversarial(cards[:2], found)
 

@@ -79,7 +79,7 @@ def render_aims(aims: Sequence[Aim], cards: Sequence[Card], results: Sequence[Re
 
 
 def render_adversarial(cards: Sequence[Card], results: Sequence[Result]) -> str:
-    """A row an adversarial checkpoint: LPIPS of its parent and of itself, and how well its images keep to LR (LR-PSNR)."""
+    """Two rows an adversarial checkpoint, one a test set: its parent's LPIPS, DISTS and lattice → its own, and its LR-PSNR."""
     rows = []
     by_name = {card.name: card for card in cards}
     for card in cards:
@@ -89,21 +89,18 @@ def render_adversarial(cards: Sequence[Card], results: Sequence[Result]) -> str:
         if parent and (parent.sha256 != card.init_sha256 if card.init_sha256 else parent.created > card.created):
             parent = None  # another network bears the parent's name by now
         named = card.init_from or NONE
-        cells = [
-            card.name,
-            named if parent or named == NONE else f"{named} (replaced since)",
-            f"{card.wall_time_s / 60:.0f}",
-        ]
-        for dataset in ("set5", "set14"):
-            before = _mean(results, parent, dataset, "lpips") if parent else None
-            after = _mean(results, card, dataset, "lpips")
-            cells.append(f"{_shown(before, 3)} → {_shown(after, 3)}")
+        named = named if parent or named == NONE else f"{named} (replaced since)"
+        for dataset, shown in (("set5", "Set5"), ("set14", "Set14")):
+            cells = [card.name, named, f"{card.wall_time_s / 60:.0f}", shown]
+            for metric, digits in (("lpips", 3), ("dists", 3), ("lattice", 1)):
+                before = _mean(results, parent, dataset, metric) if parent else None
+                cells.append(f"{_shown(before, digits)} → {_shown(_mean(results, card, dataset, metric), digits)}")
             cells.append(_shown(_mean(results, card, dataset, "lr-psnr"), 1))
-        rows.append(cells)
+            rows.append(cells)
     if not rows:
-        return "Nothing has been trained against a discriminator yet: `srbench train srgan_s --recipe srgan`.\n"
-    heads = ["checkpoint", "parent", "minutes", "Set5, LPIPS ↓", "LR-PSNR (dB)", "Set14, LPIPS ↓", "LR-PSNR (dB)"]
-    return table(heads, rows, "llrrrrr")
+        return "Nothing has been trained against a discriminator yet: `srbench train srgan_s --recipe srgan-v2`.\n"
+    heads = ["checkpoint", "parent", "minutes", "images", "LPIPS ↓", "DISTS ↓", "lattice (dB) ↓", "LR-PSNR (dB)"]
+    return table(heads, rows, "llrlrrrr")
 
 
 def _mean(results: Iterable[Result], card: Card, dataset: str, metric: str = "psnr") -> float | None:
