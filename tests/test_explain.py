@@ -118,9 +118,9 @@ PASSES: list[tuple[str, dict[str, Any]]] = [
     ("fsrcnn_x4.tuned", {"luma": "rounded", "lr": "float", "gray": "keep", "edges": "clamp"}),
     ("fsrcnn_x4.tuned", {"sr": "truncated", "luma": "rounded"}),
     ("fsrcnn_x4.tuned", {"lr": "float-rgb"}),
-    ("fsrcnn_x2.tuned", {"lr_rounding": "once"}),  # at ×4 it moves nothing that two decimals show
+    ("espcn_x2.tuned", {"lr_rounding": "once"}),  # at ×4 it moves nothing that two decimals show
     ("fsrcnn_x4.tuned", {"modulus": 12}),
-    ("fsrcnn_x4.tuned", {"channel": "rgb", "modulus": 12, "lr_rounding": "once"}),
+    ("espcn_x4.tuned", {"channel": "rgb", "modulus": 12, "lr_rounding": "once"}),
     ("fsrcnn_x4.tuned", {"degradation": "opencv-bicubic"}),
     ("fsrcnn_x4.tuned", {"degradation": "pillow-bicubic", "channel": "rgb"}),
     ("srcnn_x4.tuned", {"luma": "rounded", "lr": "float", "gray": "keep", "edges": "clamp", "clip_enlarged": True}),

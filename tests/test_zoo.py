@@ -198,7 +198,8 @@ def test_names_that_are_no_file_names_are_refused(recipe: str) -> None:
         card(recipe=recipe)
 
 
-def test_an_old_name_finds_what_took_its_place_and_says_so(zoo: Path) -> None:
+def test_an_old_name_finds_what_took_its_place_and_says_so(tmp_path: Path) -> None:
+    zoo = tmp_path
     write_card(card(recipe="new"), zoo)
     (zoo / "replaced.toml").write_text(
         '"fsrcnn_s_x4.old" = "fsrcnn_s_x4.new"\n"fsrcnn_s_x4.gone" = "fsrcnn_s_x4.gone"\n'
