@@ -74,7 +74,7 @@ def script(clone: Path, name: str, *arguments: str) -> str:
 @pytest.mark.data
 def test_choose_a_model(clone: Path) -> None:
     printed = script(clone, "choose_a_model.sh", "100000", "0.3")
-    assert re.search(r"^fsrcnn_x4\.tuned +27\.80 ", printed, flags=re.MULTILINE)
+    assert re.search(r"^fsrcnn_x4\.tuned +27\.83 ", printed, flags=re.MULTILINE)
     assert "srbench upscale IN OUT --checkpoint fsrcnn_x4.tuned" in printed
 
 
