@@ -22,7 +22,7 @@ def command(checkpoints: tuple[str, ...], zoo: Path | None, data_root: str | Non
     images, too: `srbench figure` puts crops side by side.
 
     \b
-    srbench gate srgan_s_x4.srgan-perpix-vgg16
+    srbench gate srgan_x4.srgan-v2-vgg16
     """
     from dataclasses import asdict
 
