@@ -370,7 +370,7 @@ def test_checkpoints_of_one_architecture_have_names_of_their_own(page: Opened) -
     labels = page.tab.evaluate("[...document.querySelectorAll('#chart-plane .label')].map((l) => l.textContent)")
     assert "FSRCNN paper" in labels
     assert len(labels) == len(set(labels))
-    assert {"FSRCNN common", "FSRCNN paper"} <= set(
+    assert {"FSRCNN tuned", "FSRCNN paper"} <= set(
         page.tab.evaluate("[...document.querySelectorAll('#pick-pa option')].map((o) => o.textContent)")
     )
 
