@@ -127,7 +127,7 @@ def test_what_should_be_a_table_and_is_none_is_named(tmp_path: Path, text: str) 
 
 def test_an_unknown_recipe_names_the_nearest() -> None:
     with pytest.raises(UnknownNameError, match="Did you mean 'tuned'"):
-        find_recipe("comon", "fsrcnn")
+        find_recipe("tunde", "fsrcnn")
     assert "paper" in list_recipes("fsrcnn")
     assert "paper" not in list_recipes("bicubic")
 

@@ -64,7 +64,9 @@ def test_a_record_survives_its_file(
     assert path.parent.parent.parent == root / "quality"
     assert results.read_results(root) == [result]
     assert results.find_result(checkpoint, dataset, 4, "standard.v1", variant, root) == result
-    assert "Infinity" not in path.read_text(encoding="utf-8")
+    constants: list[str] = []
+    json.loads(path.read_text(encoding="utf-8"), parse_constant=constants.append)
+    assert not constants, "JSON has no Infinity and no NaN"
 
 
 @given(st.lists(st.tuples(names, st.one_of(st.just(""), names)), min_size=2, max_size=2, unique=True))

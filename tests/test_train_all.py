@@ -36,7 +36,7 @@ def test_a_recipe_trains_the_networks_it_serves_smallest_first(srbench_home: Pat
     assert served("esrgan") == ["esrgan_s", "esrgan"]
     assert "msrresnet" not in served("paper")
     with pytest.raises(SrbenchError, match="Did you mean 'tuned'"):
-        served("comon")
+        served("tunde")
 
 
 @pytest.fixture

@@ -230,7 +230,7 @@ def test_a_folder_in_use_and_an_existing_checkpoint_are_refused(images: Path, sr
     [
         (["fsrcn"], "unknown model 'fsrcn'"),
         (["bicubic"], "no weights to train"),
-        (["fsrcnn", "--recipe", "comon"], "Did you mean 'tuned'"),
+        (["fsrcnn", "--recipe", "tunde"], "Did you mean 'tuned'"),
         (["fsrcnn", "--set", "optimizer=adam"], "Did you mean 'optimiser'"),
         (["fsrcnn", "--scale", "7"], "x7"),
         (["fsrcnn", "--set", "loss=l3"], "unknown loss term 'l3'"),
