@@ -97,7 +97,7 @@ ema = 0.9
 """
 _GAME = """
 keep = "last"
-init_from = "srresnet_s_x4.tuned-nearest"
+init_from = "srresnet_s_x4.tuned"
 options = { blocks = 1, features = 8 }
 loss = { mse = 1.0, adversarial = 1e-3 }
 
