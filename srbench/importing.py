@@ -22,9 +22,8 @@ from srbench.subjects.files import notes_of
 from srbench.weights import open_weights
 from srbench.weights.probe import sample
 from srbench.weights.recognise import Recognised, Wanted, recognise
-from srbench.zoo import Card, Imported, checkpoint_name, module_of, save_checkpoint, zoo_root
+from srbench.zoo import NOT_STATED, Card, Imported, checkpoint_name, module_of, save_checkpoint, zoo_root
 
-NOT_STATED = "not stated"
 _SIDE = 48  # pixels of the input on which file and checkpoint are compared
 _SAME = 1e-4  # of white: what float32 may lose where a range is folded into the weights
 

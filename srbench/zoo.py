@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
+NOT_STATED = "not stated"
+"""What is said of imported weights where nobody has said it."""
 _NAME = re.compile(rf"(?P<model>[a-z0-9][a-z0-9_-]*)_(?P<scales>x\d+(?:x\d+)*)\.(?P<recipe>{PATTERN})")
 
 
@@ -210,14 +212,19 @@ def find_checkpoint(name: str, root: Path | str | None = None) -> Card:
         InputError: a broken card.
     """
     folder = Path(root) if root is not None else zoo_root()
-    found = _NAME.fullmatch(name)
-    path = folder / found["model"] / f"{found['scales']}.{found['recipe']}.toml" if found else folder
+    path = _path_of(name, folder)
+    if not path.is_file() and (now := _replaced(folder).get(name)) and _path_of(now, folder).is_file():
+        warnings.warn(f"{name} is no longer in the zoo, {now} took its place: its figures are others", stacklevel=2)
+        path = _path_of(now, folder)
     if not path.is_file():
-        if now := _replaced(folder).get(name):
-            warnings.warn(f"{name} is no longer in the zoo, {now} took its place: its figures are others", stacklevel=2)
-            return find_checkpoint(now, folder)
         raise UnknownNameError("checkpoint", name, (card.name for card in list_checkpoints(root=root)), str(folder))
     return read_card(path)
+
+
+def _path_of(name: str, folder: Path) -> Path:
+    """Where the card of that name lies; the zoo's folder for what is no name."""
+    found = _NAME.fullmatch(name)
+    return folder / found["model"] / f"{found['scales']}.{found['recipe']}.toml" if found else folder
 
 
 def _replaced(folder: Path) -> dict[str, str]:
@@ -225,8 +232,7 @@ def _replaced(folder: Path) -> dict[str, str]:
     path = folder / "replaced.toml"
     if not path.is_file():
         return {}
-    names = read_toml(path, "a table of names")
-    return {str(old): str(new) for old, new in names.items() if old != new}
+    return {str(old): str(new) for old, new in read_toml(path, "a table of names").items()}
 
 
 def read_card(path: Path | str) -> Card:

@@ -167,6 +167,17 @@ def unpack(packed: Path, out: Path) -> None:
 
 
 @dataclass
+class Running:
+    """A part that runs: its process, when it began, its time in seconds, and whether it was told that this is over."""
+
+    part: Part
+    process: subprocess.Popen[bytes]
+    since: float
+    limit: float
+    told: bool = False
+
+
+@dataclass
 class Session:
     """Carries parts out beside each other.
 
@@ -189,7 +200,7 @@ class Session:
         """Every part in turn, as soon as there is room for it and what it needs has ended well; 1 where one failed."""
         begun = time.monotonic()
         spread = min(1.0, self.jobs / sum(part.share for part in parts))
-        running: dict[str, tuple[subprocess.Popen[bytes], float, float]] = {}
+        running: list[Running] = []
         waiting = list(parts)
         while waiting or running:
             left = self.seconds - (time.monotonic() - begun)
@@ -199,15 +210,11 @@ class Session:
                     self._ended(part.name, "no time left" if left <= 1 else "not begun: what it needs failed", 0, 0)
                 elif self._may_begin(part, running):
                     waiting.remove(part)
-                    limit = min(spread * part.share * self.seconds, left)
-                    running[part.name] = (self._begin(part, limit), time.monotonic(), limit)
+                    running.append(self._begin(part, min(spread * part.share * self.seconds, left)))
                 if part.alone and part in waiting and not self._blocked(part):
                     break  # what comes after it waits, so that it has its turn
             time.sleep(0.2)
-            for name, (process, since, limit) in list(running.items()):
-                self._look(name, process, since, limit)
-                if name in self.summary:
-                    del running[name]
+            running = [one for one in running if self._goes_on(one)]
         return int(any(row["outcome"] == "failed" for row in self.summary.values()))
 
     def _lost(self, part: Part) -> bool:
@@ -216,28 +223,34 @@ class Session:
     def _blocked(self, part: Part) -> bool:
         return not all(name in self.summary for name in part.after)
 
-    def _may_begin(self, part: Part, running: dict[str, object]) -> bool:
-        alone = {named.name for named in PARTS if named.alone} & set(running)
+    def _may_begin(self, part: Part, running: list[Running]) -> bool:
         room = not running if part.alone else len(running) < self.jobs
-        return room and not alone and not self._blocked(part)
+        return room and not any(one.part.alone for one in running) and not self._blocked(part)
 
-    def _begin(self, part: Part, limit: float) -> subprocess.Popen[bytes]:
+    def _begin(self, part: Part, limit: float) -> Running:
         budget = max(1.0, limit - min(_STARTING, 0.25 * limit))
         command = [sys.executable, "-m", *(word.format(budget=f"{budget:.0f}") for word in part.command)]
         command += ["--device", "cpu" if part.processor else self.device] if part.command[0] == "srbench" else []
-        log = (self.out / "logs" / f"{part.name}.txt").open("ab")
-        return subprocess.Popen(command, cwd=CHECKOUT, env=self.environment, stdout=log, stderr=subprocess.STDOUT)
+        with (self.out / "logs" / f"{part.name}.txt").open("ab") as log:
+            process = subprocess.Popen(
+                command, cwd=CHECKOUT, env=self.environment, stdout=log, stderr=subprocess.STDOUT
+            )
+        return Running(part, process, time.monotonic(), limit)
 
-    def _look(self, name: str, process: subprocess.Popen[bytes], since: float, limit: float) -> None:
-        """Note a part that has ended; interrupt one whose time is over, which then saves what it has."""
-        code, spent = process.poll(), time.monotonic() - since
+    def _goes_on(self, one: Running) -> bool:
+        """Whether a part still runs. What has ended is noted; one whose time is over is interrupted, to save its state."""
+        code, spent = one.process.poll(), time.monotonic() - one.since
         if code is not None:
-            outcome = "ended at its share" if spent > limit else "done" if code in (0, 5) else "failed"  # 5: no test
-            self._ended(name, outcome, spent, limit)
-        elif spent > limit + 10:
-            process.kill()
-        elif spent > limit:
-            process.send_signal(signal.SIGINT)
+            over = spent > one.limit
+            outcome = "ended at its share" if over else "done" if code in (0, 5) else "failed"  # 5: no test
+            self._ended(one.part.name, outcome, spent, one.limit)
+            return False
+        if spent > one.limit + 10:
+            one.process.kill()
+        elif spent > one.limit and not one.told:  # once: a second signal ends a run before its state is saved
+            one.process.send_signal(signal.SIGINT)
+            one.told = True
+        return True
 
     def _ended(self, name: str, outcome: str, spent: float, limit: float) -> None:
         self.summary[name] = {"outcome": outcome, "seconds": round(spent, 1), "share": round(limit, 1)}

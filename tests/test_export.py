@@ -60,6 +60,13 @@ def close(first: Tensor, second: Tensor, atol: float) -> None:
     torch.testing.assert_close(first, second, atol=atol, rtol=0)
 
 
+def agree(file: Callable[[Tensor], Tensor], network: Callable[[Tensor], Tensor], x: Tensor) -> None:
+    """The file makes of an image what the network does, to four digits of its range."""
+    with torch.no_grad():
+        expected = network(x)
+        close(file(x), expected, 1e-4 * max(1.0, float(expected.abs().max())))
+
+
 def planes_of(model: Model) -> int:
     return 1 if model.channels == "y" else 3
 
@@ -199,9 +206,7 @@ def test_onnx_keeps_every_architecture_at_any_size(model: Model, tmp_path: Path)
     network, file = written("onnx", model, tmp_path / "net.onnx")
     for batch, height, width in ((1, 48, 40), (3, 31, 57)):
         x = image(planes_of(model), height, width).repeat(batch, 1, 1, 1)
-        with torch.no_grad():
-            expected = network(x)
-            close(file(x), expected, 1e-4 * max(1.0, float(expected.abs().max())))
+        agree(file, network, x)
 
 
 @needs_onnx
@@ -210,9 +215,7 @@ def test_onnx_keeps_every_architecture_at_any_size(model: Model, tmp_path: Path)
 def test_onnx_keeps_every_fused_architecture(model: Model, tmp_path: Path) -> None:
     network, file = written("onnx", model, tmp_path / "net.onnx", fused=True)
     x = image(planes_of(model), 31, 57)
-    with torch.no_grad():
-        expected = network(x)
-        close(file(x), expected, 1e-4 * max(1.0, float(expected.abs().max())))
+    agree(file, network, x)
 
 
 @needs_ncnn
@@ -221,9 +224,7 @@ def test_ncnn_keeps_every_architecture_at_any_size(model: Model, tmp_path: Path)
     network, file = written("ncnn", model, tmp_path / "net.param")
     for height, width in ((48, 40), (31, 57)):
         x = image(planes_of(model), height, width).repeat(2, 1, 1, 1)
-        with torch.no_grad():
-            expected = network(x)
-            close(file(x), expected, 1e-4 * max(1.0, float(expected.abs().max())))
+        agree(file, network, x)
 
 
 @needs_ncnn
@@ -250,9 +251,7 @@ def test_ncnn_keeps_a_folded_tail(name: str, scale: int, tmp_path: Path) -> None
 def test_ncnn_keeps_every_fused_architecture(model: Model, tmp_path: Path) -> None:
     network, file = written("ncnn", model, tmp_path / "net.param", fused=True)
     x = image(planes_of(model), 31, 57)
-    with torch.no_grad():
-        expected = network(x)
-        close(file(x), expected, 1e-4 * max(1.0, float(expected.abs().max())))
+    agree(file, network, x)
 
 
 def needs_litert() -> None:
@@ -270,9 +269,7 @@ def test_litert_keeps_every_architecture_at_its_size(model: Model, tmp_path: Pat
     needs_litert()
     network, file = written("litert", model, tmp_path / "net.tflite")
     x = image(planes_of(model), 48, 40)
-    with torch.no_grad():
-        expected = network(x)
-        close(file(x), expected, 1e-4 * max(1.0, float(expected.abs().max())))
+    agree(file, network, x)
 
 
 @pytest.mark.parametrize("size", [(20, 24), (32, 24), (70, 90)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -64,14 +65,22 @@ def test_a_part_that_takes_too_long_is_ended_and_the_others_go_on(tmp_path: Path
     }
 
 
-def test_the_parts_name_each_other_and_what_stands_alone_runs_alone(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_parts_name_each_other_and_what_stands_alone_runs_alone(tmp_path: Path) -> None:
     names = [part.name for part in PARTS]
     assert len(set(names)) == len(names)
     assert all(set(part.after) <= set(names[: names.index(part.name)]) for part in PARTS)
     parts = [Part("a", 0.5, PASS), Part("alone", 0.5, PASS, alone=True), Part("b", 0.5, PASS)]
-    monkeypatch.setattr(gpu_session, "PARTS", parts)
     run = session(tmp_path)
     assert run.run(parts) == 0
     assert list(run.summary) == ["a", "alone", "b"]
+
+
+def test_a_part_is_interrupted_once_so_that_it_can_save_what_it_has(tmp_path: Path) -> None:
+    then = "signal.signal(2, signal.SIG_DFL), time.sleep(1.5), os._exit(7)"
+    saves = f"import os, signal, time; signal.signal(2, lambda *_: ({then}))"
+    parts = [Part("saving", 0.1, ("timeit", "-n", "1", "-r", "1", "-s", saves, "time.sleep(60)"))]
+    run = session(tmp_path, jobs=1, seconds=40.0)
+    begun = run._begin(parts[0], 3.0)
+    while run._goes_on(begun):
+        time.sleep(0.1)
+    assert begun.process.returncode == 7, "a second signal would have ended it"

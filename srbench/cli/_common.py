@@ -60,6 +60,13 @@ def name_broken(broken: Iterable[Exception]) -> int:
     return len(lines)
 
 
+def name_written(written: Sequence[Path]) -> None:
+    """Say on standard error how many files of reports/ were written, the first by name; nothing where there are none."""
+    if written:
+        files = ", ".join(path.name for path in written[:3]) + (" …" if len(written) > 3 else "")
+        click.echo(f"wrote {len(written)} file{'s' if len(written) > 1 else ''} of reports/: {files}", err=True)
+
+
 def print_json(value: Any) -> None:
     """One JSON document on standard output; infinity is the string ``inf``."""
     click.echo(json.dumps(value, indent=2, default=str, allow_nan=False))

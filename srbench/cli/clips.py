@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from srbench.cli._common import data_root_option, json_option, print_json, print_table, split, split_datasets
+from srbench.cli._common import (
+    data_root_option,
+    json_option,
+    name_broken,
+    name_written,
+    print_json,
+    print_table,
+    split,
+    split_datasets,
+)
 from srbench.cli._subjects import inference_options, subject_options
 from srbench.inference import Inference
 
@@ -96,10 +105,8 @@ def _refresh() -> None:
     from srbench.reports import write_reports
 
     broken: list[SrbenchError] = []
-    if written := write_reports(broken=broken):
-        click.echo(f"wrote {', '.join(path.name for path in written)} of reports/", err=True)
-    for error in broken:
-        click.echo(f"Note: left out: {error}", err=True)
+    name_written(write_reports(broken=broken))
+    name_broken(broken)
 
 
 def _cell(subject: Subject, samples: Samples, plan: ClipPlan, root: Path | None, overwrite: bool) -> ClipResult:

@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from srbench.cli._common import cache_memory_option, data_root_option, json_option, name_broken, split, split_datasets
+from srbench.cli._common import (
+    cache_memory_option,
+    data_root_option,
+    json_option,
+    name_broken,
+    name_written,
+    split,
+    split_datasets,
+)
 from srbench.cli._launch import launch_options, print_where
 from srbench.cli._subjects import hint, inference_options, subject_options
 from srbench.inference import Inference
@@ -218,7 +226,6 @@ def _show(plan: EvalPlan, outcome: EvalOutcome, root: Path | None, shown: View) 
         print_json(leaderboard_rows(tables))
     else:
         print_tables(tables, shown.wide, shown.condense)
-    if shown.write and (written := write_reports(results, broken=broken)):
-        files = ", ".join(path.name for path in written[:3]) + (" …" if len(written) > 3 else "")
-        click.echo(f"wrote {len(written)} file{'s' if len(written) > 1 else ''} of reports/: {files}", err=True)
+    if shown.write:
+        name_written(write_reports(results, broken=broken))
     return broken

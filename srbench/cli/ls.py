@@ -99,7 +99,7 @@ def _datasets(pattern: str) -> Rows:
 
 
 def _checkpoints(pattern: str) -> Rows:
-    from srbench.zoo import list_checkpoints
+    from srbench.zoo import NOT_STATED, list_checkpoints
 
     return [
         {
@@ -109,7 +109,7 @@ def _checkpoints(pattern: str) -> Rows:
             "channels": card.channels,
             "parameters": card.parameters,
             "options": card.options,
-            "trained on": " + ".join(card.trained_on.split("+")) or "not stated",
+            "trained on": " + ".join(card.trained_on.split("+")) or NOT_STATED,
             "steps": None if card.imported else card.steps,
             "precision": card.precision,
             "seed": None if card.imported else card.seed,

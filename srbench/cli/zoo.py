@@ -22,7 +22,7 @@ def ls(as_json: bool) -> None:
     SRBENCH_CHECKPOINTS names a folder that holds some already, under any names; others are fetched by `srbench zoo get`.
     """
     from srbench.published import list_published, local_file
-    from srbench.zoo import list_checkpoints
+    from srbench.zoo import NOT_STATED, list_checkpoints
 
     rows = []
     for card in list_published():
@@ -48,13 +48,10 @@ def ls(as_json: bool) -> None:
     print_table("", ("name", "network", "scales", "size", "licence", "figures", "where"), cells)
     if imported:
         lines = [
-            [card.name, origin.file, origin.sha256[:16], origin.licence or UNSAID, origin.trained_on or UNSAID]
+            [card.name, origin.file, origin.sha256[:16], origin.licence or NOT_STATED, origin.trained_on or NOT_STATED]
             for card, origin in imported
         ]
         print_table("\nImported:", ("checkpoint", "file", "its sha256", "licence", "trained on"), lines)
-
-
-UNSAID = "not stated"
 
 
 @command.command("get")
@@ -132,6 +129,7 @@ def import_(
     from srbench.cli._subjects import read_pairs
     from srbench.importing import Statement, import_weights
     from srbench.weights.recognise import Wanted
+    from srbench.zoo import NOT_STATED
 
     said = Statement(url, citation, licence, recipe, trained_on)
     wanted = Wanted(scale, model, channels, read_pairs(options, "--option"), float(white) if white else None)
@@ -143,4 +141,6 @@ def import_(
     click.echo(f"{card.name}: written to the zoo")
     for line in (*card.imported.report, *card.imported.doubts):
         click.echo(f"  {line}")
-    click.echo(f"  licence: {card.imported.licence or UNSAID}; trained on: {card.imported.trained_on or UNSAID}")
+    click.echo(
+        f"  licence: {card.imported.licence or NOT_STATED}; trained on: {card.imported.trained_on or NOT_STATED}"
+    )

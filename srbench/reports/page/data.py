@@ -23,7 +23,7 @@ from srbench.reports.tables.published import published_figure
 from srbench.reports.tables.rows import Entrant, Row, Score, Speed, Table
 from srbench.reports.view import describe
 from srbench.stats import least_p
-from srbench.zoo import Card, Imported
+from srbench.zoo import NOT_STATED, Card, Imported
 
 Json = None | bool | int | float | str | Sequence["Json"] | Mapping[str, "Json"]
 
@@ -319,9 +319,9 @@ def _imported_facts(card: Card, source: Imported) -> list[tuple[str, object]]:
         ("imported from", f"{source.file} (sha256 {source.sha256})"),
         ("address", source.url),
         ("citation", source.citation),
-        ("licence", source.licence or "not stated"),
-        ("trained on", source.trained_on or "not stated"),
-        ("trained by", source.recipe or "not stated"),
+        ("licence", source.licence or NOT_STATED),
+        ("trained on", source.trained_on or NOT_STATED),
+        ("trained by", source.recipe or NOT_STATED),
         ("created", card.created),
         ("sha256", card.sha256),
     ]

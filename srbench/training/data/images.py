@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from srbench.degradations import get_degradation
@@ -12,7 +12,7 @@ from srbench.errors import InputError
 from srbench.references import size_of
 from srbench.training.data.cache import cached, estimate, gib
 from srbench.training.data.decode import U8, Decoded, Wanted, decode_all
-from srbench.training.data.stream import Drawn, Part, Stream, copies_of, look_through
+from srbench.training.data.stream import Drawn, Looked, Part, Stream, copies_of, look_through
 
 MARGIN = 3  # LR pixels around a crop that its bicubic upscaling reads: 2, and one to spare
 
@@ -130,42 +130,47 @@ def load_images(  # noqa: PLR0913  (a keyword a choice)
 def _collected(found: Iterable[Decoded], wanted: Wanted, crop: int, skip_bad: bool) -> TrainingImages:
     hrs: list[U8] = []
     lrs: list[U8] = []
-    small: list[str] = []
-    bad: list[str] = []
+    left = _Left(crop, skip_bad)
     for file in found:
-        if file.error:
-            _refuse(file.error, skip_bad)
-            bad.append(file.name)
+        if not left.takes(file):
             continue
-        if file.side < crop:
-            small.append(file.name)
         hrs += [copy.hr for copy in file.copies if copy.holds(crop)]
         lrs += [copy.lr for copy in file.copies if copy.holds(crop)]
-    return TrainingImages(hrs, lrs, wanted.scale, wanted.margin, tuple(small), tuple(bad))
+    return TrainingImages(hrs, lrs, wanted.scale, wanted.margin, tuple(left.small), tuple(left.bad))
 
 
 def _streamed(
     paths: Sequence[Path], wanted: Wanted, crop: int, skip_bad: bool, advance: Callable[[], None], memory: float
 ) -> TrainingImages:
     drawn: list[Drawn] = []
-    small: list[str] = []
-    bad: list[str] = []
+    left = _Left(crop, skip_bad)
     for path, looked in zip(paths, look_through(paths, wanted, advance), strict=True):
-        if looked.error:
-            _refuse(looked.error, skip_bad)
-            bad.append(looked.name)
-            continue
-        if looked.side < crop:
-            small.append(looked.name)
-        drawn += copies_of(path, looked, wanted, crop)
+        if left.takes(looked):
+            drawn += copies_of(path, looked, wanted, crop)
     stream = Stream(wanted, memory)
     hr, lr = Part(stream, drawn, "hr"), Part(stream, drawn, "lr")
-    return TrainingImages(hr, lr, wanted.scale, wanted.margin, tuple(small), tuple(bad))
+    return TrainingImages(hr, lr, wanted.scale, wanted.margin, tuple(left.small), tuple(left.bad))
 
 
-def _refuse(error: str, skip_bad: bool) -> None:
-    if not skip_bad:
-        raise InputError(f"{error}; --skip-bad leaves such images out")
+@dataclass
+class _Left:
+    """What is left out: the names of files whose images are smaller than a crop, and of those that cannot be read."""
+
+    crop: int
+    skip_bad: bool
+    small: list[str] = field(default_factory=list)
+    bad: list[str] = field(default_factory=list)
+
+    def takes(self, file: Decoded | Looked) -> bool:
+        """Whether a file could be read; InputError where that is asked of all. A small one may have copies of other sizes."""
+        if file.error:
+            if not self.skip_bad:
+                raise InputError(f"{file.error}; --skip-bad leaves such images out")
+            self.bad.append(file.name)
+            return False
+        if file.side < self.crop:
+            self.small.append(file.name)
+        return True
 
 
 def _where(size: float, memory: float, disk: float) -> str:
