@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from click.testing import CliRunner
 from srbench.cli import main
 from srbench.datasets.local import find_datasets
 from srbench.errors import InputError, SrbenchError, UnknownNameError
+from srbench.files import write_text
 from srbench.images import write_image
 from srbench.records import read_json, unseal
 from srbench.stats import seeded_test
@@ -31,6 +33,7 @@ from srbench.training.after.ablate import (
 )
 from srbench.training.after.table import as_json, make_rows, make_table, markdown, page, stored, write_table
 from srbench.training.loop.folder import claim
+from srbench.training.loop.log import log_line
 from srbench.training.loop.options import InterruptedRunError, RunOptions
 from srbench.training.loop.validation import split
 from srbench.training.recipe.schema import Recipe
@@ -355,14 +358,36 @@ def test_three_seeds_have_a_p_and_a_stored_table_is_shown_again(srbench_home: Pa
 
 
 def test_adversarial_cells_are_ranked_by_lpips(srbench_home: Path) -> None:
-    plan = read_plan(write_plan(srbench_home, 'model = "fsrcnn"\n[grid]\nlr = [1.0, 2.0]\n'))
+    plan = read_plan(
+        write_plan(srbench_home, 'model = "fsrcnn"\n[set]\ninit_from = "srresnet_x4.tuned"\n[grid]\nlr = [1.0, 2.0]\n')
+    )
     found = []
     for cell in cells(plan, "cpu"):
-        point = {"step": 1, "val_psnr": 30 - cell.recipe.lr, "val_lpips": 0.4 - cell.recipe.lr / 10}
-        found.append(AblationOutcome(cell, card_of(cell, 30.0).model_copy(update={"curve": [point]}), ""))
+        for seed in (0, 1):
+            one = replace(cell, values={**cell.values, "seed": str(seed)})
+            scores = {"val_lpips": 0.4 - cell.recipe.lr / 10 + seed / 100, "val_lattice": 1.0 + seed}
+            point = {"step": 1, "val_psnr": 30 - cell.recipe.lr, **scores}
+            card = card_of(one, 30.0).model_copy(update={"curve": [point]})
+            found.append(AblationOutcome(one, card, "", {"val_psnr": 29.5, "val_lpips": 0.35, "val_lattice": -0.5}))
     rows = make_rows(found)
     assert [row.values["lr"] for row in rows] == ["2", "1"]
-    assert "| val_psnr | val_lpips | spread |" in markdown(rows)
+    assert [(round(row.lpips_spread, 3), row.val_lattice) for row in rows] == [(0.01, 1.5)] * 2
+    assert "| val_psnr | val_lpips | lpips_spread | val_lattice | spread |" in markdown(rows)
+    path = write_table(srbench_home / "out", "table", found)
+    parent = "Before the first step, srresnet_x4.tuned: val_psnr 29.500, val_lpips 0.3500, val_lattice -0.50."
+    assert path.read_text().endswith(f"\n{parent}\n")
+    assert page("table", make_rows(stored(path.with_suffix(".json")))) == path.read_text()
+
+
+def test_an_outcome_has_the_scores_before_the_first_step(srbench_home: Path) -> None:
+    plan = read_plan(write_plan(srbench_home, 'model = "fsrcnn"\nseed = [0, 1, 2]\n'))
+    planned, folder = cells(plan, "cpu"), folder_of(plan)
+    for cell in planned:
+        write_card(card_of(cell), folder / "zoo")
+    for cell, lines in zip(planned, (((0, 27.5), (9, 28.0)), ((9, 28.0),)), strict=False):
+        text = "".join(log_line(step, {"val_bicubic": 27.0, "val_psnr": psnr}) for step, psnr in lines)
+        write_text(folder / cell.checkpoint / "log.jsonl", text)
+    assert [outcome.start for outcome in outcomes(plan, planned)] == [{"val_psnr": 27.5}, {}, {}]
 
 
 @pytest.mark.parametrize("path", sorted(ABLATIONS.glob("*.toml")), ids=lambda path: path.stem)

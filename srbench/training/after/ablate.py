@@ -31,7 +31,7 @@ import json
 import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -45,6 +45,7 @@ from srbench.records import read_toml
 from srbench.training.loop.budget import parse_budget
 from srbench.training.loop.distributed import is_main
 from srbench.training.loop.folder import claim
+from srbench.training.loop.log import read_log
 from srbench.training.loop.options import InterruptedRunError, RunOptions
 from srbench.training.loop.trainer import train
 from srbench.training.recipe.load import load_recipe
@@ -52,6 +53,9 @@ from srbench.training.recipe.schema import Recipe, Size
 from srbench.zoo import Card, checkpoint_name, find_checkpoint
 
 Axis = Any  # one value or a list of values
+SCORES = ("val_psnr", "val_lpips", "val_lattice")
+"""What is told of the weights on validation images: PSNR (dB), and of adversarial runs LPIPS and the lattice (dB)."""
+
 _PAUSE = 2.0  # seconds until cells that other processes hold are looked at again
 
 
@@ -99,11 +103,19 @@ class AblationCell:
 
 @dataclass(frozen=True)
 class AblationOutcome:
-    """What became of a cell: its card, or why it has none (``missing`` before it ran)."""
+    """What became of a cell.
+
+    Attributes:
+        cell: of the plan.
+        card: of its checkpoint.
+        reason: why there is no card; ``missing`` before it ran.
+        start: ``val_psnr`` and the like before the first step, as the run's log has them.
+    """
 
     cell: AblationCell
     card: Card | None = None
     reason: str = "missing"
+    start: dict[str, float] = field(default_factory=dict)
 
     @property
     def settled(self) -> bool:
@@ -194,9 +206,9 @@ def identity(keys: BaseModel, table: str = "") -> dict[str, Any]:
     """
     dumped = keys.model_dump(mode="json")
     found = {}
-    for key, field in type(keys).model_fields.items():
+    for key, known in type(keys).model_fields.items():
         value = getattr(keys, key)
-        if f"{table}{key}" in _FIRST_KEYS or value != field.default:
+        if f"{table}{key}" in _FIRST_KEYS or value != known.default:
             found[key] = identity(value, f"{key}.") if isinstance(value, BaseModel) else dumped[key]
     return found
 
@@ -258,7 +270,7 @@ def ablate(
                     if not found[index].card:
                         values = ", ".join(f"{key} {value}" for key, value in cell.values.items())
                         say(f"cell {index + 1} of {len(found)}: {values}")
-                        found[index] = _trained(cell, replace(options, **_places(folder, cell)), say)
+                        found[index] = _trained(folder, cell, replace(options, **_places(folder, cell)), say)
             except InUseError:
                 held.append(index)
                 continue
@@ -274,21 +286,33 @@ def _places(folder: Path, cell: AblationCell) -> dict[str, Any]:
     return {"name": cell.tag, "zoo": folder / "zoo", "runs": folder, "resume": True, "budget": cell.budget}
 
 
-def _trained(cell: AblationCell, options: RunOptions, say: Callable[[str], None]) -> AblationOutcome:
+def _trained(folder: Path, cell: AblationCell, options: RunOptions, say: Callable[[str], None]) -> AblationOutcome:
     try:
-        return AblationOutcome(cell, train(cell.model, cell.recipe, options), "")
+        card = train(cell.model, cell.recipe, options)
     except InterruptedRunError as error:
         raise InterruptedRunError(f"{error}; the same `srbench ablate` does so") from None
     except SrbenchError as error:
         say(f"failed: {error}")
         return AblationOutcome(cell, None, str(error))
+    return AblationOutcome(cell, card, "", _start(folder, cell))
 
 
 def _stored(folder: Path, cell: AblationCell) -> AblationOutcome:
     try:
-        return AblationOutcome(cell, find_checkpoint(cell.checkpoint, folder / "zoo"), "")
+        card = find_checkpoint(cell.checkpoint, folder / "zoo")
     except UnknownNameError:
         return AblationOutcome(cell)
+    return AblationOutcome(cell, card, "", _start(folder, cell))
+
+
+def _start(folder: Path, cell: AblationCell) -> dict[str, float]:
+    """The scores before the first step; none where the run's folder is gone, or a short budget had no room for them."""
+    try:
+        lines = read_log(folder / cell.checkpoint).lines
+    except OSError:
+        return {}
+    first = next((line for line in lines if line["step"] == 0), {})
+    return {key: value for key, value in first.items() if key in SCORES and isinstance(value, float)}
 
 
 def _list(axis: Axis) -> list[Any]:

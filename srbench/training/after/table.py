@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,7 @@ from srbench import markdown as md
 from srbench.errors import InputError
 from srbench.files import write_text
 from srbench.records import read_json, unseal, write_json
-from srbench.training.after.ablate import AblationOutcome
+from srbench.training.after.ablate import SCORES, AblationOutcome
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,19 +30,25 @@ class Measured:
         values: what distinguishes it from others, seed included.
         psnr: validation PSNR (dB) of the weights that were kept.
         lpips: validation LPIPS of them, of an adversarial run.
+        lattice: lattice (dB) of them, of an adversarial run.
         each: PSNR (dB) of each validation image; empty where a card does not tell them apart.
         minutes: of training.
         steps: of training.
         reason: why there is no number.
+        parent: the checkpoint that training started from, "" for none.
+        start: the scores before the first step, by their names in a curve.
     """
 
     values: dict[str, str]
     psnr: float | None = None
     lpips: float | None = None
+    lattice: float | None = None
     each: tuple[float, ...] = ()
     minutes: float = math.nan
     steps: float = math.nan
     reason: str = ""
+    parent: str = ""
+    start: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -53,6 +59,8 @@ class AblationRow:
         values: what tells the row from others; at least recipe and model.
         val_psnr: mean over seeds of the validation PSNR (dB) of the weights that were kept.
         val_lpips: mean over seeds of their validation LPIPS, of adversarial runs.
+        lpips_spread: largest LPIPS minus smallest.
+        val_lattice: mean over seeds of their lattice (dB), of adversarial runs.
         spread: largest PSNR minus smallest; NaN for one seed.
         seeds: how many are trained.
         of: how many are planned.
@@ -63,11 +71,15 @@ class AblationRow:
         steps: mean.
         note: why cells have no number.
         each: PSNR (dB) of each seed's validation images ``(seeds, images)``; empty where cards do not tell the images apart.
+        parent: the checkpoint that training started from, "" for none.
+        start: the scores before the first step, by their names in a curve; of the first seed that has them.
     """
 
     values: dict[str, str]
     val_psnr: float
     val_lpips: float
+    lpips_spread: float
+    val_lattice: float
     spread: float
     seeds: int
     of: int
@@ -75,6 +87,8 @@ class AblationRow:
     steps: float
     note: str
     each: tuple[tuple[float, ...], ...]
+    parent: str
+    start: dict[str, float]
     behind: float = math.nan
     p: float = math.nan
 
@@ -102,14 +116,20 @@ def measured(outcome: AblationOutcome) -> Measured:
     card = outcome.card
     if card is None:
         return Measured(outcome.cell.values, reason=outcome.reason)
-    lpips = [point["val_lpips"] for point in card.curve if "val_lpips" in point]
+    lpips, lattice = (
+        next((point[name] for point in reversed(card.curve) if name in point), None)
+        for name in ("val_lpips", "val_lattice")
+    )
     return Measured(
         outcome.cell.values,
         outcome.psnr,
-        lpips[-1] if lpips else None,
+        lpips,
+        lattice,
         tuple(card.val_each),
         card.wall_time_s / 60,
         card.steps,
+        parent=outcome.cell.recipe.init_from,
+        start=outcome.start,
     )
 
 
@@ -133,16 +153,19 @@ def stored(path: Path) -> list[Measured]:
                 values,
                 cell["val_psnr"],
                 cell.get("val_lpips"),
+                cell.get("val_lattice"),
                 tuple(cell["val_each"]),
                 math.nan if cell["minutes"] is None else cell["minutes"],
                 math.nan if cell["steps"] is None else cell["steps"],
                 cell["reason"],
+                str(cell["recipe"].get("init_from", "")),
+                cell.get("start", {}),
             )
         )
     return cells
 
 
-_FACTS = {"checkpoint", "val_psnr", "val_lpips", "minutes", "steps", "val_each", "reason", "recipe"}
+_FACTS = {*SCORES, "checkpoint", "minutes", "steps", "val_each", "reason", "recipe", "start"}
 """What is stored of a cell besides the values that distinguish it."""
 
 
@@ -150,6 +173,7 @@ def _row(values: dict[str, str], group: Sequence[Measured]) -> AblationRow:
     done = [cell for cell in group if cell.psnr is not None]
     scores = [cell.psnr for cell in done if cell.psnr is not None]
     lpips = [cell.lpips for cell in done if cell.lpips is not None]
+    lattice = [cell.lattice for cell in done if cell.lattice is not None]
     failed = {
         f"seed {cell.values['seed']}: {cell.reason}" for cell in group if cell.psnr is None and cell.reason != "missing"
     }
@@ -158,18 +182,26 @@ def _row(values: dict[str, str], group: Sequence[Measured]) -> AblationRow:
         values=values,
         val_psnr=_mean(scores),
         val_lpips=_mean(lpips),
-        spread=max(scores) - min(scores) if len(scores) > 1 else math.nan,
+        lpips_spread=_spread(lpips),
+        val_lattice=_mean(lattice),
+        spread=_spread(scores),
         seeds=len(scores),
         of=len(group),
         minutes=_mean([cell.minutes for cell in done]),
         steps=_mean([cell.steps for cell in done]),
         note="; ".join(sorted(failed)),
         each=tuple(cell.each for cell in done) if same else (),
+        parent=group[0].parent,
+        start=next((cell.start for cell in done if cell.start), {}),
     )
 
 
 def _mean(values: Sequence[float]) -> float:
     return math.fsum(values) / len(values) if values else math.nan
+
+
+def _spread(values: Sequence[float]) -> float:
+    return max(values) - min(values) if len(values) > 1 else math.nan
 
 
 def _compared(row: AblationRow, best: AblationRow, test: Test | None) -> AblationRow:
@@ -184,6 +216,8 @@ def _compared(row: AblationRow, best: AblationRow, test: Test | None) -> Ablatio
 _COLUMNS: dict[str, tuple[str, Callable[[AblationRow], float | int | str]]] = {
     "val_psnr": ("{:.3f}", lambda row: row.val_psnr),
     "val_lpips": ("{:.4f}", lambda row: row.val_lpips),
+    "lpips_spread": ("{:.4f}", lambda row: row.lpips_spread),
+    "val_lattice": ("{:.2f}", lambda row: row.val_lattice),
     "spread": ("{:.3f}", lambda row: row.spread),
     "seeds": ("{}", lambda row: row.seeds),
     "of": ("{}", lambda row: row.of),
@@ -193,11 +227,11 @@ _COLUMNS: dict[str, tuple[str, Callable[[AblationRow], float | int | str]]] = {
     "steps": ("{:.0f}", lambda row: row.steps),
     "note": ("{}", lambda row: row.note),
 }
-_OPTIONAL = ("val_lpips", "behind", "p", "note")  # shown where some row has one
+_OPTIONAL = ("val_lpips", "lpips_spread", "val_lattice", "behind", "p", "note")  # shown where some row has one
 
 
 def make_table(found: Sequence[AblationOutcome], test: Test | None = None) -> pd.DataFrame:
-    """The rows of :func:`make_rows` as a table: what they differ in, then the fields of :class:`AblationRow` but ``each``.
+    """The rows of :func:`make_rows` as a table: what they differ in, then the numbers of :class:`AblationRow` and its note.
 
     Args:
         found: the cells.
@@ -242,16 +276,22 @@ def as_json(found: Sequence[AblationOutcome], test: Test | None = None) -> dict[
             "checkpoint": outcome.cell.checkpoint,
             **outcome.cell.values,
             "val_psnr": outcome.psnr if outcome.card else None,
-            **({"val_lpips": lpips} if (lpips := measured(outcome).lpips) is not None else {}),
+            **_adversarial(measured(outcome)),
             "minutes": outcome.card.wall_time_s / 60 if outcome.card else None,
             "steps": outcome.card.steps if outcome.card else None,
             "val_each": outcome.card.val_each if outcome.card else [],
             "reason": outcome.reason,
+            **({"start": outcome.start} if outcome.start else {}),
             "recipe": outcome.cell.recipe.model_dump(mode="json"),
         }
         for outcome in found
     ]
     return {"rows": rows, "cells": cells}
+
+
+def _adversarial(cell: Measured) -> dict[str, float]:
+    found = {"val_lpips": cell.lpips, "val_lattice": cell.lattice}
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def write_table(folder: Path, title: str, found: Sequence[AblationOutcome], test: Test | None = None) -> Path:
@@ -269,9 +309,27 @@ def write_table(folder: Path, title: str, found: Sequence[AblationOutcome], test
 
 
 def page(title: str, rows: Sequence[AblationRow]) -> str:
-    """A table in markdown with its heading and what its columns mean."""
+    """A table in markdown with its heading and what its columns mean; where cells have a parent, its scores."""
+    adversarial = any(not _is_empty(row, "val_lpips") for row in rows)
     return (
         f"# {title}\n\nMean PSNR (dB, Y) on validation images of the weights that were kept; spread: largest minus smallest "
         f"over seeds; behind: mean difference (dB) from the first row on the same images; p: of a test over seeds and images "
-        f"(srbench.stats.seeded_difference), for rows of three seeds or more.\n\n{markdown(rows)}"
+        f"(srbench.stats.seeded_difference), for rows of three seeds or more.{_ADVERSARIAL if adversarial else ''}\n\n"
+        f"{markdown(rows)}{_parents(rows)}"
+    )
+
+
+_ADVERSARIAL = (
+    " Rows are in the order of LPIPS, with its spread between seeds; lattice: dB over neighbouring frequencies. "
+    "The p is of PSNR, which adversarial terms lower."
+)
+
+
+def _parents(rows: Sequence[AblationRow]) -> str:
+    parents = {row.parent: row.start for row in reversed(rows) if row.parent and row.start}
+    return "".join(
+        f"\nBefore the first step, {parent}: "
+        + ", ".join(f"{name} {_COLUMNS[name][0].format(start[name])}" for name in SCORES if name in start)
+        + ".\n"
+        for parent, start in sorted(parents.items())
     )
