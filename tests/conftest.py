@@ -14,10 +14,11 @@ from hypothesis import HealthCheck, settings
 
 from srbench.process import sleep_soon
 
-# How long an example takes is no property of the code on a busy machine.
-# A busy machine draws examples slowly; that says nothing of the code.
+# A busy machine draws examples and answers slowly; that says nothing of the code.
 settings.register_profile("srbench", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("srbench")
+# What decides whether a change lands draws the same examples each time; all other runs draw new ones.
+settings.register_profile("landing", settings.get_profile("srbench"), derandomize=True)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "srbench"))
 
 os.environ.setdefault("SRBENCH_DIRTY", "1")  # who works on the code runs the tests before there is a commit
 
