@@ -119,6 +119,7 @@ def test_variants_change_one_thing_each_and_keep_their_names(srbench_home: Path)
         ('model = "fsrcnn"\n[variants]\na = { learning = 1 }\n', "unknown recipe key 'learning'"),
         ('model = "fsrcnn"\n[grid]\nlr = [1.0]\n[variants]\na = { lr = 1 }\n', "a changes lr, which the plan gives"),
         ('model = "fsrcnn"\nbudget = "3m"\n[variants]\na = { steps = 1 }\n', "a changes steps"),
+        ('model = "fsrcnn"\nwithin = ["modle"]\n', "unknown value that varies 'modle'.*Did you mean 'model'"),
         ('model = "fsrcnn"\nsedd = 1\n', r"unknown key 'sedd'.*Did you mean 'seed'"),
         ('model = "fsrcnn"\n[grid]\nlearning = [1]\n', "unknown recipe key 'learning'"),
         ('model = "fsrcnn"\n[grid]\nlr = []\n', "lr has no values"),
@@ -357,6 +358,28 @@ def test_three_seeds_have_a_p_and_a_stored_table_is_shown_again(srbench_home: Pa
     assert damaged.exit_code == 1
 
 
+def test_rows_are_compared_with_the_best_of_the_same_network(srbench_home: Path) -> None:
+    text = 'model = ["fsrcnn", "espcn"]\nseed = [0, 1, 2]\nwithin = ["model"]\n[grid]\nlr = [1.0, 2.0]\n'
+    plan = read_plan(write_plan(srbench_home, text))
+    found = []
+    for cell in cells(plan, "cpu"):
+        level = cell.recipe.lr / (
+            1 if cell.model == "fsrcnn" else -10
+        )  # the better rate of one is the worse of the other
+        each = [30 + image + level + 0.01 * cell.recipe.seed for image in range(5)]
+        found.append(AblationOutcome(cell, card_of(cell, sum(each) / 5).model_copy(update={"val_each": each}), ""))
+    rows = make_rows(found, seeded_test, plan.within)
+    assert [(row.values["model"], row.values["lr"]) for row in rows] == [
+        ("fsrcnn", "2"), ("fsrcnn", "1"), ("espcn", "1"), ("espcn", "2"),
+    ]  # fmt: skip
+    assert [math.isnan(row.behind) for row in rows] == [True, False, True, False]
+    assert [rows[1].behind, rows[3].behind] == pytest.approx([1.0, 0.1])
+    path = write_table(srbench_home / "out", "plan", found, seeded_test, plan.within)
+    assert "from the first row of the same model on the same images" in path.read_text()
+    held, within = stored(path.with_suffix(".json"))
+    assert page("plan", make_rows(held, seeded_test, within), within) == path.read_text()
+
+
 def test_adversarial_cells_are_ranked_by_lpips(srbench_home: Path) -> None:
     plan = read_plan(
         write_plan(srbench_home, 'model = "fsrcnn"\n[set]\ninit_from = "srresnet_x4.tuned"\n[grid]\nlr = [1.0, 2.0]\n')
@@ -376,7 +399,7 @@ def test_adversarial_cells_are_ranked_by_lpips(srbench_home: Path) -> None:
     path = write_table(srbench_home / "out", "table", found)
     parent = "Before the first step, srresnet_x4.tuned: val_psnr 29.500, val_lpips 0.3500, val_lattice -0.50."
     assert path.read_text().endswith(f"\n{parent}\n")
-    assert page("table", make_rows(stored(path.with_suffix(".json")))) == path.read_text()
+    assert page("table", make_rows(stored(path.with_suffix(".json"))[0])) == path.read_text()
 
 
 def test_an_outcome_has_the_scores_before_the_first_step(srbench_home: Path) -> None:
@@ -398,6 +421,7 @@ def test_a_committed_plan_can_be_carried_out(path: Path) -> None:
 
 @pytest.mark.parametrize("path", sorted(ABLATIONS.glob("*.json")), ids=lambda path: path.stem)
 def test_a_committed_table_is_that_of_its_record_and_prints_no_p_below_three_seeds(path: Path) -> None:
-    rows = make_rows(stored(path), seeded_test)
-    assert page(path.stem, rows) == path.with_suffix(".md").read_text(encoding="utf-8")
+    found, within = stored(path)
+    rows = make_rows(found, seeded_test, within)
+    assert page(path.stem, rows, within) == path.with_suffix(".md").read_text(encoding="utf-8")
     assert all(math.isnan(row.p) or row.seeds >= 3 for row in rows)

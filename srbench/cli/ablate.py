@@ -37,6 +37,7 @@ def command(
     model = ["fsrcnn", "espcn"]
     seed = [0, 1, 2]
     budget = "3m"                          # a cell; or steps
+    within = ["model"]                     # compare rows of the same network only
     [set]                                  # recipe values of every cell
     val_data = "bsds200"                   # so that all data are judged on the same images
     [grid]                                 # recipe key = values
@@ -56,14 +57,15 @@ def command(
     from srbench.training.loop.options import RunOptions
 
     if file.suffix == ".json":
-        click.echo(page(file.stem, make_rows(stored(file), seeded_test)), nl=False)
+        held, within = stored(file)
+        click.echo(page(file.stem, make_rows(held, seeded_test, within), within), nl=False)
         return
     plan = read_plan(file)
     planned = cells(plan, "cpu" if pick_device(device).type == "cpu" else "full")
     folder = folder_of(plan)
 
     def report(found: list[AblationOutcome]) -> None:
-        write_table(folder, plan.name, found, seeded_test)
+        write_table(folder, plan.name, found, seeded_test, plan.within)
 
     if only_table:
         found = outcomes(plan, planned)
@@ -73,9 +75,9 @@ def command(
     if not is_main():
         return
     if as_json:
-        print_json(json_of(found, seeded_test))
+        print_json(json_of(found, seeded_test, plan.within))
     else:
-        click.echo(markdown(make_rows(found, seeded_test)), nl=False)
+        click.echo(markdown(make_rows(found, seeded_test, plan.within)), nl=False)
     if not only_table:
         report(found)
         click.echo(f"wrote {folder / 'table.md'}", err=True)

@@ -2,7 +2,8 @@
 
 The plan is one TOML file. ``recipe``, ``model``, ``data``, ``seed`` and ``steps`` take a value or a list; ``[grid]`` gives lists
 of values of any recipe key, ``[set]`` values for every cell; ``budget`` is a time a cell instead of steps. ``[variants]`` names
-sets of changes that are tried one at a time, ``{}`` being the recipe as it is::
+sets of changes that are tried one at a time, ``{}`` being the recipe as it is. ``within`` names what rows that are compared have
+in common: with ``within = ["model"]`` each row is compared with the best of the same network::
 
     recipe = "tuned"
     model = ["fsrcnn", "espcn"]
@@ -72,6 +73,7 @@ class AblationPlan(BaseModel):
     steps: int | list[int] | None = None
     budget: str = ""
     size: Literal["auto", "full", "cpu"] = "auto"
+    within: list[str] = []
     set: dict[str, Any] = {}
     grid: dict[str, list[Any]] = {}
     variants: dict[str, dict[str, Any]] = {}
@@ -159,6 +161,9 @@ def _check_plan(plan: AblationPlan, path: Path) -> None:
     for key, axis in plan.grid.items():
         if not axis:
             raise InputError(f"{path}: [grid] {key} has no values")
+    for name in plan.within:
+        if name not in _axes(plan):
+            raise UnknownNameError("value that varies", name, _axes(plan), f"within of {path}")
     for name, changes in plan.variants.items():
         for key in sorted(set(changes) & ({"steps"} if plan.budget else set()) | set(changes) & set(plan.grid)):
             raise InputError(f"{path}: [variants] {name} changes {key}, which the plan gives; expected one of them")

@@ -64,8 +64,8 @@ class AblationRow:
         spread: largest PSNR minus smallest; NaN for one seed.
         seeds: how many are trained.
         of: how many are planned.
-        behind: how much lower (dB) than the first row, the mean of the differences image by image; NaN where cards do not
-            tell the images apart, or where nothing was tested.
+        behind: how much lower (dB) than the first row of those it is compared with, the mean of the differences image by
+            image; NaN where cards do not tell the images apart, or where nothing was tested.
         p: of the test over seeds and images; NaN below three seeds on either side.
         minutes: mean.
         steps: mean.
@@ -93,12 +93,15 @@ class AblationRow:
     p: float = math.nan
 
 
-def make_rows(found: Sequence[AblationOutcome | Measured], test: Test | None = None) -> list[AblationRow]:
+def make_rows(
+    found: Sequence[AblationOutcome | Measured], test: Test | None = None, within: Sequence[str] = ()
+) -> list[AblationRow]:
     """One row a combination, best mean first (by LPIPS where every row has one), those without a number last.
 
     Args:
         found: the cells.
-        test: of each row against the first.
+        test: of each row against the first of those it is compared with.
+        within: values that rows which are compared have in common; such rows stand together.
     """
     groups: dict[tuple[tuple[str, str], ...], list[Measured]] = {}
     for one in found:
@@ -108,7 +111,12 @@ def make_rows(found: Sequence[AblationOutcome | Measured], test: Test | None = N
     rows = [_row(dict(key), group) for key, group in groups.items()]
     by_lpips = all(not math.isnan(row.val_lpips) for row in rows)
     rows.sort(key=lambda row: (math.isnan(row.val_psnr), row.val_lpips if by_lpips else -row.val_psnr))
-    return [rows[0], *(_compared(row, rows[0], test) for row in rows[1:])] if rows else []
+    together: dict[tuple[str, ...], list[AblationRow]] = {}
+    for row in rows:
+        together.setdefault(tuple(row.values[name] for name in within if name in row.values), []).append(row)
+    return [
+        one for first, *others in together.values() for one in (first, *(_compared(row, first, test) for row in others))
+    ]
 
 
 def measured(outcome: AblationOutcome) -> Measured:
@@ -133,8 +141,8 @@ def measured(outcome: AblationOutcome) -> Measured:
     )
 
 
-def stored(path: Path) -> list[Measured]:
-    """The cells of a table that was written before, with its checksum tested.
+def stored(path: Path) -> tuple[list[Measured], tuple[str, ...]]:
+    """The cells of a table that was written before, with its checksum tested, and what compared rows have in common.
 
     Raises:
         InputError: no such table, or a damaged one.
@@ -162,7 +170,7 @@ def stored(path: Path) -> list[Measured]:
                 cell.get("start", {}),
             )
         )
-    return cells
+    return cells, tuple(held.get("within", ()))
 
 
 _FACTS = {*SCORES, "checkpoint", "minutes", "steps", "val_each", "reason", "recipe", "start"}
@@ -227,6 +235,7 @@ _COLUMNS: dict[str, tuple[str, Callable[[AblationRow], float | int | str]]] = {
     "steps": ("{:.0f}", lambda row: row.steps),
     "note": ("{}", lambda row: row.note),
 }
+_SMALL = 0.001  # a smaller p is not told, as the tests' approximations are no better
 _OPTIONAL = ("val_lpips", "lpips_spread", "val_lattice", "behind", "p", "note")  # shown where some row has one
 
 
@@ -262,14 +271,16 @@ def _is_empty(row: AblationRow, name: str) -> bool:
 
 def _cell(row: AblationRow, name: str) -> str:
     form, value = _COLUMNS[name][0], _COLUMNS[name][1](row)
+    if name == "p" and float(value) <= _SMALL:
+        return f"≤ {_SMALL}"
     return "–" if value != value else form.format(value)
 
 
-def as_json(found: Sequence[AblationOutcome], test: Test | None = None) -> dict[str, Any]:
+def as_json(found: Sequence[AblationOutcome], test: Test | None = None, within: Sequence[str] = ()) -> dict[str, Any]:
     """Rows of the table, and each cell with its values, full precision; what has no number is null."""
     rows = [
         {key: None if value != value else value for key, value in _record(row).items()}
-        for row in make_rows(found, test)
+        for row in make_rows(found, test, within)
     ]
     cells = [
         {
@@ -286,7 +297,7 @@ def as_json(found: Sequence[AblationOutcome], test: Test | None = None) -> dict[
         }
         for outcome in found
     ]
-    return {"rows": rows, "cells": cells}
+    return {**({"within": list(within)} if within else {}), "rows": rows, "cells": cells}
 
 
 def _adversarial(cell: Measured) -> dict[str, float]:
@@ -294,27 +305,35 @@ def _adversarial(cell: Measured) -> dict[str, float]:
     return {name: value for name, value in found.items() if value is not None}
 
 
-def write_table(folder: Path, title: str, found: Sequence[AblationOutcome], test: Test | None = None) -> Path:
+def write_table(
+    folder: Path,
+    title: str,
+    found: Sequence[AblationOutcome],
+    test: Test | None = None,
+    within: Sequence[str] = (),
+) -> Path:
     """``table.md`` and ``table.json`` in the ablation's folder, each replaced whole; the path of the first.
 
     Args:
         folder: of the ablation.
         title: heads the table.
         found: the cells.
-        test: of each row against the first.
+        test: of each row against the first of those it is compared with.
+        within: values that rows which are compared have in common.
     """
-    write_json(folder / "table.json", as_json(found, test), indent=2)
-    write_text(folder / "table.md", page(title, make_rows(found, test)))
+    write_json(folder / "table.json", as_json(found, test, within), indent=2)
+    write_text(folder / "table.md", page(title, make_rows(found, test, within), within))
     return folder / "table.md"
 
 
-def page(title: str, rows: Sequence[AblationRow]) -> str:
+def page(title: str, rows: Sequence[AblationRow], within: Sequence[str] = ()) -> str:
     """A table in markdown with its heading and what its columns mean; where cells have a parent, its scores."""
+    same = f" of the same {' and '.join(within)}" if within else ""
     adversarial = any(not _is_empty(row, "val_lpips") for row in rows)
     return (
         f"# {title}\n\nMean PSNR (dB, Y) on validation images of the weights that were kept; spread: largest minus smallest "
-        f"over seeds; behind: mean difference (dB) from the first row on the same images; p: of a test over seeds and images "
-        f"(srbench.stats.seeded_difference), for rows of three seeds or more.{_ADVERSARIAL if adversarial else ''}\n\n"
+        f"over seeds; behind: mean difference (dB) from the first row{same} on the same images; p: of a test over seeds and "
+        f"images (srbench.stats.seeded_difference), for rows of three seeds or more.{_ADVERSARIAL if adversarial else ''}\n\n"
         f"{markdown(rows)}{_parents(rows)}"
     )
 
