@@ -77,6 +77,7 @@ def round_u8(tensor: Tensor, white: float = 255.0) -> Tensor:
     """
     import torch
 
+    from srbench.fast_cpu import cut_to_u8
     from srbench.threads import strips
 
     if white != 255.0 and tensor.dtype not in (torch.float32, torch.float64):
@@ -85,7 +86,7 @@ def round_u8(tensor: Tensor, white: float = 255.0) -> Tensor:
     out = torch.empty_like(wide, dtype=torch.uint8)
     for part, made in strips(wide.view(-1), out.view(-1)):
         scaled = part.clamp(0.0, 255.0) if white == 255.0 else (part * (255.0 / white)).clamp_(0.0, 255.0)
-        made.copy_(scaled.add_(0.5))
+        cut_to_u8(scaled.add_(0.5), made)
     return out
 
 

@@ -7,9 +7,10 @@ one, as MATLAB does; float input is never rounded.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
@@ -26,6 +27,8 @@ F64 = npt.NDArray[np.float64]
 
 _LEAST_BLOCKS = 4
 _BLOCK = 16  # output rows a product makes at once: best of 8–64 on two cores
+_WIDE = 48  # output columns of floats on a CPU, whose products go where they belong; their sums are those of _BLOCK
+_FINE = 4  # output rows of 8 bits on a CPU, where the sums of a reduction are exact: larger products are mostly of zeros
 
 
 def _cubic(x: F64) -> F64:
@@ -89,17 +92,20 @@ def resize_weights(
 
 @lru_cache(maxsize=128)
 def _bands(
-    in_len: int, out_len: int, scale: float, edges: Edges, method: str
+    in_len: int, out_len: int, scale: float, edges: Edges, method: str, size: int = _BLOCK
 ) -> tuple[list[tuple[int, int, F64]], bool]:
-    """The banded matrix as dense blocks ``(first input, one past the last, (rows, inputs))``.
+    """The banded matrix as dense blocks ``(first input, one past the last, (rows, inputs))``, of ``size`` rows.
+
+    What is left past the last multiple of ``_BLOCK`` is a block by itself, whatever their size: its sums come in another order.
 
     The flag tells whether float32 sums of 8-bit pixels are exact: every weight is a multiple of 2⁻¹⁴, so that products and
     sums fit the 24-bit mantissa (scales 2, 4 and their inverses).
     """
     weights, index = resize_weights(in_len, out_len, scale, edges, method)
     blocks = []
-    for start in range(0, out_len, _BLOCK):
-        w, i = weights[start : start + _BLOCK], index[start : start + _BLOCK]
+    whole = out_len // _BLOCK * _BLOCK
+    for start, stop in itertools.pairwise([*range(0, whole, size), *sorted({whole, out_len})]):
+        w, i = weights[start:stop], index[start:stop]
         first, last = int(i.min()), int(i.max()) + 1
         block = np.zeros((len(w), last - first))
         np.add.at(block, (np.arange(len(w))[:, None], i - first), w)
@@ -110,11 +116,18 @@ def _bands(
 
 @lru_cache(maxsize=128)
 def _blocks(
-    in_len: int, out_len: int, scale: float, edges: Edges, method: str, dtype: torch.dtype, device: str
+    in_len: int,
+    out_len: int,
+    scale: float,
+    edges: Edges,
+    method: str,
+    size: int,
+    dtype: torch.dtype,
+    device: str,
 ) -> list[tuple[int, int, Tensor]]:
     import torch
 
-    bands = _bands(in_len, out_len, scale, edges, method)[0]
+    bands = _bands(in_len, out_len, scale, edges, method, size)[0]
     return [(a, b, torch.as_tensor(block, dtype=dtype, device=device)) for a, b, block in bands]
 
 
@@ -128,8 +141,17 @@ def _pass(
 
     given = part or _Part(slice(None), x.shape[axis], 0)
     exact = _bands(given.in_len, out_len, scale, edges, method)[1]
-    dtype = x.dtype if x.is_floating_point() else (torch.float32 if exact else torch.float64)
-    blocks = _blocks(given.in_len, out_len, scale, edges, method, dtype, str(x.device))[given.blocks]
+    floats = x.is_floating_point()
+    dtype = x.dtype if floats else (torch.float32 if exact else torch.float64)
+    near = x.device.type == "cpu" and not x.requires_grad
+    # Where nothing is converted or rounded, products go where they belong.
+    direct = floats and x.is_contiguous()
+    size = _BLOCK
+    if near and direct and axis == -1:
+        size = _WIDE
+    elif near and exact and not floats and axis == -2 and scale < 1 and part is None:
+        size = _FINE
+    blocks = _blocks(given.in_len, out_len, scale, edges, method, size, dtype, str(x.device))[given.blocks]
     blocks = [(first - given.start, last - given.start, block) for first, last, block in blocks]
     out_len = sum(len(block) for _, _, block in blocks)
     if x.requires_grad:
@@ -137,32 +159,68 @@ def _pass(
         return torch.cat([w @ s if axis == -2 else s @ w.T for w, s in strips], dim=axis)
     batch, height, width = x.shape
     out = x.new_empty((batch, out_len, width) if axis == -2 else (batch, height, out_len))
-    line = batch * (width if axis == -2 else height)
-    # Where nothing is converted or rounded, products go where they belong.
-    direct = x.is_floating_point() and x.is_contiguous()
-
-    def work(parts: Sequence[tuple[int, tuple[int, int, Tensor]]]) -> list[None]:
-        # One strip and one product for all blocks: fresh ones cost more in page faults than the arithmetic.
-        strips = x.new_empty(line * max(last - first for _, (first, last, _) in parts), dtype=dtype)
-        values = x.new_empty(line * _BLOCK, dtype=dtype)
-        for start, (first, last, block) in parts:
-            source, target = x.narrow(axis, first, last - first), out.narrow(axis, start, len(block))
-            if not direct or axis == -1:  # columns always: in a view their product would add in another order
-                source = strips[: source.numel()].view(source.shape).copy_(source)
-            value = target if direct else values[: target.numel()].view(target.shape)
-            _multiply(block, source, axis, value)
-            if not x.is_floating_point():
-                value.clamp_(0, 255).add_(0.5)  # the copy into uint8 cuts the fraction off
-            if not direct:
-                target.copy_(value)
-        return [None] * len(parts)
-
-    numbered = [(i * _BLOCK, block) for i, block in enumerate(blocks)]
-    if x.device.type == "cpu":
-        share_out(work, numbered, x.numel())
+    make = partial(_floats, x, axis, out) if direct else partial(_rounded, x, axis, out, dtype)
+    if near:
+        share_out(make, _strips(blocks, size), x.numel())
     else:
-        work(numbered)
+        make(_strips(blocks, size))
     return out
+
+
+class _Strip(NamedTuple):
+    """Blocks that are made of one strip of the input: the first output of all, the strip's ends, and the blocks."""
+
+    start: int
+    first: int
+    last: int
+    blocks: Sequence[tuple[int, int, Tensor]]
+
+
+def _strips(blocks: Sequence[tuple[int, int, Tensor]], size: int) -> list[_Strip]:
+    """The strips of blocks of ``size`` outputs; a strip makes at least ``_BLOCK``."""
+    count = max(1, _BLOCK // size)
+    made, start = [], 0
+    for index in range(0, len(blocks), count):
+        some = blocks[index : index + count]
+        made.append(_Strip(start, min(first for first, _, _ in some), max(last for _, last, _ in some), some))
+        start += sum(len(block) for _, _, block in some)
+    return made
+
+
+def _floats(x: Tensor, axis: int, out: Tensor, strips: Sequence[_Strip]) -> list[None]:
+    """The blocks of some strips of contiguous floats."""
+    import torch
+
+    for start, first, last, [(_, _, block)] in strips:
+        source, target = x.narrow(axis, first, last - first), out.narrow(axis, start, len(block))
+        # A few columns, and all of them elsewhere: in a view their product would add in another order.
+        if axis == -1 and (len(block) % _BLOCK or x.device.type != "cpu"):
+            source = source.clone(memory_format=torch.contiguous_format)
+        _multiply(block, source, axis, target)
+    return [None] * len(strips)
+
+
+def _rounded(x: Tensor, axis: int, out: Tensor, dtype: torch.dtype, strips: Sequence[_Strip]) -> list[None]:
+    """The blocks of some strips of anything else; 8-bit samples are rounded and clipped."""
+    from srbench.fast_cpu import cut_to_u8
+
+    line = x.numel() // x.shape[axis]
+    # One strip and one product for all blocks: fresh ones cost more in page faults than the arithmetic.
+    wide = x.new_empty(line * max(strip.last - strip.first for strip in strips), dtype=dtype)
+    values = x.new_empty(line * _BLOCK, dtype=dtype)
+    for start, first, last, blocks in strips:
+        source, target = x.narrow(axis, first, last - first), out.narrow(axis, start, sum(len(b) for _, _, b in blocks))
+        source = wide[: source.numel()].view(source.shape).copy_(source)
+        value = values[: target.numel()].view(target.shape)
+        if len(blocks) == 1:
+            _multiply(blocks[0][2], source, axis, value)
+        else:
+            _multiply_finely(blocks, source, first, value)
+        if x.is_floating_point():
+            target.copy_(value)
+        else:
+            cut_to_u8(value.clamp_(0, 255).add_(0.5), target)
+    return [None] * len(strips)
 
 
 def _multiply(block: Tensor, source: Tensor, axis: int, out: Tensor) -> None:
@@ -173,6 +231,14 @@ def _multiply(block: Tensor, source: Tensor, axis: int, out: Tensor) -> None:
         torch.bmm(block.expand(len(source), -1, -1), source, out=out)
     else:
         torch.mm(source.flatten(0, 1), block.T, out=out.flatten(0, 1))
+
+
+def _multiply_finely(blocks: Sequence[tuple[int, int, Tensor]], source: Tensor, first: int, out: Tensor) -> None:
+    """The products of small blocks, one below the other, with rows of a strip that begins at ``first``."""
+    rows, made, start = source.numpy(), out.numpy(), 0
+    for above, below, block in blocks:
+        np.matmul(block.numpy(), rows[:, above - first : below - first], out=made[:, start : start + len(block)])
+        start += len(block)
 
 
 def imresize(
@@ -318,10 +384,16 @@ def _resize_array(image: npt.NDArray[Any], rows: _Axis, columns: _Axis, rows_fir
     x = torch.from_numpy(np.ascontiguousarray(image))
     if rows_first:  # rows of an interleaved image need no copy into planes; only the smaller result is transposed
         x = _pass(x.reshape(1, height, width * channels), *rows)
-        planes = x.reshape(rows.out_len, width, channels).permute(2, 0, 1).contiguous()
-        planes = _pass(planes, *columns)
+        planes = _pass(_moved(x.reshape(rows.out_len, width, channels), (2, 0, 1)), *columns)
     else:
-        planes = x.reshape(height, width, channels).permute(2, 0, 1).contiguous()
+        planes = _moved(x.reshape(height, width, channels), (2, 0, 1))
         planes = _pass(_pass(planes, *columns), *rows)
-    out: npt.NDArray[Any] = planes.permute(1, 2, 0).contiguous().numpy()
+    out: npt.NDArray[Any] = _moved(planes, (1, 2, 0)).numpy()
     return out if image.ndim == 3 else out[..., 0]
+
+
+def _moved(x: Tensor, order: tuple[int, int, int]) -> Tensor:
+    """A copy whose axes stand in another order; NumPy makes it in a sixth of torch's time."""
+    import torch
+
+    return torch.from_numpy(np.ascontiguousarray(x.numpy().transpose(order)))

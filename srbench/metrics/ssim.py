@@ -18,6 +18,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
+from srbench.fast_cpu import parts, product
 from srbench.metrics import METRICS, Metric, keep_hr
 from srbench.metrics._images import PEAK, Image, check, numbers, rows_of, strips
 from srbench.threads import share_out
@@ -28,10 +29,10 @@ _C1 = (0.01 * PEAK) ** 2
 _C2 = (0.03 * PEAK) ** 2
 
 # Both passes are products with a small banded matrix, which is several times faster than eleven shifted sums. A
-# strip makes _ROWS rows of the map and then _COLUMNS columns at once; MKL is at its best where _ROWS is a multiple of 12.
+# strip makes _ROWS rows of the map, _DOWN of them in one product, and then _COLUMNS columns at once.
 _ROWS = 24
 _COLUMNS = 8
-_DOWN = 12  # rows that one product of the vertical pass makes
+_DOWN = 4
 
 
 @lru_cache(maxsize=64)
@@ -54,66 +55,85 @@ class _Strips:
 
     def __init__(self, width: int, device: torch.device) -> None:
         self.width = width
-        self.device = device
+        self._padded = -(-width // _COLUMNS) * _COLUMNS
+        # Two buffers that take turns, so that a strip of a usual image stays in the second-level cache. Zeroed because the
+        # columns past the width are read by windows whose result is discarded.
+        sizes = ((_ROWS + WINDOW - 1) * 4 * self._padded, (4 * self._padded + WINDOW - 1) * _ROWS)
+        self._buffers = [torch.zeros(size, dtype=torch.float64, device=device) for size in sizes]
         self._rows = 0
 
-    def _allocate(self, rows: int) -> None:
-        """Buffers and views for strips that give ``rows`` rows of the map."""
-        padded = -(-self.width // _COLUMNS) * _COLUMNS
-        # Zeroed because the columns past the width are read by windows whose result is discarded.
-        maps, down, across = (
-            torch.zeros(*shape, dtype=torch.float64, device=self.device)
-            for shape in (
-                (rows + WINDOW - 1, 4, padded),
-                (4 * padded + WINDOW - 1, rows),
-                (4 * padded // _COLUMNS, _COLUMNS, rows),
-            )
-        )
-        self._sum, self._difference = maps[:, 0, : self.width], maps[:, 1, : self.width]
-        self._plain, self._squares = maps[:, :2], maps[:, 2:]
+    def _set_up(self, rows: int) -> None:
+        """Views of the buffers for strips that give ``rows`` rows of the map."""
+        padded = self._padded
+        line, high = 4 * padded, _DOWN if rows % _DOWN == 0 else rows
+        first = self._buffers[0][: (rows + WINDOW - 1) * line].view(-1, 4, padded)
+        second = self._buffers[1][: (line + WINDOW - 1) * rows].view(-1, rows)
+        self._sum, self._difference = first[:, 0, : self.width], first[:, 1, : self.width]
+        self._plain, self._squares = first[:, :2], first[:, 2:]
         # Vertical pass. It also transposes: rows become the innermost axis, so that the horizontal pass is the same product.
-        count = rows // _DOWN if rows % _DOWN == 0 else 1
-        high, line = rows // count, 4 * padded
-        self._above = maps.as_strided((count, line, high + WINDOW - 1), (high * line, 1, line))
-        self._band_down = _band(high, self.device).T.expand(count, -1, -1)
-        self._below = down[:line].view(line, count, high).transpose(0, 1)
-        blocks = len(across)
-        self._windows = down.as_strided((blocks, _COLUMNS + WINDOW - 1, rows), (_COLUMNS * rows, rows, 1))
-        self._band_across = _band(_COLUMNS, self.device).expand(blocks, -1, -1)
-        self._across = across
-        self._means = across.view(2, 2, padded, rows)[:, :, : self.width - WINDOW + 1]
+        count, band = rows // high, _band(high, first.device).T
+        wide = line // parts(line, high * len(band))
+        self._filter_down = [
+            product(
+                first.as_strided((count, wide, len(band)), (high * line, 1, line), left),
+                band.expand(count, -1, -1),
+                second[left : left + wide].view(wide, count, high).transpose(0, 1),
+            )
+            for left in range(0, line, wide)
+        ]
+        blocks, band = line // _COLUMNS, _band(_COLUMNS, first.device)
+        windows = second.as_strided((blocks, band.shape[1], rows), (_COLUMNS * rows, rows, 1))
+        across = first.view(-1)[: line * rows].view(blocks, _COLUMNS, rows)
+        self._filter_across = product(band.expand(blocks, -1, -1), windows, across)
+        means = across.view(2, 2, padded, rows)[:, :, : self.width - WINDOW + 1]
+        self._map = _Map(means, second.view(-1)[: means.numel()].view(means.shape))
         self._rows = rows
 
     def __call__(self, x: Tensor, y: Tensor) -> Tensor:
         """The sum over the map of ``x`` and ``y`` ``(rows + 10, W)``, float64, 0-dimensional."""
         rows = x.shape[0] - WINDOW + 1
         if rows != self._rows:
-            self._allocate(rows)
+            self._set_up(rows)
         torch.add(x, y, out=self._sum)
         torch.sub(x, y, out=self._difference)
         torch.mul(self._plain, self._plain, out=self._squares)
-        torch.bmm(self._above, self._band_down, out=self._below)
-        torch.bmm(self._band_across, self._windows, out=self._across)
-        return _sum_map(self._means, _constants(self.device))
+        for filter_part in self._filter_down:
+            filter_part()
+        self._filter_across()
+        return self._map.sum()
+
+
+class _Map:
+    """SSIM of the windowed means of s and d and of their squares.
+
+    Both fractions are taken times two, numerators and denominators side by side.
+
+    Args:
+        means: ``(2, 2, …)``, overwritten.
+        room: of the same shape, for intermediate results.
+    """
+
+    def __init__(self, means: Tensor, room: Tensor) -> None:
+        self._plain, self._squares = means.unbind(0)
+        self._of_sum, self._of_difference = means.unbind(1)
+        self._constants = _constants(means.device)
+        self._numerators, self._denominators = room.unbind(0)
+        self._luminance, self._structure = self._numerators.unbind(0)
+        self._brightness, self._spread = self._denominators.unbind(0)
+
+    def sum(self) -> Tensor:
+        """Over the map, 0-dimensional."""
+        self._squares.sub_(self._plain.square_())  # now a and b, p and q
+        self._of_sum.add_(self._constants)
+        torch.sub(self._of_sum, self._of_difference, out=self._numerators)
+        torch.add(self._of_sum, self._of_difference, out=self._denominators)
+        return self._luminance.mul_(self._structure).div_(self._brightness.mul_(self._spread)).sum()
 
 
 @lru_cache(maxsize=8)
 def _constants(device: torch.device) -> Tensor:
     """Twice the stabilising constants of the luminance and the structure term, ``(2, 1, 1)``."""
     return torch.tensor((2 * _C1, 2 * _C2), dtype=torch.float64, device=device).view(2, 1, 1)
-
-
-def _sum_map(means: Tensor, constants: Tensor) -> Tensor:
-    """The sum of SSIM over the windowed means of s and d and of their squares, ``(2, 2, …)`` (overwritten).
-
-    Both fractions are taken times two, numerators and denominators side by side.
-    """
-    plain, squares = means.unbind(0)
-    squares.sub_(plain.square_())  # now a and b, p and q
-    of_sum, of_difference = means.unbind(1)
-    of_sum.add_(constants)
-    numerators, denominators = of_sum - of_difference, of_sum + of_difference
-    return numerators[0].mul_(numerators[1]).div_(denominators[0].mul_(denominators[1])).sum()
 
 
 @torch.no_grad()
