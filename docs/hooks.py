@@ -78,8 +78,11 @@ def protocols() -> str:
     """The presets with what they measure and what they compare with."""
     from srbench.protocol import COMPARABLE, PRESETS
 
-    rows = [(f"`{p.id}`", p.describe(), COMPARABLE[name]) for name, p in PRESETS.items()]
-    return _grid(["id", "what is measured", "comparable with"], rows)
+    def scales(protocol: Any) -> str:
+        return ", ".join(f"×{scale}" for scale in protocol.scales or ()) or "all"
+
+    rows = [(f"`{p.id}`", p.describe(), scales(p), COMPARABLE[name]) for name, p in PRESETS.items()]
+    return _grid(["id", "what is measured", "scales", "comparable with"], rows)
 
 
 def degradations() -> str:

@@ -142,6 +142,24 @@ class Protocol(BaseModel):
         """Whether LR cannot be computed: it comes as files."""
         return get_degradation(self.degradation).degradation.files
 
+    @property
+    def scales(self) -> tuple[int, ...] | None:
+        """The upscaling factors that it is defined at, by a preset's tables or by the degradation; None for all."""
+        by_tables = _SCALES.get(self.name) if PRESETS.get(self.name) == self else None
+        return by_tables or get_degradation(self.degradation).degradation.scales
+
+    def not_at(self, scale: int) -> str:
+        """Why nothing can be measured at a scale; empty where it can."""
+        if self.scales is None or scale in self.scales:
+            return ""
+        if reason := get_degradation(self.degradation).not_at(scale):
+            return reason
+        known = ", ".join(f"x{one}" for one in self.scales)
+        return (
+            f"{self.id} is defined at {known}, as its tables are, not at x{scale}; "
+            f"a protocol file with degradation = {self.degradation!r} and a name of its own is measured at any scale"
+        )
+
     def modulus_for(self, scale: int, dataset: str = "") -> int:
         """HR is cropped to multiples of this; always a multiple of the scale.
 
@@ -226,6 +244,11 @@ _PRESETS = (
 PRESETS: dict[str, Protocol] = {protocol.name: protocol for protocol, _ in _PRESETS}
 
 COMPARABLE = {protocol.name: tables for protocol, tables in _PRESETS}
+
+_SCALES = {
+    "rcan-bd": (3,),
+    "rcan-dn": (3,),
+}  # of presets whose tables have one scale alone, for which their LR was made
 
 WARNINGS = {
     "ycbcr": "PSNR over Y, Cb and Cr together is higher than over Y, as chroma is smooth: compare with no table of Y",

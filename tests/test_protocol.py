@@ -9,9 +9,12 @@ import pytest
 
 from srbench.datasets.local import from_folder
 from srbench.datasets.pairs import degrade, load_sample, lr_difference, prepare_hr
-from srbench.errors import InputError, UnknownNameError
+from srbench.errors import InputError, UnavailableError, UnknownNameError
+from srbench.evaluation.quality import Samples, measure_cell
+from srbench.evaluation.scoring import score
 from srbench.images import imresize, write_image
 from srbench.protocol import COMPARABLE, PRESETS, Protocol, get_protocol
+from srbench.subjects import resolve
 from tests.builders import noise
 
 
@@ -24,6 +27,42 @@ def test_presets(name: str) -> None:
     for scale in (2, 3, 4):
         assert protocol.modulus_for(scale) % scale == 0
         assert protocol.shave(scale) >= scale
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4, 8])
+@pytest.mark.parametrize("name", sorted(PRESETS))
+def test_a_preset_measures_at_its_scales_and_says_why_not_at_others(name: str, scale: int, tmp_path: Path) -> None:
+    """Bicubic on an image: a number where the preset is defined, and else a status with both scales in its reason."""
+    write_image(tmp_path / "a.png", noise(48, 48))
+    protocol, [bicubic] = PRESETS[name], resolve("bicubic")
+    samples = Samples(from_folder(tmp_path), scale, protocol)
+    if name == "rgb" and scale == 8:
+        with pytest.raises(InputError, match="modulus 12 is no multiple of the scale 8"):
+            measure_cell(bicubic, samples, ["psnr"])
+        return
+    result = measure_cell(bicubic, samples, ["psnr"])
+    if protocol.scales is None or scale in protocol.scales:
+        assert result.status == "ok"
+        assert result.mean("psnr") > 0
+        return
+    assert result.status == "unsupported_scale"
+    assert f"{protocol.id} is defined at x3" in result.reason
+    assert f"not at x{scale}" in result.reason
+
+
+def test_which_presets_have_scales_of_their_own() -> None:
+    assert {name: p.scales for name, p in PRESETS.items() if p.scales} == {"rcan-bd": (3,), "rcan-dn": (3,)}
+    mine = PRESETS["rcan-bd"].model_copy(update={"name": "mine"})
+    assert not mine.not_at(2), "whoever names the fields may measure at any scale"
+    kernels = PRESETS["standard"].model_copy(update={"name": "mine", "degradation": "gaussian8"})
+    assert "degradation gaussian8 is defined at x2, x3, x4, not at x8" in kernels.not_at(8)
+    assert not kernels.not_at(4)
+
+
+def test_scoring_folders_says_so_too(tmp_path: Path) -> None:
+    write_image(tmp_path / "a.png", noise(48, 48))
+    with pytest.raises(UnavailableError, match=r"rcan-dn\.v1 is defined at x3, .* not at x2"):
+        score(tmp_path, hr=tmp_path, scale=2, protocol="rcan-dn")
 
 
 def test_the_facts_of_the_presets() -> None:

@@ -101,6 +101,14 @@ class Chosen:
         name = made.name if made.version == 1 else f"{made.name}@{made.version}"
         return ":".join([name, ",".join(changed)]) if changed else name
 
+    def not_at(self, scale: int) -> str:
+        """Why it makes no LR at a scale; empty where it does."""
+        made = self.degradation
+        if made.scales is None or scale in made.scales:
+            return ""
+        known = ", ".join(f"x{one}" for one in made.scales)
+        return f"degradation {made.name} is defined at {known}, not at x{scale}"
+
     def __call__(self, hr: U8, how: How) -> Array:
         """LR of an HR image; ``how`` without parameters.
 
@@ -111,13 +119,9 @@ class Chosen:
         Raises:
             UnavailableError: ``unsupported_scale``, or ``unavailable`` where LR comes as files.
         """
-        made = self.degradation
-        if made.scales is not None and how.scale not in made.scales:
-            known = ", ".join(f"x{scale}" for scale in made.scales)
-            raise UnavailableError(
-                "unsupported_scale", f"degradation {made.name} is defined at {known}, not at x{how.scale}"
-            )
-        return made.apply(hr, How(how.scale, how.edges, how.rounded, how.seed, how.image, self.parameters))
+        if reason := self.not_at(how.scale):
+            raise UnavailableError("unsupported_scale", reason)
+        return self.degradation.apply(hr, How(how.scale, how.edges, how.rounded, how.seed, how.image, self.parameters))
 
 
 def get_degradation(text: str) -> Chosen:

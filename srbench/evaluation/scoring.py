@@ -20,7 +20,7 @@ from srbench.datasets.image_set import ImageSet
 from srbench.datasets.local import find_dataset
 from srbench.datasets.pairs import degrade, prepare_hr
 from srbench.datasets.pixels import gray_plane
-from srbench.errors import InputError
+from srbench.errors import InputError, UnavailableError
 from srbench.evaluation.alarms import Watch, below_bicubic, identical, middle, other_scale
 from srbench.evaluation.lr_check import lr_check
 from srbench.evaluation.matching import Matches, methods
@@ -193,7 +193,7 @@ def jobs(
     Raises:
         InputError: as ``find_dataset`` and ``methods``.
         UnknownNameError: as ``find_dataset``.
-        UnavailableError: as ``find_dataset``.
+        UnavailableError: as ``find_dataset``; ``unsupported_scale`` where the protocol is not defined at the scale.
     """
     spec = hr if isinstance(hr, str) and not Path(hr).is_dir() else Path(hr)
     truth = find_dataset(spec, data_root, lr_folder=lr)
@@ -232,6 +232,8 @@ def _measure(
     on_image: Callable[[str], None] | None = None,
     references: References | None = None,
 ) -> Result:
+    if reason := protocol.not_at(scale):
+        raise UnavailableError("unsupported_scale", reason)
     metrics = [metrics] if isinstance(metrics, str) else metrics
     measure, watch = Measure(metrics, protocol, scale, references=references), Watch(files=True)
     check = lr_check(protocol, scale) if any(item.lr for item in job.items) and not protocol.lr_is_files else None

@@ -169,6 +169,8 @@ class Subject:
         """
         if scale not in self.scales:
             return self._not_at(scale)
+        if protocol is not None and (reason := protocol.not_at(scale)):
+            return UnavailableError("unsupported_scale", reason)
         if protocol is not None and protocol.y_only and self.channels == "rgb":
             reason = f"{protocol.id} gives networks luma alone; {self.name} works on RGB"
             return UnavailableError("unsupported_protocol", reason)
