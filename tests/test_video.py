@@ -582,5 +582,34 @@ def test_reading_ahead_takes_no_more_than_asked_and_writing_behind_tells_of_faul
         behind.end()
         assert written == list(range(7))
         behind.put(lambda: 1 / 0)
+        behind.put(written.append, "after a fault")
         with pytest.raises(ZeroDivisionError):
             behind.end()
+    assert written == list(range(7)), "what follows a frame that is not there makes no whole file"
+
+
+def test_the_network_goes_on_while_a_segment_ends(
+    tmp_path: Path, bicubic: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first segment is not ended before the network has begun with the first frame of the second."""
+    from threading import Event
+
+    from srbench.video import encoding, upscaling
+
+    begun, calls, end, upscale = Event(), [0], encoding._Segment._end, upscaling.upscale_photo
+
+    def waiting(self: Any) -> None:
+        assert self._index or begun.wait(60), "the network waits for the encoder"
+        end(self)
+
+    def counting(*arguments: Any) -> Any:
+        calls[0] += 1
+        if calls[0] == 4:
+            begun.set()
+        return upscale(*arguments)
+
+    monkeypatch.setattr(encoding._Segment, "_end", waiting)
+    monkeypatch.setattr(upscaling, "upscale_photo", counting)
+    source = make_clip(tmp_path / "in.mp4", 5)
+    upscale_video(bicubic, source, tmp_path / "out.mkv", VideoOptions(segment=3))
+    assert len(seen(tmp_path / "out.mkv")["frames"]) == 5

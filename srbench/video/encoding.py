@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 from collections.abc import Callable, Iterator
@@ -88,7 +89,12 @@ def encode(
 ) -> None:
     """Every segment that is not there yet."""
     done = 0
-    with source.opened() as frames, ThreadPoolExecutor(1) as reading, ThreadPoolExecutor(1) as writing:
+    with (
+        contextlib.ExitStack() as held,  # left last: by then nothing is encoded any more
+        source.opened() as frames,
+        ThreadPoolExecutor(1) as reading,
+        ThreadPoolExecutor(1) as writing,
+    ):
 
         def read() -> tuple[tuple[int, int], Pixels] | None:
             raw = next(frames, None)
@@ -99,11 +105,12 @@ def encode(
             if parts.file(index).is_file():
                 count = sum(1 for _ in islice(frames, options.segment))
             else:
-                segment = _Segment(parts, index, clip, options)
+                segment = _Segment(parts, index, clip, options, held)
                 told = _counting(ahead.take(options.segment), done, clip.frames, progress)
                 count = segment.write(told, upscale, behind)
             done += count
             if count < options.segment:
+                behind.end()
                 return
 
 
@@ -114,35 +121,42 @@ def _counting(items: Iterator[Any], done: int, frames: int | None, progress: Pro
 
 
 class _Segment:
-    """One segment while it is written."""
+    """One segment, written by the thread of ``behind``: the network goes on with the next one while its last frames are encoded.
 
-    def __init__(self, parts: Parts, index: int, clip: Clip, options: VideoOptions) -> None:
-        self._parts, self._index, self._clip, self._options = parts, index, clip, options
+    Args:
+        parts: where it lies.
+        index: its number.
+        clip: what it shows.
+        options: how it is encoded.
+        held: its file while it is not whole. Segments are written one after the other, so that there is one at most.
+    """
+
+    def __init__(self, parts: Parts, index: int, clip: Clip, options: VideoOptions, held: contextlib.ExitStack) -> None:
+        self._parts, self._index, self._clip, self._options, self._held = parts, index, clip, options, held
+        self._times: list[tuple[int, int]] = []
 
     def write(self, frames: Iterator[tuple[tuple[int, int], Pixels]], upscale: Upscale, behind: Behind) -> int:
-        """Upscale and encode frames; their number. Without any no file is made."""
+        """Upscale frames and have them encoded; their number. Without any no file is made."""
+        for at, pixels in frames:
+            made = _even(upscale(pixels), self._clip.pixel_format)
+            self._times.append(at)
+            behind.put(self._encode, made, len(self._times) - 1)
+        if self._times:
+            behind.put(self._end)
+        return len(self._times)
+
+    def _begin(self, shape: tuple[int, ...]) -> None:
         import av
 
-        first = next(frames, None)
-        if first is None:
-            return 0
-        made = self._upscaled(first[1], upscale)
-        times = [first[0]]
-        with replacing(self._parts.file(self._index)) as staging:
-            with av.open(str(staging), "w", format="matroska") as out:
-                encoder = self._encoder(out, made.shape)
-                behind.put(self._encode, out, encoder, made, 0)
-                for at, pixels in frames:
-                    made = self._upscaled(pixels, upscale)
-                    behind.put(self._encode, out, encoder, made, len(times))
-                    times.append(at)
-                behind.end()
-                out.mux(encoder.encode(None))
-            write_text(self._parts.times(self._index), json.dumps(times))
-        return len(times)
+        staging = self._held.enter_context(replacing(self._parts.file(self._index)))
+        self._out = self._held.enter_context(av.open(str(staging), "w", format="matroska"))
+        self._stream = self._encoder(self._out, shape)
 
-    def _upscaled(self, pixels: Pixels, upscale: Upscale) -> Pixels:
-        return _even(upscale(pixels), self._clip.pixel_format)
+    def _end(self) -> None:
+        self._out.mux(self._stream.encode(None))
+        self._out.close()
+        write_text(self._parts.times(self._index), json.dumps(self._times))
+        self._held.close()
 
     def _encoder(self, out: Any, shape: tuple[int, ...]) -> Any:
         clip, options = self._clip, self._options
@@ -162,9 +176,11 @@ class _Segment:
         }
         return stream
 
-    def _encode(self, out: Any, encoder: Any, pixels: Pixels, index: int) -> None:
+    def _encode(self, pixels: Pixels, index: int) -> None:
         import av
 
+        if index == 0:
+            self._begin(pixels.shape)
         matrix, range_ = self._clip.colours.conversion
         frame = av.VideoFrame.from_ndarray(pixels, "rgb48le" if pixels.dtype == np.uint16 else "rgb24")
         frame = frame.reformat(
@@ -175,7 +191,7 @@ class _Segment:
             interpolation="BICUBIC",
         )
         frame.pts, frame.time_base = index, 1 / self._clip.rate
-        out.mux(encoder.encode(frame))
+        self._out.mux(self._stream.encode(frame))
 
 
 def _even(pixels: Pixels, pixel_format: str) -> Pixels:

@@ -35,7 +35,7 @@ class Ahead:
 
 
 class Behind:
-    """Writes in a thread of its own, in order; what goes wrong there is raised by the next call here.
+    """Writes in a thread of its own, in order; what goes wrong is raised by a later call here, and nothing is written after it.
 
     Args:
         pool: one thread.
@@ -44,12 +44,22 @@ class Behind:
     def __init__(self, pool: ThreadPoolExecutor) -> None:
         self._pool = pool
         self._asked: deque[Future[None]] = deque()
+        self._failed = False
 
     def put(self, write: Callable[..., None], *what: Any) -> None:
         """Have something written; waits while too much waits already."""
         while len(self._asked) >= _DEEP:
             self._asked.popleft().result()
-        self._asked.append(self._pool.submit(write, *what))
+        self._asked.append(self._pool.submit(self._write, write, *what))
+
+    def _write(self, write: Callable[..., None], *what: Any) -> None:
+        if self._failed:
+            return
+        try:
+            write(*what)
+        except BaseException:
+            self._failed = True
+            raise
 
     def end(self) -> None:
         """Wait for all of it."""
