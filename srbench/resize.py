@@ -27,8 +27,10 @@ F64 = npt.NDArray[np.float64]
 
 _LEAST_BLOCKS = 4
 _BLOCK = 16  # output rows a product makes at once: best of 8–64 on two cores
-_WIDE = 48  # output columns of floats on a CPU, whose products go where they belong; their sums are those of _BLOCK
-_FINE = 4  # output rows of 8 bits on a CPU, where the sums of a reduction are exact: larger products are mostly of zeros
+_WIDE = 48  # outputs of float32 that is enlarged on a CPU, where the sums are those of _BLOCK
+_FINE = (
+    4  # output rows of 8 bits on a CPU, where the sums of a reduction are exact: larger products are mostly of zeros
+)
 
 
 def _cubic(x: F64) -> F64:
@@ -147,7 +149,7 @@ def _pass(
     # Where nothing is converted or rounded, products go where they belong.
     direct = floats and x.is_contiguous()
     size = _BLOCK
-    if near and direct and axis == -1:
+    if near and direct and dtype == torch.float32 and scale >= 1 and (axis == -1 or part is None):
         size = _WIDE
     elif near and exact and not floats and axis == -2 and scale < 1 and part is None:
         size = _FINE
@@ -159,7 +161,7 @@ def _pass(
         return torch.cat([w @ s if axis == -2 else s @ w.T for w, s in strips], dim=axis)
     batch, height, width = x.shape
     out = x.new_empty((batch, out_len, width) if axis == -2 else (batch, height, out_len))
-    make = partial(_floats, x, axis, out) if direct else partial(_rounded, x, axis, out, dtype)
+    make = partial(_floats, x, axis, out, size) if direct else partial(_rounded, x, axis, out, dtype)
     if near:
         share_out(make, _strips(blocks, size), x.numel())
     else:
@@ -187,14 +189,14 @@ def _strips(blocks: Sequence[tuple[int, int, Tensor]], size: int) -> list[_Strip
     return made
 
 
-def _floats(x: Tensor, axis: int, out: Tensor, strips: Sequence[_Strip]) -> list[None]:
-    """The blocks of some strips of contiguous floats."""
+def _floats(x: Tensor, axis: int, out: Tensor, size: int, strips: Sequence[_Strip]) -> list[None]:
+    """The blocks, of up to ``size`` outputs, of some strips of contiguous floats."""
     import torch
 
     for start, first, last, [(_, _, block)] in strips:
         source, target = x.narrow(axis, first, last - first), out.narrow(axis, start, len(block))
-        # A few columns, and all of them elsewhere: in a view their product would add in another order.
-        if axis == -1 and (len(block) % _BLOCK or x.device.type != "cpu"):
+        # The last few columns, and all of the small blocks: in a view their product would add in another order.
+        if axis == -1 and (len(block) % _BLOCK or size == _BLOCK):
             source = source.clone(memory_format=torch.contiguous_format)
         _multiply(block, source, axis, target)
     return [None] * len(strips)
@@ -384,16 +386,10 @@ def _resize_array(image: npt.NDArray[Any], rows: _Axis, columns: _Axis, rows_fir
     x = torch.from_numpy(np.ascontiguousarray(image))
     if rows_first:  # rows of an interleaved image need no copy into planes; only the smaller result is transposed
         x = _pass(x.reshape(1, height, width * channels), *rows)
-        planes = _pass(_moved(x.reshape(rows.out_len, width, channels), (2, 0, 1)), *columns)
+        planes = x.reshape(rows.out_len, width, channels).permute(2, 0, 1).contiguous()
+        planes = _pass(planes, *columns)
     else:
-        planes = _moved(x.reshape(height, width, channels), (2, 0, 1))
+        planes = x.reshape(height, width, channels).permute(2, 0, 1).contiguous()
         planes = _pass(_pass(planes, *columns), *rows)
-    out: npt.NDArray[Any] = _moved(planes, (1, 2, 0)).numpy()
+    out: npt.NDArray[Any] = planes.permute(1, 2, 0).contiguous().numpy()
     return out if image.ndim == 3 else out[..., 0]
-
-
-def _moved(x: Tensor, order: tuple[int, int, int]) -> Tensor:
-    """A copy whose axes stand in another order; NumPy makes it in a sixth of torch's time."""
-    import torch
-
-    return torch.from_numpy(np.ascontiguousarray(x.numpy().transpose(order)))

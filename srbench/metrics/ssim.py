@@ -50,43 +50,42 @@ class _Strips:
     """Sums the SSIM map of planes of one width, strip by strip, in buffers that are reused (fresh ones cost page faults).
 
     The operations of a strip take some 10 µs each, so that making a view costs as much as a third of one: all views of the
-    buffers are made once.
+    buffers are made once. The last strip of a plane makes as many rows as the others, and those that it has are summed.
     """
 
     def __init__(self, width: int, device: torch.device) -> None:
-        self.width = width
-        self._padded = -(-width // _COLUMNS) * _COLUMNS
+        padded = -(-width // _COLUMNS) * _COLUMNS
+        line, high = 4 * padded, _ROWS + WINDOW - 1
         # Two buffers that take turns, so that a strip of a usual image stays in the second-level cache. Zeroed because the
-        # columns past the width are read by windows whose result is discarded.
-        sizes = ((_ROWS + WINDOW - 1) * 4 * self._padded, (4 * self._padded + WINDOW - 1) * _ROWS)
-        self._buffers = [torch.zeros(size, dtype=torch.float64, device=device) for size in sizes]
-        self._rows = 0
-
-    def _set_up(self, rows: int) -> None:
-        """Views of the buffers for strips that give ``rows`` rows of the map."""
-        padded = self._padded
-        line, high = 4 * padded, _DOWN if rows % _DOWN == 0 else rows
-        first = self._buffers[0][: (rows + WINDOW - 1) * line].view(-1, 4, padded)
-        second = self._buffers[1][: (line + WINDOW - 1) * rows].view(-1, rows)
-        self._sum, self._difference = first[:, 0, : self.width], first[:, 1, : self.width]
-        self._plain, self._squares = first[:, :2], first[:, 2:]
+        # columns past the width are read by windows whose result is discarded, and so are rows that there are not.
+        first = torch.zeros(high, 4, padded, dtype=torch.float64, device=device)
+        second = torch.zeros(line + WINDOW - 1, _ROWS, dtype=torch.float64, device=device)
+        self._input = first[:, :, :width]
         # Vertical pass. It also transposes: rows become the innermost axis, so that the horizontal pass is the same product.
-        count, band = rows // high, _band(high, first.device).T
-        wide = line // parts(line, high * len(band))
-        self._filter_down = [
+        count, band = _ROWS // _DOWN, _band(_DOWN, device).T
+        wide = line // parts(line, _DOWN * len(band))
+        self._filters = [
             product(
-                first.as_strided((count, wide, len(band)), (high * line, 1, line), left),
+                first.as_strided((count, wide, len(band)), (_DOWN * line, 1, line), left),
                 band.expand(count, -1, -1),
-                second[left : left + wide].view(wide, count, high).transpose(0, 1),
+                second[left : left + wide].view(wide, count, _DOWN).transpose(0, 1),
             )
             for left in range(0, line, wide)
         ]
-        blocks, band = line // _COLUMNS, _band(_COLUMNS, first.device)
-        windows = second.as_strided((blocks, band.shape[1], rows), (_COLUMNS * rows, rows, 1))
-        across = first.view(-1)[: line * rows].view(blocks, _COLUMNS, rows)
-        self._filter_across = product(band.expand(blocks, -1, -1), windows, across)
-        means = across.view(2, 2, padded, rows)[:, :, : self.width - WINDOW + 1]
-        self._map = _Map(means, second.view(-1)[: means.numel()].view(means.shape))
+        blocks, band = line // _COLUMNS, _band(_COLUMNS, device)
+        windows = second.as_strided((blocks, band.shape[1], _ROWS), (_COLUMNS * _ROWS, _ROWS, 1))
+        across = first.view(-1)[: line * _ROWS].view(blocks, _COLUMNS, _ROWS)
+        self._filters.append(product(band.expand(blocks, -1, -1), windows, across))
+        self._means = across.view(2, 2, padded, _ROWS)[:, :, : width - WINDOW + 1]
+        self._room = second.view(-1)
+        self._rows = 0
+
+    def _set_up(self, rows: int) -> None:
+        """Views for strips that give ``rows`` rows of the map."""
+        self._sum, self._difference = self._input[: rows + WINDOW - 1, :2].unbind(1)
+        self._plain, self._squares = torch.split(self._input[: rows + WINDOW - 1], 2, dim=1)
+        means = self._means[..., :rows]
+        self._map = _Map(means, self._room[: means.numel()].view(means.shape))
         self._rows = rows
 
     def __call__(self, x: Tensor, y: Tensor) -> Tensor:
@@ -97,9 +96,8 @@ class _Strips:
         torch.add(x, y, out=self._sum)
         torch.sub(x, y, out=self._difference)
         torch.mul(self._plain, self._plain, out=self._squares)
-        for filter_part in self._filter_down:
-            filter_part()
-        self._filter_across()
+        for apply in self._filters:
+            apply()
         return self._map.sum()
 
 
@@ -136,6 +134,11 @@ def _constants(device: torch.device) -> Tensor:
     return torch.tensor((2 * _C1, 2 * _C2), dtype=torch.float64, device=device).view(2, 1, 1)
 
 
+def _plane(images: Image, image: int, channel: int, rows: slice) -> Tensor:
+    """Some rows of one channel, float64 ``(rows, W)``."""
+    return rows_of(images, rows)[image, channel].to(torch.float64)
+
+
 @torch.no_grad()
 def ssim(sr: Image, hr: Image) -> Tensor:
     """SSIM of each pair of images, float64 ``(N,)``, at most 1; the mean over channels where there are several.
@@ -157,9 +160,7 @@ def ssim(sr: Image, hr: Image) -> Tensor:
     def maps(parts: Sequence[tuple[int, int, slice]]) -> Iterator[Tensor]:
         sum_map = _Strips(width, sr.device)
         for image, channel, rows in parts:
-            yield sum_map(
-                rows_of(sr, rows)[image, channel].to(torch.float64), rows_of(hr, rows)[image, channel].to(torch.float64)
-            )
+            yield sum_map(_plane(sr, image, channel, rows), _plane(hr, image, channel, rows))
 
     def sums(parts: Sequence[tuple[int, int, slice]]) -> list[float]:
         return [float(one) for one in maps(parts)]  # numbers, as in PSNR
