@@ -40,7 +40,7 @@ demo: install  ## measure three models on four images from scratch, compare with
 dev: $(VENV)/.dev  ## what tests and checks need, the basicsr extra included
 
 test: dev  ## the tests; MARKERS="not gpu and not network" for all that run without them
-	$(BIN)/python -m pytest -m "$(MARKERS)"
+	$(BIN)/python -m pytest -m "$(MARKERS)" $(FLAGS)
 
 check: dev  ## format, lint, types, and that reports/ is fresh
 	$(BIN)/ruff format --check .
