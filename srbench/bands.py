@@ -1,9 +1,12 @@
 """SR of a large image band by band, the same bits as of the whole: memory for a band of it, not for all.
 
-A band is as wide as the image and some LR rows high; the network sees as many rows above and below as its receptive field
-reaches. On a CPU each output row is then computed as in the whole image, as convolutions go row by row: tests compare
-every registered network bit by bit. What cannot be known to be equal is upscaled as a whole: on other devices, in other
-arithmetic, with tiles or self-ensemble, without a known receptive field, or where a small image shows another bit.
+A band is as wide as the image and some LR rows high; the network sees it in a few parts, with as many pixels around each
+as its receptive field reaches. On a CPU a kernel makes 16 pixels at once, another one the rest of an axis, and a pixel's
+last bit may tell which of them made it. So what the network sees begins at a multiple of 16, and ends as far beyond one as
+the whole image does: each pixel is then made by the same kernel. Tests compare every registered network bit by bit.
+
+What cannot be known to be equal is upscaled as a whole: on other devices, in other arithmetic, with tiles or
+self-ensemble, without a known receptive field, or where parts of a small image with the same rest show another bit.
 """
 
 from __future__ import annotations
@@ -13,25 +16,28 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from srbench.errors import InputError, UnavailableError
-from srbench.images import planar, read_image, resize_rows, rgb, rows_agree, to_array, ycbcr
+from srbench.images import planar, read_image, resize_rows, rgb, to_array, ycbcr
 from srbench.inference import Inference
 from srbench.process import LARGE, large_blocks_go_back
 from srbench.upscaler import Upscaler, network_pass, not_finite, upscale
 
-_BAND = 96  # LR rows; more take memory, fewer spend time on what bands share
+_BAND = 192  # LR rows; more take memory, fewer spend time on what bands share
 _INTERPOLATED = 64  # LR rows; their bands share nothing that would have to be made twice
 _COLOURED = 32  # LR rows, whose colours take eight times the memory of luma
-_COLUMNS = 480  # of LR, of what the network sees at once
+_COLUMNS = 480  # of LR, of what the network makes at once
 _SHARED = 20  # times the receptive field's rows where that is large, so that bands share a tenth
-_LEAST = 1800  # LR pixels that the network sees at once; convolutions of fewer add in another order
-_PROBE = (96, 96)  # LR rows and columns of the image that shows whether bands are equal
+_PERIOD = 16  # pixels: kernels make so many at once, and others make the rest of an axis
+_LEAST = 20480  # samples that the network sees at once; torch convolves fewer by itself, and adds in another order
+_PROBE = 64  # LR rows and columns of a part of the image that shows whether parts are equal
+_shown: WeakKeyDictionary[Upscaler, dict[tuple[int, int, int, torch.dtype], bool]] = WeakKeyDictionary()
 
 
 Rows = Callable[[slice], Tensor]
@@ -70,8 +76,8 @@ def in_bands(
     spoilt = samples = 0
     with torch.no_grad():
         make = _maker(upscaler, lr, unit, columns)
-        for top, bottom in _parts(height, rows, upscaler.traits.multiple_of):
-            for first, part in make(top, bottom):
+        for band in _parts(height, rows, *_seen(upscaler)):
+            for first, part in make(band):
                 samples += part.numel()
                 if not math.isfinite(float(part.sum())):
                     spoilt += int(part.numel() - torch.isfinite(part).sum())
@@ -105,11 +111,32 @@ def upscaled(upscaler: Upscaler, image: Any) -> Any:
     return out
 
 
-def _parts(length: int, side: int, multiple: int) -> Iterator[tuple[int, int]]:
-    """Parts of an axis of at least ``side`` and much alike: convolutions of a narrow rest would add in another order."""
-    count = max(1, length // side)
-    edges = [*(number * length // count // multiple * multiple for number in range(count)), length]
-    yield from itertools.pairwise(edges)
+class _Part(NamedTuple):
+    """A part of an axis, and what the network sees of the axis to make it."""
+
+    start: int
+    stop: int
+    first: int
+    last: int
+
+
+def _parts(length: int, side: int, reach: int = 0, step: int = 1) -> Iterator[_Part]:
+    """Parts of an axis of at least ``side`` and much alike.
+
+    What is seen of each begins at a multiple of 16 and ends as far beyond one as the whole axis does.
+
+    Args:
+        length: of the axis.
+        side: of a part, at least.
+        reach: pixels that the network sees on each side of what it makes; a multiple of ``step``.
+        step: its input's sides are multiples of this.
+    """
+    period = _period(step)
+    count = max(1, (length - reach) // max(side, 2 * period))
+    starts = [0, *(round(number * length / count / period) * period + reach % period for number in range(1, count))]
+    for start, stop in itertools.pairwise([*starts, length]):
+        last = min(stop + reach, length)
+        yield _Part(start, stop, max(0, start - reach), last + (length - last) % period)
 
 
 def can_band(upscaler: Upscaler, lr: Tensor) -> bool:
@@ -122,76 +149,109 @@ def _side(upscaler: Upscaler, least: int) -> int:
     """Rows or columns of a band: so many that neighbours share a tenth where the receptive field is large."""
     if upscaler.channels == "any":
         return _INTERPOLATED
-    reach = math.ceil((upscaler.receptive_radius or 0) / (upscaler.scale if upscaler.traits.pre_upsampled else 1))
-    side = least if reach <= least // 8 else _SHARED * reach
-    return math.ceil(side / upscaler.traits.multiple_of) * upscaler.traits.multiple_of
+    if upscaler.traits.pre_upsampled:  # each LR pixel is many to the network
+        least //= 2
+    reach, _ = _seen(upscaler)
+    return least if reach <= least // 8 else _SHARED * reach
 
 
 def is_exact(upscaler: Upscaler, lr: Tensor) -> bool:
     """Whether bands are equal to the whole image, as far as that can be known beforehand; ``lr`` of any range and type."""
     way, traits = upscaler.inference, upscaler.traits
     plain = replace(way, device="cpu", fused=False) == Inference() and way.torch_device.type == "cpu"
-    lines, columns = (side * upscaler.scale for side in lr.shape[-2:])
-    if columns % 16 or lines % 16:  # the products at an axis' end are then made by other kernels, for some lines
-        return False
-    if not plain or len(lr) != 1 or not all(rows_agree(lines * planes) for planes in (1, 2, lr.shape[1])):
+    if not plain or len(lr) != 1:
         return False
     if upscaler.channels == "any":
         return hasattr(upscaler.network, "method")
     if traits.receptive_radius is None or traits.square or traits.minimum > _BAND:
         return False
-    if min(lr.shape[-2], _BAND) * min(lr.shape[-1], _COLUMNS) < _LEAST:
+    height, width = lr.shape[-2:]
+    if min(height, _BAND) * min(width, _COLUMNS) * (3 if upscaler.channels == "rgb" else 1) < _LEAST:
         return False
-    return _shows_it(upscaler, lr.shape[1], lr.dtype if lr.is_floating_point() else torch.float32)
+    period = _period(_seen(upscaler)[1])
+    key = (height % period, width % period, lr.shape[1], lr.dtype if lr.is_floating_point() else torch.float32)
+    shown = _shown.setdefault(upscaler, {})
+    if key not in shown:
+        shown[key] = _shows_it(upscaler, *key)
+    return shown[key]
 
 
-def _shows_it(upscaler: Upscaler, channels: int, dtype: torch.dtype) -> bool:
-    """Whether a small image has the same bits in bands: networks of one's own may declare less than they see."""
-    unit = upscaler.traits.multiple_of
-    height, width = (math.ceil(side / unit) * unit for side in _PROBE)
-    image = torch.rand(1, channels, height, width, generator=torch.Generator().manual_seed(0)).to(dtype)
+def _shows_it(upscaler: Upscaler, lower: int, right: int, channels: int, dtype: torch.dtype) -> bool:
+    """Whether a small image has the same bits in parts: networks of one's own may declare less than they see.
+
+    Args:
+        upscaler: it.
+        lower: rows of the image beyond a multiple of the period, which end it as those of the large one do.
+        right: columns likewise.
+        channels: of the image.
+        dtype: of it.
+    """
+    reach, step = _seen(upscaler)
+    enough = math.isqrt(_LEAST // 3) + _PERIOD  # of one channel, torch's own convolution adds in no other order
+    side, period = max(_PROBE, reach, enough - reach if upscaler.channels == "rgb" else 0), _period(step)
+    least = math.ceil((2 * side + reach) / period) * period
+    image = torch.rand(1, channels, least + lower, least + right, generator=torch.Generator().manual_seed(0)).to(dtype)
     try:
         whole = upscale(upscaler, image)
-        parts = torch.cat([band for _, band in in_bands(upscaler, image, rows=height // 2, columns=width // 2)], dim=-2)
+        parts = torch.cat([band for _, band in in_bands(upscaler, image, rows=side, columns=side)], dim=-2)
     except (InputError, UnavailableError):
         return False
     return torch.equal(whole, parts)
 
 
-def _maker(
-    upscaler: Upscaler, lr: Tensor, unit: Callable[[Tensor], Tensor], columns: int
-) -> Callable[[int, int], Band]:
-    """``make(top, bottom)`` in LR rows → the band."""
+def _period(step: int) -> int:
+    """Pixels after which rows and columns are alike to kernels and to a network whose input's sides are multiples of ``step``."""
+    return math.lcm(_PERIOD, step)
+
+
+def _seen(upscaler: Upscaler) -> tuple[int, int]:
+    """LR pixels that the network sees on each side of what it makes, and what its input's sides are multiples of."""
+    if upscaler.channels == "any":
+        return 0, 1
+    traits, unit = upscaler.traits, upscaler.scale if upscaler.traits.pre_upsampled else 1
+    assert traits.receptive_radius is not None
+    multiple = math.lcm(traits.multiple_of, unit)
+    return math.ceil(traits.receptive_radius / multiple) * multiple // unit, multiple // unit
+
+
+def _maker(upscaler: Upscaler, lr: Tensor, unit: Callable[[Tensor], Tensor], columns: int) -> Callable[[_Part], Band]:
+    """``make(rows of LR)`` → the band."""
     scale, channels, (height, width) = upscaler.scale, lr.shape[1], lr.shape[-2:]
 
     def colours(rows: slice) -> Tensor:
-        return unit(lr[..., rows, :])
+        some = unit(lr[..., rows, :])
+        return some.contiguous() if lr.is_contiguous() else some  # libraries choose by that how they add
 
     if upscaler.channels == "any":
         method = str(upscaler.network.method)
-        return lambda top, bottom: iter(
-            [(top, resize_rows(colours, height, scale, slice(top * scale, bottom * scale), method=method))]
+        return lambda band: iter(
+            [
+                (
+                    band.start,
+                    resize_rows(colours, height, scale, slice(band.start * scale, band.stop * scale), method=method),
+                )
+            ]
         )
     if upscaler.channels == "rgb" and channels == 1:
         three = _network(upscaler, lambda rows: colours(rows).expand(-1, 3, -1, -1), (height, width), columns)
-        return lambda top, bottom: iter([(top, three(top, bottom).mean(1, keepdim=True))])
+        return lambda band: iter([(band.start, three(band).mean(1, keepdim=True))])
     if upscaler.channels == "rgb" or channels == 1:
         network = _network(upscaler, colours, (height, width), columns)
-        return lambda top, bottom: iter([(top, network(top, bottom))])
+        return lambda band: iter([(band.start, network(band))])
     luma = _network(upscaler, lambda rows: ycbcr(colours(rows))[:, :1], (height, width), columns)
 
-    def coloured(top: int, bottom: int) -> Band:
-        band = luma(top, bottom)
-        for first in range(top, bottom, _COLOURED):
-            rows = slice(first * scale, min(first + _COLOURED, bottom) * scale)
+    def coloured(band: _Part) -> Band:
+        made = luma(band)
+        for first in range(band.start, band.stop, _COLOURED):
+            rows = slice(first * scale, min(first + _COLOURED, band.stop) * scale)
             chroma = resize_rows(lambda rows: ycbcr(colours(rows))[:, 1:], height, scale, rows, edges=upscaler.edges)
-            part = band[..., rows.start - top * scale : rows.stop - top * scale, :]
+            part = made[..., rows.start - band.start * scale : rows.stop - band.start * scale, :]
             yield first, rgb(torch.cat([part, chroma], dim=1))
 
     return coloured
 
 
-def _network(upscaler: Upscaler, source: Rows, size: tuple[int, int], columns: int) -> Callable[[int, int], Tensor]:
+def _network(upscaler: Upscaler, source: Rows, size: tuple[int, int], columns: int) -> Callable[[_Part], Tensor]:
     """The network's part of a band; see ``upscaler._through_network``.
 
     Args:
@@ -202,32 +262,23 @@ def _network(upscaler: Upscaler, source: Rows, size: tuple[int, int], columns: i
     """
     traits, scale, (height, width) = upscaler.traits, upscaler.scale, size
     unit = scale if traits.pre_upsampled else 1
-    radius = traits.receptive_radius
-    assert radius is not None
-    multiple = math.lcm(traits.multiple_of, unit)
-    reach = math.ceil(radius / multiple) * multiple // unit  # in LR rows
-    step = multiple // unit
 
-    def seen_rows(above: int, below: int) -> Tensor:
+    def seen_rows(band: _Part) -> Tensor:
         if not traits.pre_upsampled:
-            return source(slice(above, below)).to(torch.float32)
-        rows = slice(above * scale, below * scale)
+            return source(slice(band.first, band.last)).to(torch.float32)
+        rows = slice(band.first * scale, band.last * scale)
         seen = resize_rows(lambda rows: source(rows).to(torch.float32), height, scale, rows, edges=upscaler.edges)
         return seen.clamp_(16 / 255, 235 / 255) if upscaler.clip_enlarged and seen.shape[1] == 1 else seen
 
-    def make(top: int, bottom: int) -> Tensor:
-        above = max(0, top - reach) // step * step
-        below = min(height, math.ceil((bottom + reach) / step) * step)
-        seen = seen_rows(above, below)
-        first, count = (top - above) * scale, (bottom - top) * scale
+    def make(band: _Part) -> Tensor:
+        seen = seen_rows(band)
+        first, count = (band.start - band.first) * scale, (band.stop - band.start) * scale
         out = torch.empty((*seen.shape[:2], count, width * scale), dtype=_wide(source))
-        for left, right in _parts(width, columns, step):
-            before = max(0, left - reach) // step * step
-            after = min(width, math.ceil((right + reach) / step) * step)
-            made = network_pass(upscaler, _alone(seen[..., before * unit : after * unit]))
-            start = (left - before) * scale
-            part = made[..., first : first + count, start : start + (right - left) * scale]
-            out[..., left * scale : right * scale] = part
+        for part in _parts(width, columns, *_seen(upscaler)):
+            made = network_pass(upscaler, _alone(seen[..., part.first * unit : part.last * unit]))
+            start = (part.start - part.first) * scale
+            made = made[..., first : first + count, start : start + (part.stop - part.start) * scale]
+            out[..., part.start * scale : part.stop * scale] = made
         return out
 
     return make

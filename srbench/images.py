@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from srbench.errors import InputError
 from srbench.imagefile import SUFFIXES, U8, check_name, list_images, natural_order, read_image, write_image
-from srbench.resize import imresize, resize_rows, resize_weights, rows_agree
+from srbench.resize import imresize, resize_rows, resize_weights
 
 if TYPE_CHECKING:
     import torch
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "SUFFIXES", "U8", "as_rgb", "check_name", "crop_to_multiple", "imresize", "list_images", "luma", "natural_order", "planar",
-    "read_image", "resize_rows", "resize_weights", "rgb", "rows_agree", "shave", "to_array", "to_tensor", "write_image", "ycbcr",
+    "read_image", "resize_rows", "resize_weights", "rgb", "shave", "to_array", "to_tensor", "write_image", "ycbcr",
 ]  # fmt: skip
 
 ImageArray = TypeVar("ImageArray", bound=Any)

@@ -160,7 +160,8 @@ def _pass(
         strips = ((block, x.narrow(axis, a, b - a)) for a, b, block in blocks)
         return torch.cat([w @ s if axis == -2 else s @ w.T for w, s in strips], dim=axis)
     batch, height, width = x.shape
-    out = x.new_empty((batch, out_len, width) if axis == -2 else (batch, height, out_len))
+    out = x.new_empty((batch, out_len + given.spare, width) if axis == -2 else (batch, height, out_len))
+    out[:, out.shape[1] - given.spare :] = 0
     make = partial(_floats, x, axis, out, size) if direct else partial(_rounded, x, axis, out, dtype)
     if near:
         share_out(make, _strips(blocks, size), x.numel())
@@ -296,7 +297,7 @@ def resize_rows(
     """Some rows of ``imresize(image, scale)``, the same bits, without the others.
 
     Args:
-        source: gives rows of the image: a slice → float ``(N, C, rows, W)``.
+        source: gives rows of the image: a slice → float ``(N, C, rows, W)``, in memory as the whole image is.
         height: of the image.
         scale: a whole number of at least 1.
         rows: of the result, from ``start`` up to ``stop``, neither of them beyond it.
@@ -304,40 +305,46 @@ def resize_rows(
         method: as :func:`imresize` takes it.
 
     Returns:
-        ``(N, C, stop − start, scale · W)``. The bits are the same where :func:`rows_agree` says so.
+        ``(N, C, stop − start, scale · W)``.
     """
-    count = -(-height * scale // _BLOCK)
+    high = height * scale
+    blocks, last = _bands(height, high, float(scale), edges, method)[0], -(-rows.stop // _BLOCK)
     # Products of few rows take another path through the library, whose sums come in another order.
-    last = min(max(-(-rows.stop // _BLOCK), _LEAST_BLOCKS), count)
+    last = min(max(last, _LEAST_BLOCKS), len(blocks))
     first = max(0, min(rows.start // _BLOCK, last - _LEAST_BLOCKS))
-    needed = _bands(height, height * scale, float(scale), edges, method)[0][first:last]
-    above, below = min(block[0] for block in needed), max(block[1] for block in needed)
+    above = min(block[0] for block in blocks[first:last]) // _BLOCK * _BLOCK
+    below = max(block[1] for block in blocks[first:last])
+    below += (height - below) % _BLOCK
     image = source(slice(above, below))
-    width = image.shape[-1]
-    part = _Part(slice(first, last), height, above)
-    planes = _pass(image.reshape(-1, below - above, width), -2, height * scale, float(scale), edges, method, part)
+    width, made = image.shape[-1], min(last * _BLOCK, high) - first * _BLOCK
+    spare = 0 if last == len(blocks) else _spare(made, high, len(image) * image.shape[1])
+    part = _Part(slice(first, last), height, above, spare)
+    planes = _pass(image.reshape(-1, below - above, width), -2, high, float(scale), edges, method, part)
     planes = _pass(planes, -1, width * scale, float(scale), edges, method)
-    made = planes.reshape(*image.shape[:2], -1, width * scale)
-    return made[..., rows.start - first * _BLOCK : rows.stop - first * _BLOCK, :]
+    planes = planes.reshape(*image.shape[:2], -1, width * scale)
+    return planes[..., rows.start - first * _BLOCK : rows.stop - first * _BLOCK, :]
 
 
-def rows_agree(lines: int) -> bool:
-    """Whether :func:`resize_rows` makes the bits of the whole image.
-
-    Matrix products take another path, whose sums come in another order, for the last one to three lines beyond a multiple of 16.
+def _spare(lines: int, height: int, planes: int) -> int:
+    """Lines to be left below those of a band: each plane then begins where it does in the whole image, seen from a multiple
+    of 16, and the last lines of all, which other kernels multiply, are not the band's.
 
     Args:
-        lines: of the result in all channels and images, ``N · C · scale · H``.
+        lines: of the band in each plane.
+        height: of the whole.
+        planes: how many.
     """
-    return lines % _BLOCK not in (1, 2, 3)
+    spare = (height - lines) % _BLOCK
+    return spare if spare >= planes * height % _BLOCK else spare + _BLOCK
 
 
 class _Part(NamedTuple):
-    """Which blocks of an axis are made, the axis' whole length, and where on it the input begins."""
+    """Which blocks of an axis are made, the axis' whole length, where on it the input begins, and lines of zeros after them."""
 
     blocks: slice
     in_len: int
     start: int
+    spare: int = 0
 
 
 class _Axis(NamedTuple):
