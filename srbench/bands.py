@@ -26,13 +26,13 @@ from torch import Tensor
 from srbench.errors import InputError, UnavailableError
 from srbench.images import planar, read_image, resize_rows, rgb, to_array, ycbcr
 from srbench.inference import Inference
-from srbench.process import LARGE, large_blocks_go_back
+from srbench.process import LARGE, blocks_are_kept, large_blocks_go_back
 from srbench.upscaler import Upscaler, network_pass, not_finite, upscale
 
-_BAND = 192  # LR rows; more take memory, fewer spend time on what bands share
+_BAND = 128  # LR rows; more take memory, fewer spend time on what bands share
 _INTERPOLATED = 64  # LR rows; their bands share nothing that would have to be made twice
-_COLOURED = 32  # LR rows, whose colours take eight times the memory of luma
-_COLUMNS = 480  # of LR, of what the network makes at once
+_COLOURED = 16  # LR rows, whose colours take eight times the memory of luma
+_COLUMNS = 192  # of LR, of what the network makes at once
 _SHARED = 20  # times the receptive field's rows where that is large, so that bands share a tenth
 _PERIOD = 16  # pixels: kernels make so many at once, and others make the rest of an axis
 _LEAST = 20480  # samples that the network sees at once; torch convolves fewer by itself, and adds in another order
@@ -274,11 +274,13 @@ def _network(upscaler: Upscaler, source: Rows, size: tuple[int, int], columns: i
         seen = seen_rows(band)
         first, count = (band.start - band.first) * scale, (band.stop - band.start) * scale
         out = torch.empty((*seen.shape[:2], count, width * scale), dtype=_wide(source))
-        for part in _parts(width, columns, *_seen(upscaler)):
-            made = network_pass(upscaler, _alone(seen[..., part.first * unit : part.last * unit]))
-            start = (part.start - part.first) * scale
-            made = made[..., first : first + count, start : start + (part.stop - part.start) * scale]
-            out[..., part.start * scale : part.stop * scale] = made
+        with blocks_are_kept():
+            for part in _parts(width, columns, *_seen(upscaler)):
+                made = network_pass(upscaler, _alone(seen[..., part.first * unit : part.last * unit]))
+                start = (part.start - part.first) * scale
+                made = made[..., first : first + count, start : start + (part.stop - part.start) * scale]
+                out[..., part.start * scale : part.stop * scale] = made
+            del made
         return out
 
     return make

@@ -29,6 +29,7 @@ _MAPPINGS = 65536  # glibc's own bound of blocks that are mapped one by one
 _PAD = (
     64 * 2**20
 )  # asked for beyond each need: an aligned block fits where one of its size was freed only with some room
+_LITTLE_PAD = 8 * 2**20  # where memory is short
 _keeps: list[bool] = []  # whether malloc was set up here
 _BLOCK = 2**22  # bytes of one that goes back where large ones shall
 _within: list[int] = []  # threads that are within ``large_blocks_go_back``
@@ -83,8 +84,7 @@ def large_blocks_go_back(pixels: int = LARGE + 1) -> Iterator[None]:
         return
     with _lock:
         _within.append(get_ident())
-        for what, value in ((_TOP_PAD, 0), (_MMAP_THRESHOLD, _BLOCK), (_MMAP_MAX, _MAPPINGS)):
-            libc.mallopt(what, value)
+        _map_large(libc)
         libc.malloc_trim(0)  # what is free on the heap would be taken before anything is mapped
     try:
         yield
@@ -93,8 +93,37 @@ def large_blocks_go_back(pixels: int = LARGE + 1) -> Iterator[None]:
             _within.remove(get_ident())
             libc.malloc_trim(0)
             if not _within:
-                libc.mallopt(_MMAP_MAX, 0)
-                libc.mallopt(_TOP_PAD, _PAD)
+                _map_nothing(libc, _PAD)
+
+
+@contextlib.contextmanager
+def blocks_are_kept() -> Iterator[None]:
+    """Within the block, where large ones go back otherwise, what is freed serves the next one, as with small images.
+
+    For work on equal parts one after another, whose tensors are all of a few sizes: a fresh page for each of them took as
+    long as a network's arithmetic. What was free at the end goes back at the end of ``large_blocks_go_back``.
+    """
+    libc = _libc()
+    if libc is None or not _within:
+        yield
+        return
+    _map_nothing(libc, _LITTLE_PAD)
+    try:
+        yield
+    finally:
+        with _lock:
+            if _within:
+                _map_large(libc)
+
+
+def _map_large(libc: Any) -> None:
+    for what, value in ((_TOP_PAD, 0), (_MMAP_THRESHOLD, _BLOCK), (_MMAP_MAX, _MAPPINGS)):
+        libc.mallopt(what, value)
+
+
+def _map_nothing(libc: Any, pad: int) -> None:
+    libc.mallopt(_MMAP_MAX, 0)
+    libc.mallopt(_TOP_PAD, pad)
 
 
 @cache

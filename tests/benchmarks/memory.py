@@ -3,8 +3,9 @@
     python -m tests.benchmarks.memory                 print both tables
     python -m tests.benchmarks.memory --write         and put them into docs/reliability.md
     python -m tests.benchmarks.memory --only sets
+    python -m tests.benchmarks.memory --only 8k --threads 2     the same of two threads, where two cores are free
 
-Each figure is the greatest resident memory (``ru_maxrss``) of a fresh ``srbench`` on one thread. What an image takes as a
+Each figure is the greatest resident memory (``ru_maxrss``) of a fresh ``srbench``, on one thread by default. What an image takes as a
 whole is measured by the same command with bands turned off. Processor time is of the whole command, reading and writing
 the image included.
 """
@@ -31,8 +32,11 @@ from tests.builders import smooth
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs/reliability.md"
 SUBJECTS = ("bicubic", "fsrcnn_x4.tuned")
+SIZES = ((7680, 4320), (7681, 4321), (7679, 4319))
+"""Width and height; the least sides are prime, or odd and a multiple of no scale."""
 COUNTS = (1, 10, 30, 100)
 BUDGETS = (0.125,)
+_THREADS = "SRBENCH_MEMORY_THREADS"
 METRICS = ("--metrics", "psnr,ssim,lr-psnr")
 
 # A small process starts the one that is measured, which would inherit the size of a large one.
@@ -73,7 +77,7 @@ def used(*arguments: object, bands: bool = True) -> Used:
     """
     start = ["-m", "srbench"] if bands else ["-c", _WHOLE]
     words = [sys.executable, "-c", _PEAK, sys.executable, *start, *map(str, arguments)]
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": os.environ.get(_THREADS, "1")}
     done = subprocess.run(words, env=environment, capture_output=True, text=True, check=True, timeout=1200)
     code, said, peak, seconds = json.loads(done.stdout)
     if code:
@@ -83,8 +87,8 @@ def used(*arguments: object, bands: bool = True) -> Used:
 
 def large_image(folder: Path, width: int = 7680, height: int = 4320) -> Path:
     """An image of 8K, a small one repeated and made a little uneven."""
-    tile = smooth(height // 10, width // 10)
-    write_image(folder / "large.png", np.tile(tile, (10, 10, 1)) // 2 + np.arange(width, dtype=np.uint8)[:, None] // 3)
+    image = np.tile(smooth(-(-height // 10), -(-width // 10)), (10, 10, 1))[:height, :width] // 2
+    write_image(folder / "large.png", image + np.arange(width, dtype=np.uint8)[:, None] // 3)
     return folder
 
 
@@ -116,15 +120,20 @@ def _row(what: str, now: Used, whole: Used, same: bool) -> list[str]:
     ]  # fmt: skip
 
 
-def eight_k(folder: Path, subjects: Sequence[str] = SUBJECTS) -> str:
+def eight_k(folder: Path, subjects: Sequence[str] = SUBJECTS, sizes: Sequence[tuple[int, int]] = SIZES) -> str:
     """The table of 8K images."""
-    images, rows = large_image(folder / "8k"), []
+    rows = []
+    for width, height in sizes:
+        images = large_image(folder / f"{width}", width, height)
+        for name in subjects:
+            out = [folder / f"{name} {width} {way}" for way in ("bands", "whole")]
+            now, whole = (
+                evaluated(name, images, path, bands=way) for path, way in zip(out, (True, False), strict=True)
+            )
+            same = scores(out[0]) == scores(out[1])
+            rows.append(_row(f"eval {name}, {width}×{height}", now, whole, same))
     small = folder / "small.png"
-    write_image(small, np.ascontiguousarray(read_image(images / "large.png")[::4, ::4]))
-    for name in subjects:
-        out = [folder / f"{name} {way}" for way in ("bands", "whole")]
-        now, whole = (evaluated(name, images, path, bands=way) for path, way in zip(out, (True, False), strict=True))
-        rows.append(_row(f"eval {name}", now, whole, scores(out[0]) == scores(out[1])))
+    write_image(small, np.ascontiguousarray(read_image(folder / f"{sizes[0][0]}" / "large.png")[::4, ::4]))
     for name in subjects:
         made = [folder / f"{name}-{way}.png" for way in ("bands", "whole")]
         words = ("upscale", small)
@@ -132,8 +141,9 @@ def eight_k(folder: Path, subjects: Sequence[str] = SUBJECTS) -> str:
             used(*words, path, "--checkpoint", name, *([] if "_x" in name else ["--scale", 4]), bands=way)
             for path, way in zip(made, (True, False), strict=True)
         )
-        rows.append(_row(f"upscale {name}", now, whole, made[0].read_bytes() == made[1].read_bytes()))
-    return table(["7680×4320", "GB as a whole", "GB in bands", "processor time", "same bits"], rows, "lrrrl")
+        same = made[0].read_bytes() == made[1].read_bytes()
+        rows.append(_row(f"upscale {name} to {sizes[0][0]}×{sizes[0][1]}", now, whole, same))
+    return table(["8K", "GB as a whole", "GB in bands", "processor time", "same bits"], rows, "lrrrl")
 
 
 def sets(folder: Path, counts: Sequence[int] = COUNTS, budgets: Sequence[float] = BUDGETS) -> str:
@@ -157,7 +167,11 @@ def main() -> None:
     asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     asked.add_argument("--write", action="store_true", help="put the tables into docs/reliability.md")
     asked.add_argument("--only", choices=[name.removeprefix("memory-") for name in PARTS])
+    asked.add_argument("--threads", type=int, default=1, help="of each command")
     options = asked.parse_args()
+    if options.write and options.threads != 1:
+        asked.error("the page's tables are of one thread")
+    os.environ[_THREADS] = str(options.threads)
     for name, measured in PARTS.items():
         if options.only and name != f"memory-{options.only}":
             continue
