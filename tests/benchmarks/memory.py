@@ -5,9 +5,9 @@
     python -m tests.benchmarks.memory --only sets
     python -m tests.benchmarks.memory --only 8k --threads 2     the same of two threads, where two cores are free
 
-Each figure is the greatest resident memory (``ru_maxrss``) of a fresh ``srbench``, on one thread by default. What an image takes as a
-whole is measured by the same command with bands turned off. Processor time is of the whole command, reading and writing
-the image included.
+Each figure is the greatest resident memory (``ru_maxrss``) of a fresh ``srbench``, on one thread by default. What an image
+takes as a whole is measured by the same command with bands turned off. Processor time is of the whole command, reading and
+writing the image included.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs/reliability.md"
 SUBJECTS = ("bicubic", "fsrcnn_x4.tuned")
 SIZES = ((7680, 4320), (7681, 4321), (7679, 4319))
-"""Width and height; the least sides are prime, or odd and a multiple of no scale."""
+"""Width and height; 7681 is prime."""
 COUNTS = (1, 10, 30, 100)
 BUDGETS = (0.125,)
 _THREADS = "SRBENCH_MEMORY_THREADS"
