@@ -218,6 +218,25 @@ def test_collapse_is_named_once_and_survives_a_pause() -> None:
     assert "has won" in [smooth.look(step, sure) for step in range(5)][-1]
 
 
+def test_a_critic_whose_scores_rounding_makes_equal_is_named() -> None:
+    scores = {
+        "d_real": 2862.0,
+        "d_fake": 2869.0,
+        "contrast": 1.0,
+        "lr_psnr": 40.0,
+    }  # of a run with bfloat16, whose step is 16 there
+    critic = Adversarial(kind="wgan-clip", norm="none")
+    watch = CollapseWatch(critic, precision="bf16")
+    reasons = [watch.look(step, {**scores, "wasserstein": 7.0}) for step in range(5)]
+    assert reasons[:4] == [""] * 4
+    assert reasons[4].startswith(
+        "the critic is blind: in 5 log lines in a row its scores, 2862 of HR, lay 7 apart, and bf16"
+    )
+    for precision, gap in (("fp32", 7.0), ("bf16", 40.0)):
+        fine = CollapseWatch(critic, precision=precision)
+        assert not any(fine.look(step, {**scores, "wasserstein": gap}) for step in range(9))
+
+
 def test_consistency_knows_a_good_and_a_flat_image() -> None:
     from srbench.images import imresize
 

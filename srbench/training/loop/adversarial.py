@@ -84,7 +84,7 @@ class AdversarialStep(SupervisedStep):
         penalty = ["penalty"] if self._keys.kind == "wgan-gp" else []
         self._window = Window(["d_loss", *self._objective.measured, *penalty, "d_grad"])
         self._latest: dict[str, float] = {}
-        self.collapse, self._trouble = CollapseWatch(self._keys), ""
+        self.collapse, self._trouble = CollapseWatch(self._keys, precision=recipe.precision), ""
 
     def _make_descent(self) -> Descent:
         return Descent(
@@ -229,7 +229,8 @@ class AdversarialStep(SupervisedStep):
         super().load(state, device)
         tensors, kept = state.tensors, state.facts.adversarial
         assert kept is not None, "a state of the same recipe"
-        self.collapse, self._latest = CollapseWatch(self._keys, kept.collapse), kept.latest
+        self.collapse = CollapseWatch(self._keys, kept.collapse, self._recipe.precision)
+        self._latest = kept.latest
         self.discriminator.load_state_dict(tensors["discriminator"])
         self._discriminators_descent.load(tensors.get("discriminator_optimiser", {}))
         if "reference" in tensors:

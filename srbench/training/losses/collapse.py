@@ -13,6 +13,7 @@ from torch import Tensor
 from srbench.images import imresize
 from srbench.metrics.lattice import SPACING as LATTICE_BLOCK
 from srbench.metrics.lattice import lattice
+from srbench.training.optim.precision import rounding
 from srbench.training.recipe.tables import Adversarial
 
 _PATIENCE = 5  # log lines in a row
@@ -51,6 +52,7 @@ class CollapseFacts(BaseModel):
 
     Attributes:
         won: log lines in a row in which one side had won.
+        blind: log lines in a row in which rounding hid what sets a critic's scores apart.
         best: the best LR-PSNR (dB) over as many lines as are averaged; None before that.
         recent: LR-PSNR (dB) of the latest lines.
         lattice: of the latest lines, in dB.
@@ -61,6 +63,7 @@ class CollapseFacts(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     won: int = 0
+    blind: int = 0
     last: str = ""
     recent: list[float] = []
     lattice: list[float] = []
@@ -77,10 +80,12 @@ class CollapseWatch:
     Args:
         keys: the recipe's ``[adversarial]``.
         facts: what an earlier sitting remembered, to go on from.
+        precision: of the recipe.
     """
 
-    def __init__(self, keys: Adversarial, facts: CollapseFacts | None = None) -> None:
+    def __init__(self, keys: Adversarial, facts: CollapseFacts | None = None, precision: str = "fp32") -> None:
         self._keys = keys
+        self._precision = precision
         self.facts = facts or CollapseFacts()
 
     def look(self, step: int, values: Mapping[str, float]) -> str:
@@ -108,7 +113,13 @@ class CollapseWatch:
             drift = f"the generator leaves its input: lr-psnr fell from {best:.1f} to {consistent:.1f} dB"
         if values.get("g_grad", 1.0) < _NO_GRADIENT:
             stuck = "no gradient reaches the generator"
-        reasons = [("one-sided", one_sided), ("constant", constant), ("drift", drift), ("stuck", stuck)]
+        reasons = [
+            ("blind", self._blind(values)),
+            ("one-sided", one_sided),
+            ("constant", constant),
+            ("drift", drift),
+            ("stuck", stuck),
+        ]
         return [*reasons, ("lattice", self._lattice())]
 
     def _lattice(self) -> str:
@@ -118,6 +129,18 @@ class CollapseWatch:
         if len(seen) < _PATIENCE or mean <= _LATTICE:
             return ""
         return f"the generator prints its upsampler's lattice: {mean:.1f} dB above HR's, which LPIPS takes for texture"
+
+    def _blind(self, values: Mapping[str, float]) -> str:
+        """Whether a critic's scores have risen together so far that rounding hides what sets them apart."""
+        gap = values.get("wasserstein", math.inf)
+        step = rounding(self._precision) * abs(values["d_real"])
+        self.facts.blind = self.facts.blind + 1 if abs(gap) < step else 0
+        if self.facts.blind < _PATIENCE:
+            return ""
+        return (
+            f"the critic is blind: in {self.facts.blind} log lines in a row its scores, {values['d_real']:.4g} of HR, lay "
+            f"{gap:.3g} apart, and {self._precision} rounds there by {step:.3g}; a norm, or a smaller clip, keeps them small"
+        )
 
     def _one_sided(self, values: Mapping[str, float]) -> str:
         """Whether one side has won for several log lines in a row."""

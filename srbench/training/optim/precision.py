@@ -16,6 +16,11 @@ def autocast(device: torch.device, precision: str) -> torch.autocast:
     return torch.autocast(device.type, _TYPES.get(precision, torch.bfloat16), enabled=precision in _TYPES)
 
 
+def rounding(precision: str) -> float:
+    """The relative distance between neighbouring numbers of what a recipe's ``precision`` computes in."""
+    return torch.finfo(_TYPES.get(precision, torch.float32)).eps
+
+
 class LossScaler:
     """torch's ``GradScaler`` around a step; for all but ``"fp16"`` it does nothing, so that no bit changes.
 
