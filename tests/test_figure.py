@@ -97,6 +97,14 @@ def test_rows_have_the_scores_of_the_records() -> None:
     assert crop_rows(Asked("set14", ("x",), ("bicubic",)), [other], tables)[0][0].crops[2].scores == ""
 
 
+def test_checkpoints_of_one_network_have_their_recipes_in_their_names() -> None:
+    names = ("bicubic", "fsrcnn_x4.tuned", "fsrcnn_x4.paper")
+    cards = [make_card("fsrcnn", recipe) for recipe in ("tuned", "paper")]
+    tables = build_tables([cell("bicubic", parameters=0), *(cell(name, 1.25) for name in names[1:])], cards=cards)
+    [row], _ = crop_rows(Asked("set14", ("00",), names, ("8,16,32,24",)), [scene(names=names)], tables)
+    assert [crop.title for crop in row.crops[2:]] == ["Bicubic", "FSRCNN tuned", "FSRCNN paper"]
+
+
 def test_crops_need_an_image_each() -> None:
     with pytest.raises(InputError, match="3 crops for 2 images"):
         Asked("set14", ("a", "b"), ("bicubic",), ("auto", "auto", "auto")).check()

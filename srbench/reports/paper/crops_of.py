@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy.typing as npt
 from srbench.errors import InputError, UnknownNameError
 from srbench.reports.crops import Box, Versions, cut, read_crop, telling_crop
 from srbench.reports.paper.figure import Crop, CropRow
+from srbench.reports.tables.entrants import distinct_names
 from srbench.reports.tables.rows import MetricInfo, Row, Table
 from srbench.reports.units import number
 
@@ -73,16 +74,25 @@ def crop_rows(
         height, width = image.hr.shape[:2]
         box = read_crop(asked.crop_of(place), width, height, image.image) or _auto(image, asked.scale)
         crops = [Crop("HR", cut(image.hr, box)), Crop("LR", cut(image.lr, box, asked.scale))]
+        found = {name: _row(table, name) for name in image.sr}
+        titles = _titles(found)
         for name, sr in image.sr.items():
-            row = _row(table, name)
+            row = found[name]
             scores = _scores(table, row, image.image, infos)
             if infos and not scores:
                 remarks.append(
                     f"no record of {name} on {image.image}: srbench eval {name} --datasets {asked.dataset} --scale {asked.scale}"
                 )
-            crops.append(Crop(row.who.display if row else name, cut(sr, box), scores))
+            crops.append(Crop(titles[name], cut(sr, box), scores))
         rows.append(CropRow(f"{image.image}, {asked.dataset} ×{asked.scale}", image.hr, box, crops))
     return rows, remarks
+
+
+def _titles(found: Mapping[str, Row | None]) -> dict[str, str]:
+    """A name for people of each that was asked for, with the recipe where two would else have the same."""
+    known = {name: row.who for name, row in found.items() if row}
+    titles = dict(zip(known, distinct_names(list(known.values())), strict=True))
+    return {name: titles.get(name, name) for name in found}
 
 
 def _auto(image: Versions, scale: int) -> Box:

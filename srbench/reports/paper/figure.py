@@ -26,6 +26,8 @@ FORMATS = ("pdf", "png", "svg")
 _ONE_LINE = 4  # crops that stand in one line; more are shared out among two
 _WIDTH = 7.0  # inches, a paper's two columns
 _BOX = "#e8362a"
+_TITLE = 7.5  # points
+_LETTER = 0.6  # of the font size, about the width of a letter
 _STYLE: dict[str, Any] = {
     "svg.hashsalt": "srbench",  # ids in the file are else random
     "svg.fonttype": "path",
@@ -161,6 +163,8 @@ def _draw_row(part: SubFigure, row: CropRow) -> None:
 
 def _caption(axes: Axes, title: str, scores: str) -> None:
     place: dict[str, Any] = {"xycoords": "axes fraction", "textcoords": "offset points", "ha": "center", "va": "top"}
-    axes.annotate(title, (0.5, 0), xytext=(0, -3), fontsize=7.5, **place)
+    points = 72 * axes.get_window_extent().width / axes.figure.dpi
+    size = min(_TITLE, points / (_LETTER * max(1, len(title))))  # a long name is written small, not into its neighbour
+    axes.annotate(title, (0.5, 0), xytext=(0, -3), fontsize=size, **place)
     if scores:
         axes.annotate(scores, (0.5, 0), xytext=(0, -13), fontsize=6.8, color="0.3", **place)
