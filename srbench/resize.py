@@ -26,11 +26,8 @@ Edges = Literal["mirror", "clamp"]
 F64 = npt.NDArray[np.float64]
 
 _LEAST_BLOCKS = 4
-_BLOCK = 16  # output rows a product makes at once: best of 8–64 on two cores
-_WIDE = 48  # outputs of float32 that is enlarged on a CPU, where the sums are those of _BLOCK
-_FINE = (
-    4  # output rows of 8 bits on a CPU, where the sums of a reduction are exact: larger products are mostly of zeros
-)
+_BLOCK = 16  # output rows a product makes at once; a NaN spreads over a whole product, so it is to be no larger
+_FINE = 4  # output rows of 8 bits that are reduced on a CPU, whose sums are exact: larger products are mostly of zeros
 
 
 def _cubic(x: F64) -> F64:
@@ -148,11 +145,8 @@ def _pass(
     near = x.device.type == "cpu" and not x.requires_grad
     # Where nothing is converted or rounded, products go where they belong.
     direct = floats and x.is_contiguous()
-    size = _BLOCK
-    if near and direct and dtype == torch.float32 and scale >= 1 and (axis == -1 or part is None):
-        size = _WIDE
-    elif near and exact and not floats and axis == -2 and scale < 1 and part is None:
-        size = _FINE
+    fine = near and exact and not floats and axis == -2 and scale < 1 and part is None
+    size = _FINE if fine else _BLOCK
     blocks = _blocks(given.in_len, out_len, scale, edges, method, size, dtype, str(x.device))[given.blocks]
     blocks = [(first - given.start, last - given.start, block) for first, last, block in blocks]
     out_len = sum(len(block) for _, _, block in blocks)

@@ -1,7 +1,7 @@
-"""The time that was asked for with ``--budget``, and the time that was used: the table of docs/training.md.
+"""The time that was asked for with ``--budget``, and the time that was used, as each run says at its end.
 
-    python -m tests.benchmarks.budget                     print it
-    python -m tests.benchmarks.budget --write             and put it into docs/training.md
+    python -m tests.benchmarks.budget                     of five networks
+    python -m tests.benchmarks.budget espcn --budget 20
 
 Each run is a fresh ``srbench train`` on one thread, by the clock on the wall; what else the machine does moves its pace.
 """
@@ -10,59 +10,54 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from srbench.files import write_text
-from srbench.markdown import table, with_part
-from srbench.zoo import Card, find_checkpoint
+from srbench.markdown import table
 
-ROOT = Path(__file__).resolve().parents[2]
-PAGE = ROOT / "docs/training.md"
 MODELS = ("espcn", "fsrcnn", "btsrn", "srresnet_s", "edsr_baseline")
 
 
-def trained(model: str, budget: float, folder: Path) -> Card:
-    """The card of ``model``, trained for ``budget`` seconds into ``folder``.
+def used(model: str, budget: float, home: Path) -> tuple[int, float]:
+    """Steps and seconds of ``model``, trained for ``budget`` seconds with its files in ``home``.
 
     Raises:
         CalledProcessError: the training failed.
     """
     command = ["train", model, "--recipe", "tuned", "--size", "cpu", "--budget", f"{budget:g}s", "--name", "timed"]
-    subprocess.run(
+    done = subprocess.run(
         [sys.executable, "-m", "srbench", *command, "--threads", "1", "--dirty"],
         check=True,
-        stdout=subprocess.DEVNULL,
-        env={**os.environ, "SRBENCH_HOME": str(folder), "OMP_NUM_THREADS": "1"},
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env={**os.environ, "SRBENCH_HOME": str(home), "OMP_NUM_THREADS": "1"},
     )
-    return find_checkpoint(f"{model}_x4.timed", folder / "zoo")
+    ((steps, seconds),) = re.findall(r"(\d+) steps in ([0-9.]+) s of a budget", done.stdout)
+    return int(steps), float(seconds)
+
+
+def main() -> None:
+    """Measure and print."""
+    asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    asked.add_argument("models", nargs="*", default=MODELS)
+    asked.add_argument("--budget", type=float, default=60.0, metavar="SECONDS")
+    options = asked.parse_args()
+    sys.stdout.write(measured(options.models, options.budget))
 
 
 def measured(models: Sequence[str], budget: float) -> str:
     """The table."""
     rows = []
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as home:
         for model in models:
-            card = trained(model, budget, Path(folder))
-            off = card.wall_time_s / budget - 1
-            rows.append([model, f"{budget:g}", f"{card.wall_time_s:.1f}", f"{off:+.1%}", f"{card.steps:,}"])
+            steps, seconds = used(model, budget, Path(home))
+            rows.append([model, f"{budget:g}", f"{seconds:.1f}", f"{seconds / budget - 1:+.1%}", f"{steps:,}"])
     return table(["network", "asked (s)", "used (s)", "off by", "steps"], rows, "lrrrr")
-
-
-def main() -> None:
-    """Measure, print, and write where that is asked for."""
-    asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    asked.add_argument("models", nargs="*", default=MODELS)
-    asked.add_argument("--budget", type=float, default=60.0, metavar="SECONDS")
-    asked.add_argument("--write", action="store_true", help="put the table into docs/training.md")
-    options = asked.parse_args()
-    made = measured(options.models, options.budget)
-    sys.stdout.write(f"{made}\n")
-    if options.write:
-        write_text(PAGE, with_part(PAGE.read_text(encoding="utf-8"), "budget", f"{made}\n", PAGE))
 
 
 if __name__ == "__main__":
