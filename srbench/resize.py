@@ -156,7 +156,7 @@ def _pass(
     batch, height, width = x.shape
     out = x.new_empty((batch, out_len + given.spare, width) if axis == -2 else (batch, height, out_len))
     out[:, out.shape[1] - given.spare :] = 0
-    make = partial(_floats, x, axis, out, size) if direct else partial(_rounded, x, axis, out, dtype)
+    make = partial(_floats, x, axis, out) if direct else partial(_rounded, x, axis, out, dtype)
     if near:
         share_out(make, _strips(blocks, size), x.numel())
     else:
@@ -184,14 +184,13 @@ def _strips(blocks: Sequence[tuple[int, int, Tensor]], size: int) -> list[_Strip
     return made
 
 
-def _floats(x: Tensor, axis: int, out: Tensor, size: int, strips: Sequence[_Strip]) -> list[None]:
-    """The blocks, of up to ``size`` outputs, of some strips of contiguous floats."""
+def _floats(x: Tensor, axis: int, out: Tensor, strips: Sequence[_Strip]) -> list[None]:
+    """The blocks of some strips of contiguous floats."""
     import torch
 
     for start, first, last, [(_, _, block)] in strips:
         source, target = x.narrow(axis, first, last - first), out.narrow(axis, start, len(block))
-        # The last few columns, and all of the small blocks: in a view their product would add in another order.
-        if axis == -1 and (len(block) % _BLOCK or size == _BLOCK):
+        if axis == -1:  # in a view the product would add in another order
             source = source.clone(memory_format=torch.contiguous_format)
         _multiply(block, source, axis, target)
     return [None] * len(strips)
