@@ -101,7 +101,7 @@ def blocks_are_kept() -> Iterator[None]:
     """Within the block, where large ones go back otherwise, what is freed serves the next one, as with small images.
 
     For work on equal parts one after another, whose tensors are all of a few sizes: a fresh page for each of them took as
-    long as a network's arithmetic. What was free at the end goes back at the end of ``large_blocks_go_back``.
+    long as a network's arithmetic. What is free at the end goes back.
     """
     libc = _libc()
     if libc is None or not _within:
@@ -114,6 +114,7 @@ def blocks_are_kept() -> Iterator[None]:
         with _lock:
             if _within:
                 _map_large(libc)
+        libc.malloc_trim(0)
 
 
 def _map_large(libc: Any) -> None:

@@ -25,7 +25,7 @@ from srbench.measure import Measure
 from srbench.models import MODELS, Model, create_model, get_model
 from srbench.protocol import get_protocol
 from srbench.upscaler import Traits, Upscaler, for_model, upscale
-from tests.benchmarks.memory import evaluated, large_image, set_of, used
+from tests.benchmarks.memory import evaluated, large_image, set_of, used, used_by
 from tests.builders import smooth
 
 SMALL = [
@@ -252,11 +252,13 @@ LINUX = pytest.mark.skipif(sys.platform != "linux", reason="the bytes of ru_maxr
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["bicubic", "fsrcnn_x4.tuned"])
 def test_8k_takes_less_than_a_gigabyte(name: str, tmp_path: Path) -> None:
+    """With torch's libraries, 0.55 GB of it; how many of their pages a system maps beside those that are used, it decides."""
+    most = 1e9 - 0.55e9 + used_by("import torch").peak
     images = large_image(tmp_path / "8k")
-    assert evaluated(name, images, tmp_path / "results").peak < 1e9
+    assert evaluated(name, images, tmp_path / "results").peak < most
     write_image(tmp_path / "small.png", np.ascontiguousarray(read_image(images / "large.png")[::4, ::4]))
     scale = [] if "_x" in name else ["--scale", 4]
-    assert used("upscale", tmp_path / "small.png", tmp_path / "sr.png", "--checkpoint", name, *scale).peak < 1e9
+    assert used("upscale", tmp_path / "small.png", tmp_path / "sr.png", "--checkpoint", name, *scale).peak < most
 
 
 @LINUX

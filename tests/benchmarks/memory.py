@@ -75,8 +75,16 @@ def used(*arguments: object, bands: bool = True) -> Used:
         arguments: of the command line.
         bands: whether large images go in bands.
     """
-    start = ["-m", "srbench"] if bands else ["-c", _WHOLE]
-    words = [sys.executable, "-c", _PEAK, sys.executable, *start, *map(str, arguments)]
+    return _used(*(["-m", "srbench"] if bands else ["-c", _WHOLE]), *map(str, arguments))
+
+
+def used_by(code: str) -> Used:
+    """What a fresh Python takes for some code."""
+    return _used("-c", code)
+
+
+def _used(*arguments: str) -> Used:
+    words = [sys.executable, "-c", _PEAK, sys.executable, *arguments]
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": os.environ.get(_THREADS, "1")}
     done = subprocess.run(words, env=environment, capture_output=True, text=True, check=True, timeout=1200)
     code, said, peak, seconds = json.loads(done.stdout)
