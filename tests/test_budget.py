@@ -19,7 +19,7 @@ from srbench.cli import main
 from srbench.errors import InputError
 from srbench.training.loop.folder import Stop
 from srbench.training.loop.options import InterruptedRunError, RunOptions
-from srbench.training.loop.pace import Pace
+from srbench.training.loop.pace import Pace, PaceFacts
 from srbench.training.loop.state import load_state
 from srbench.training.loop.trainer import Trainer, train
 from srbench.training.recipe.load import load_recipe
@@ -104,6 +104,34 @@ def test_the_time_is_kept_whatever_a_step_costs(
     assert abs(clock - budget) <= 0.05 * budget + costs + validation + (first if done < 3 else 0.0)
 
 
+@settings(max_examples=60)
+@given(
+    step=st.floats(1e-3, 6.0), validation=st.floats(1e-3, 5.0), faster=st.floats(0.3, 3.0), ended=st.integers(20, 5000)
+)
+def test_an_extension_takes_its_time_though_the_pace_is_another(
+    step: float, validation: float, faster: float, ended: int
+) -> None:
+    """A minute more by a made-up clock, of a run that was slower or faster before."""
+    seconds, recipe = 60.0, Recipe(steps=ended, val_every=max(1, ended // 5), patch=8)
+    facts = PaceFacts(validations=5, validating=5 * validation)
+    before = ended * step / faster + 5 * validation
+    recipe = recipe.replanned(ended, ended + max(1, int(seconds * ended / before)), recipe.val_every)
+    pace, clock, done = Pace(seconds, recipe, facts), before, ended
+    pace.begin_again(recipe, done, clock)
+    while done < recipe.steps:
+        clock += step
+        done += 1
+        if pace.due(done):
+            recipe = pace.plan(recipe, done, clock)
+        if done % recipe.val_every == 0 or done == recipe.steps:
+            clock += validation
+            pace.validated(validation)
+    clock += validation  # of the weights as they are stored
+    assert [plan[0] for plan in recipe.planned[:2]] == [0, ended]
+    assert Recipe.model_validate(recipe.model_dump()) == recipe
+    assert abs(clock - before - seconds) <= 0.05 * seconds + step + validation + max(0, validation * 6 - seconds)
+
+
 def test_a_card_has_all_that_a_run_without_a_clock_needs(
     images: Path, tmp_path: Path, srbench_home: Path, clock: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -159,7 +187,7 @@ def test_edited_code_makes_no_card_unless_it_is_asked_for(
     assert "--dirty" not in installed.notes
 
 
-def test_a_run_that_has_ended_goes_on_with_its_curve(images: Path, srbench_home: Path) -> None:
+def test_a_run_that_has_ended_goes_on_with_its_curve(images: Path, srbench_home: Path, clock: None) -> None:
     recipe = small_recipe(images)
     first = train("fsrcnn_s", recipe, RunOptions(progress=False, threads=1))
     folder = srbench_home / "runs" / first.name
@@ -167,7 +195,8 @@ def test_a_run_that_has_ended_goes_on_with_its_curve(images: Path, srbench_home:
     longest = RunOptions(progress=False, threads=1, extend=seconds)
     card = train("fsrcnn_s", recipe, longest)
     assert 12 < card.steps <= 26
-    assert [point["step"] for point in card.curve][:3] == [6, 12, 18]
+    assert card.curve[2]["step"] > 12
+    assert card.config["planned"][:2] == [[0, 12, 6], [12, card.config["planned"][1][1], 6]]
     assert card.curve[:2] == first.curve
     assert max(point["val_psnr"] for point in card.curve) >= max(point["val_psnr"] for point in first.curve)
     assert f"made longer after its end by {seconds:g} s" in card.notes

@@ -29,9 +29,9 @@ class Length:
     extensions: tuple[float, ...] = ()
 
     @property
-    def timed(self) -> bool:
-        """Whether a time gave the steps."""
-        return bool(self.budget or self.extensions)
+    def seconds(self) -> float:
+        """The time that the steps follow from at last; 0 where the recipe gave them."""
+        return self.extensions[-1] if self.extensions else self.budget
 
     def notes(self) -> list[str]:
         """What a card says of it."""
@@ -65,7 +65,7 @@ def _decided(recipe: Recipe, options: RunOptions, folder: Path) -> Length:
     if options.extend:
         return longer(recipe, folder, options.extend)
     kept = planned(recipe, folder) if options.resume and not options.overwrite else None
-    if kept and (options.budget or kept.timed):
+    if kept and (options.budget or kept.seconds):
         return kept
     if not options.budget:
         return Length(recipe)
@@ -98,9 +98,10 @@ def planned(recipe: Recipe, folder: Path) -> Length | None:
 
 
 def longer(recipe: Recipe, folder: Path, seconds: float) -> Length:
-    """The run in ``folder``, which has ended, with as many steps more as fit into ``seconds`` at its own pace.
+    """The run in ``folder``, which has ended, with as many steps more as fit into ``seconds`` at its pace until now.
 
-    An extension of so many seconds that was broken off is kept, so that the same call goes on.
+    :class:`Pace` plans them anew where the pace is another one. An extension of so many seconds that was broken off is kept, so
+    that the same call goes on.
 
     Raises:
         InputError: there is no run, it has not ended, or its crops grow with the steps.
@@ -117,9 +118,7 @@ def longer(recipe: Recipe, folder: Path, seconds: float) -> Length:
         raise InputError(f"--extend cannot go on with {folder}: its crops grow with the steps, and would shrink again")
     spent = state.facts.progress.seconds
     steps = kept.recipe.steps + max(1, int(seconds * kept.recipe.steps / max(spent, 1e-9)))
-    made = kept.recipe.model_copy(update={"steps": steps})
-    if kept.recipe.planned:
-        made = kept.recipe.replanned(state.step, steps, kept.recipe.val_every)
+    made = kept.recipe.replanned(state.step, steps, kept.recipe.val_every)
     return Length(made, kept.budget, (*kept.extensions, seconds))
 
 

@@ -29,6 +29,7 @@ class PaceFacts(BaseModel):
         validating: their seconds.
         estimate: seconds that one takes, before there was any.
         look: number of steps after which the plan is looked at next; 0 for a run without a time.
+        since: seconds of the run before its present time began; not 0 where a run that has ended is made longer.
         marks: steps, and seconds of training without validations, at each look.
     """
 
@@ -38,6 +39,7 @@ class PaceFacts(BaseModel):
     validating: float = 0.0
     estimate: float = 0.0
     look: int = 0
+    since: float = 0.0
     marks: list[tuple[int, float]] = []
 
 
@@ -53,8 +55,8 @@ class Pace:
         facts: of a saved state.
 
     Args:
-        budget: seconds from the first validation to the checkpoint in the zoo; 0 plans nothing. After the last validation the
-            weights are measured once more, as they are stored.
+        budget: seconds from the first validation, or from the end that a run had before, to the checkpoint in the zoo; 0 plans
+            nothing. After the last validation the weights are measured once more, as they are stored.
         recipe: the run's.
         facts: of the earlier sittings of a run that goes on.
     """
@@ -71,6 +73,18 @@ class Pace:
     def begin(self, spent: float) -> None:
         """The first step starts after so many seconds."""
         self.facts.marks = [(0, spent - self.facts.validating)]
+
+    def begin_again(self, recipe: Recipe, done: int, spent: float) -> None:
+        """A run that had ended goes on for the time: its steps are planned by its pace until then.
+
+        Args:
+            recipe: with the steps that are planned now.
+            done: steps that were made.
+            spent: seconds of the run.
+        """
+        facts = self.facts
+        facts.since, facts.marks = spent, [(done, spent - facts.validating)]
+        facts.look = done + max(1, int(_LOOKS[0] * (recipe.steps - done)))
 
     def validated(self, seconds: float) -> None:
         """Count a validation."""
@@ -91,6 +105,7 @@ class Pace:
         """
         facts = self.facts
         facts.marks.append((done, spent - facts.validating))
+        spent -= facts.since
         pace = self._pace(recipe)
         new, first = recipe, len(facts.marks) == 2
         if first or abs(self._end(recipe, done, spent, pace) - self._budget) > _OFF * self._budget:
@@ -100,7 +115,7 @@ class Pace:
                 new = recipe.replanned(done, 2 * done, 2 * done)
         share = next((share for share in _LOOKS if share * self._budget > spent), 1.0)
         ahead = (share * self._budget - spent) / max(pace * _weight(new, done), 1e-9)
-        early = max(done, 8) if len(facts.marks) < 5 else math.inf
+        early = max(done - facts.marks[0][0], 8) if len(facts.marks) < 5 else math.inf
         facts.look = done + max(1, int(min(math.ceil(ahead), early)))
         if spent < self._budget / 2:
             facts.look = min(facts.look, max(new.steps, done + 1))

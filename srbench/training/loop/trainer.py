@@ -208,8 +208,7 @@ class Trainer:
         processes.wait()
         if not processes.main and (goes_on or extend):
             state = load_state(self.folder)
-        kept = state.facts.pace if state else None
-        self.pace = Pace(0.0 if self.length.extensions else self.length.budget, self.recipe, kept)
+        self.pace = Pace(self.length.seconds, self.recipe, state.facts.pace if state else None)
         self.progress = Progress(
             {key: value.clone() for key, value in self.average.weights().items()}, self.learning.names
         )
@@ -227,6 +226,8 @@ class Trainer:
         self.progress = Progress(state.tensors["best"], self.learning.names, state.facts.progress)
         self.origin = state.facts.origin
         self.learning.load(state, self.device)
+        if len(self.length.extensions) > len(state.facts.extensions):
+            self.pace.begin_again(self.recipe, state.step, state.facts.progress.seconds)
         return state.step
 
     def read_images(self) -> Stages:
@@ -318,9 +319,12 @@ class Trainer:
         return True
 
     def _say_what_the_time_was_used_for(self) -> None:
-        if budget := self.length.budget:
-            spent = self.time.seconds()
-            self.watch.say(f"{self.name}: {self.recipe.steps} steps in {spent:.1f} s of a budget of {budget:g} s")
+        if seconds := self.length.seconds:
+            spent, steps = self.time.seconds() - self.pace.facts.since, self.recipe.steps
+            made, of = f"{steps} steps", "a budget of "
+            if self.length.extensions:
+                made, of = f"{steps - self.pace.facts.marks[0][0]} more steps", ""
+            self.watch.say(f"{self.name}: {made} in {spent:.1f} s of {of}{seconds:g} s")
 
     def _say_if_the_length_is_kept(self) -> None:
         options, length = self.options, self.length
