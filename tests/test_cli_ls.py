@@ -8,16 +8,21 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 import torch
 from click.testing import CliRunner
 
 from srbench.cli import main
+from srbench.cli.ls import command
 from srbench.models import MODELS
 from srbench.zoo import save_checkpoint
 from tests.test_zoo import card
 
-KINDS = ("models", "metrics", "datasets", "checkpoints", "protocols", "recipes")
+[KIND] = [parameter for parameter in command.params if parameter.name == "kind"]
+assert isinstance(KIND.type, click.Choice)
+KINDS = tuple(KIND.type.choices)
+"""Every kind that the command takes, so that none is listed without a test."""
 
 
 @pytest.fixture

@@ -88,7 +88,9 @@ def test_a_metric_says_what_a_caller_must_know(metric: Metric) -> None:
     assert re.fullmatch(r"[a-z][a-z0-9-]*", metric.name)
     assert metric.version >= 1
     assert 1 <= metric.digits <= 6
-    assert metric.summary
+    assert ("border cropped" in metric.summary) == (metric.crop == "shave"), "its summary says which crop it sees"
+    assert ("whole images" in metric.summary) == (metric.crop == "full")
+    assert re.search(r"\b(RGB|gray|luma|luminance|channels?|chrominance)\b", metric.summary), "and which channel"
     assert re.search(r"doi:10\.|arXiv:\d{4}\.\d{5}|\b(19|20)\d\d\b", metric.source)
     assert metric.needs <= {"hr", "lr"}
 

@@ -26,7 +26,7 @@ IMAGES = np.random.default_rng(7).normal(30, 4, 14)
 
 
 def scores(values: Sequence[float] | Floats, name: str = "psnr", version: int = 1, **more: Any) -> MetricScores:
-    facts = {"psnr": ("dB", True, 2), "ssim": ("", True, 4), "lpips": ("", False, 4)}[name]
+    facts = {"psnr": ("dB", True, 2), "lpips": ("", False, 4)}.get(name, ("", True, 4))
     unit, higher, digits = facts
     return MetricScores(
         unit=unit,
@@ -312,7 +312,7 @@ def test_a_metric_may_lack_a_number() -> None:
     mixed = only([cell("a_x4.c", metrics={"psnr": lpips, "ssim": scores(IMAGES / 40, "ssim")})])
     assert mixed.primary is not None
     assert mixed.primary.name == "ssim"
-    assert "unavailable: A (lpips) (no net)" in render([table], 80)
+    assert "unavailable: lpips of A on set14 ×4, standard.v1: no net" in render([table], 80)
 
 
 def test_own_records_stay_out_where_the_zoo_alone_is_wanted() -> None:

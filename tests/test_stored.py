@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from srbench import measure
-from srbench.evaluation import quality
+from srbench.errors import UnavailableError
+from srbench.evaluation import quality, stored
 from srbench.evaluation.run import EvalOutcome, EvalPlan, run
 from srbench.images import write_image
 from srbench.metrics import METRICS, Metric
@@ -126,6 +128,24 @@ def test_a_metric_that_can_be_had_again_is_measured_alone(
     assert after.metrics["ssim"] == record.metrics["ssim"]
 
 
+def test_whether_a_metric_is_to_be_had_is_tried_on_an_image_that_it_takes(
+    zoo: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    evaluated(folder, "psnr")
+    gone = the_record().metrics["psnr"].model_copy(update={"status": "unavailable", "reason": "x", "values": []})
+    record = the_record().model_copy(update={"metrics": {metric.name: gone for metric in METRICS}})
+
+    def absent() -> None:
+        raise UnavailableError("unavailable", "no weights")
+
+    for metric in METRICS:
+        monkeypatch.setattr(stored, "get_metric", lambda _, metric=metric: replace(metric, ready=absent))
+        assert not stored._returned(metric.name, record), metric.name
+        if metric.ready is None:
+            monkeypatch.setattr(stored, "get_metric", lambda _, metric=metric: metric)
+            assert stored._returned(metric.name, record), metric.name
+
+
 def test_images_are_saved_without_touching_the_record(zoo: Path, folder: Path, tmp_path: Path) -> None:
     evaluated(folder, "psnr", "ssim")
     before = moved("ssim", 1e-9)
@@ -135,8 +155,6 @@ def test_images_are_saved_without_touching_the_record(zoo: Path, folder: Path, t
 
 
 def test_a_cell_that_fails_now_leaves_the_record(zoo: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from srbench.errors import UnavailableError
-
     evaluated(folder, "psnr")
     before = the_record()
 

@@ -150,3 +150,32 @@ def test_a_metric_that_few_rows_have_is_one_entry_and_not_one_a_row() -> None:
     text = render(build_tables(rows), 120)
     assert "not_measured: lattice of 5 rows on set14 ×4, standard.v1" in text
     assert "n1_x4.c (lattice)" not in text
+
+
+def test_columns_without_room_are_named() -> None:
+    """Metrics that were asked for do not vanish: each is a column, or is named as left out."""
+    names = ("psnr", "ssim", "fsim", "haarpsi", "iw-ssim", "ms-ssim", "vif", "vsi")  # higher is better
+    rows = [cell(f"n{i}_x4.c", metrics={name: scores(IMAGES + i, name) for name in names}) for i in range(2)]
+    for width in (60, 80, 120):
+        text = render(build_tables(rows), width)
+        told = " ".join(text.split())
+        assert all(f" {name.upper()} ↑" in told for name in names), text
+        assert re.search(rf"^not shown at {width} columns: ", text, re.M)
+        assert max(map(len, text.splitlines())) <= width
+    assert "not shown" not in render(build_tables(rows), 80, wide=True)
+
+
+def test_why_a_metric_has_no_number_is_said_once_and_whole() -> None:
+    """The reason says how to get it: a terminal's width does not cut it, and a row more does not repeat it."""
+    remedy = (
+        "needs the package pyiqa: pip install 'srbench[pyiqa]' (licence: PolyForm Noncommercial, no commercial use)"
+    )
+    gone = {
+        name: scores([0.0] * 14).model_copy(
+            update={"status": "unavailable", "reason": f"{name} {remedy}", "values": []}
+        )
+        for name in ("clipiqa", "ma")
+    }
+    rows = [cell(f"n{i}_x4.c", i / 10, metrics={"psnr": scores(IMAGES + i / 10), **gone}) for i in range(5)]
+    lines = render(build_tables(rows), 80).splitlines()
+    assert [line for line in lines if "pip install" in line] == [f"unavailable: clipiqa, ma of 5 rows: {remedy}"]

@@ -88,7 +88,7 @@ def _constants(given: Sequence[str]) -> dict[str, float]:
 
 def _print(table: Table, composite: Composite, scores: Sequence[CompositeScore]) -> None:
     from srbench.cli._tables import columns_of_terminal
-    from srbench.reports.terminal import Column, fitting, lines
+    from srbench.reports.terminal import Column, fitting, lines, not_shown
     from srbench.reports.units import chance, interval, number
 
     numbered = [one for one in scores if one.value is not None]
@@ -107,7 +107,10 @@ def _print(table: Table, composite: Composite, scores: Sequence[CompositeScore])
         for place, term in enumerate(composite.terms):
             values = [_term(term, (one.terms or {}).get(term)) for one in numbered]
             columns.append(Column(term, values, 4 + place, 3))
-        click.echo("\n".join(lines(fitting(columns, columns_of_terminal()))))
+        width = columns_of_terminal()
+        shown = fitting(columns, width)
+        hidden = [column.head for column in columns if column not in shown]
+        click.echo("\n".join([*lines(shown), *not_shown(hidden, width, "--json has all")]))
     else:
         click.echo("No row has all the values of the formula.")
     without: dict[str, list[str]] = {}

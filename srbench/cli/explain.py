@@ -98,7 +98,7 @@ def _print(found: Explanation, figure: str) -> None:
     click.echo(f"{found.tried} combinations tried: {'; '.join(found.ways)}")
     for text in found.skipped:
         click.echo(f"not tried: {text}")
-    ssim = found.figure.ssim is not None
+    ssim = any(one.ssim is not None for one in (*(hit for hit, _ in found.hits), *found.nearest))
     columns = ["PSNR", *(["SSIM"] if ssim else []), "protocol", "what differs from it"]
     if found.hits:
         rows = [

@@ -229,6 +229,8 @@ def _cell(column: str, value: Any) -> str:
     """Short text: ``2 3 4`` of a list, one number where all scales have the same."""
     if column == "state":
         return str(value).partition(":")[0]
+    if isinstance(value, str):
+        return value
     if column == "scales":
         return " ".join(f"x{scale}" for scale in value)
     if column == "parameters":

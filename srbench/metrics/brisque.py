@@ -144,7 +144,7 @@ METRICS.register(
         higher_is_better=False,
         digits=2,
         version=1,
-        summary="quality by a regression over the image's own statistics, gray; no reference",
+        summary="quality by a regression over the image's own statistics; of gray, whole images; no reference",
         source="doi:10.1109/TIP.2012.2214050",
         needs=frozenset(),
         tolerance=0.05,

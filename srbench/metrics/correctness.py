@@ -212,7 +212,7 @@ for _kind in _KINDS:
             higher_is_better=_kind == "improvement",
             digits=4,
             version=1,
-            summary=f"{_WORDS[_kind]}, as opensr-test's",
+            summary=f"{_WORDS[_kind]}, as opensr-test's; of RGB, whole images without {BORDER} pixels at each edge",
             source="doi:10.1109/LGRS.2024.3401394",
             needs=frozenset({"hr", "lr"}),
             least=0.0,

@@ -191,7 +191,7 @@ METRICS.register(
         higher_is_better=False,
         digits=4,
         version=1,
-        summary="distance of structure and texture over VGG16 features, at the image's own size",
+        summary="distance of structure and texture over VGG16 features, at the image's own size; of RGB, whole images",
         source="arXiv:2004.07728",
         least=0.0,
         tolerance=1e-4,

@@ -71,7 +71,7 @@ METRICS.register(
         higher_is_better=False,
         digits=4,
         version=1,
-        summary="difference seen when two images alternate on a screen, mean over pixels (LDR, 67 pixels a degree)",
+        summary="difference seen when two images alternate on a screen (LDR, 67 pixels a degree); of RGB, whole images",
         source="doi:10.1145/3406183",
         least=0.0,
         greatest=1.0,

@@ -89,7 +89,7 @@ METRICS.register(
         higher_is_better=False,
         digits=1,
         version=1,
-        summary="power at multiples of 1/scale over that of the frequencies around them, of luma; no reference",
+        summary="power at multiples of 1/scale over that of the frequencies around them, of luma, border cropped; no reference",
         source="doi:10.23915/distill.00003 (Odena, Dumoulin, Olah, 2016); defined in srbench.metrics.lattice",
         needs=frozenset(),
         tolerance=0.05,

@@ -120,8 +120,8 @@ def _score(perceptual_index: bool, sr: Tensor, _nothing: None) -> Tensor:
 
 
 for _pi, _what in (
-    (False, "gray, whole image, as its authors' MATLAB code"),
-    (True, "luma without 4 pixels of border, as PIRM"),
+    (False, "of gray, whole images, as its authors' MATLAB code"),
+    (True, "of luma, whole images without 4 pixels at each edge, as PIRM"),
 ):
     METRICS.register(
         Metric(
@@ -139,7 +139,7 @@ for _pi, _what in (
             needs=frozenset(),
             least=0.0,
             tolerance=1e-3,
-            minimum=BLOCK,
+            minimum=BLOCK + 2 * _BORDER if _pi else BLOCK,
             licence=NATURAL.licence,
             ready=partial(NATURAL.find, "niqe"),
         )

@@ -99,7 +99,8 @@ for _entry in _ENTRIES:
             higher_is_better=_entry.higher_is_better,
             digits=_entry.digits,
             version=1,
-            summary=f"{_entry.summary}; {'' if _entry.reference else 'no reference; '}pyiqa, non-commercial licence",
+            summary=f"{_entry.summary}; of RGB, whole images; "
+            f"{'' if _entry.reference else 'no reference; '}pyiqa, non-commercial licence",
             source=_entry.source,
             needs=frozenset({"hr"}) if _entry.reference else frozenset(),
             tolerance=1e-3,

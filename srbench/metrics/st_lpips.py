@@ -56,7 +56,7 @@ METRICS.register(
         higher_is_better=False,
         digits=4,
         version=1,
-        summary="LPIPS that tolerates shifts, over an anti-aliased AlexNet",
+        summary="LPIPS that tolerates shifts, over an anti-aliased AlexNet; of RGB, whole images",
         source="arXiv:2207.13686",
         least=0.0,
         tolerance=1e-4,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -49,9 +50,10 @@ class Column:
 def render(
     tables: Sequence[Table], width: int, wide: bool = False, condense: bool = False, style: Style | None = None
 ) -> str:
-    """Every table as text, and below them a line a status for what has no number.
+    """Every table as text; below them the columns that had no room, and a line a status for what has no number.
 
-    Neither a number nor a name is ever broken; a line is longer than ``width`` only where a name leaves no room.
+    Neither a number nor a name is ever broken; a line is longer than ``width`` only where a name leaves no room, or a metric's
+    reason, which may be a command to copy.
 
     Args:
         tables: in the order shown.
@@ -62,9 +64,13 @@ def render(
     """
     condense = condense and not wide
     text: list[str] = []
+    left_out: dict[str, None] = {}
     for table in tables:
         if table.rows:
-            text += [*_table(table, width, wide, condense, style), ""]
+            shown, hidden = _table(table, width, wide, condense, style)
+            text += [*shown, ""]
+            left_out |= dict.fromkeys(hidden)
+    text += not_shown(list(left_out), width, "--wide shows all")
     text += _statuses(tables, width if not wide else 10**6)
     return "\n".join(text).rstrip("\n") + "\n" if text else ""
 
@@ -79,7 +85,22 @@ def lines(columns: Sequence[Column], style: Style | None = None) -> Iterator[str
         yield _GAP.join(cells).rstrip()
 
 
-def _table(table: Table, width: int, wide: bool, condense: bool, style: Style | None) -> Iterator[str]:
+def not_shown(heads: Sequence[str], width: int, remedy: str) -> list[str]:
+    """What a reader should know who misses a column: its head, and how to see it; nothing where all are shown.
+
+    Args:
+        heads: of the columns that are left out.
+        width: of the terminal, in characters; lines are no longer.
+        remedy: how to see them.
+    """
+    if not heads:
+        return []
+    text = f"not shown at {width} columns: {', '.join(heads)} ({remedy})"
+    return textwrap.wrap(text, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
+
+
+def _table(table: Table, width: int, wide: bool, condense: bool, style: Style | None) -> tuple[list[str], list[str]]:
+    """Its lines, and the heads of the columns that there is no room for."""
     rows = _condensed(table) if condense else list(table.rows)
     columns = [c for c in _columns(table, rows, condense) if not c.urgency or set(c.cells) != {NONE}]
     chosen = columns if wide else fitting(columns, width)
@@ -87,8 +108,8 @@ def _table(table: Table, width: int, wide: bool, condense: bool, style: Style | 
     count = f"{len(table.images)} image{'s' if len(table.images) != 1 else ''}"
     title = f"{table.title}: {count}{few}"
     more = f"; {len(rows)} of {len(table.rows)} rows" if len(rows) < len(table.rows) else ""
-    yield title + (more if len(title + more) <= width else "")
-    yield from lines(chosen, style)
+    first = title + (more if len(title + more) <= width else "")
+    return [first, *lines(chosen, style)], [column.head for column in columns if column not in chosen]
 
 
 def _condensed(table: Table) -> list[Row]:
@@ -192,11 +213,6 @@ def _statuses(tables: Iterable[Table], width: int) -> Iterator[str]:
             names = found.setdefault(entry.status, {}).setdefault(why, [])
             name = entry.who.display if entry.derived else entry.who.label
             names += [] if name in names else [name]
-        for row in table.rows:
-            for name, score in row.scores.items():
-                if score.mean is None and score.status != NOT_MEASURED:
-                    names = found.setdefault(score.status, {}).setdefault(score.reason, [])
-                    names += [] if f"{row.who.label} ({name})" in names else [f"{row.who.label} ({name})"]
         for text in not_asked_for(table):
             found.setdefault(NOT_MEASURED, {}).setdefault("", []).append(f"{text} on {table.title}")
     for status, reasons in sorted(found.items()):
@@ -206,6 +222,22 @@ def _statuses(tables: Iterable[Table], width: int) -> Iterator[str]:
             for name in names
         ]
         yield listed(f"{status}: ", parts, width)
+    yield from _without_number(tables)
+
+
+def _without_number(tables: Iterable[Table]) -> Iterator[str]:
+    """A line a reason for metrics that rows have no number of: the reason says what to do, so it is never cut."""
+    found: dict[tuple[str, str], tuple[dict[str, None], dict[str, None]]] = {}
+    for table in tables:
+        for row in table.rows:
+            for name, score in row.scores.items():
+                if score.mean is None and score.status != NOT_MEASURED:
+                    why = score.reason.removeprefix(name).lstrip(": ")  # one reason for all that need one package
+                    names, rows = found.setdefault((score.status, why), ({}, {}))
+                    names[name] = rows[f"{row.who.label} on {table.title}"] = None
+    for (status, why), (names, rows) in sorted(found.items()):
+        who = next(iter(rows)) if len(rows) == 1 else f"{len(rows)} rows"
+        yield f"{status}: {', '.join(names)} of {who}" + (f": {why}" if why else "")
 
 
 def listed(head: str, names: Sequence[str], width: int) -> str:

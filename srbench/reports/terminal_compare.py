@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from srbench.power import MOST_IMAGES
 from srbench.reports.tables.comparison import Comparison, Ranking
-from srbench.reports.terminal import Column, fitting, lines
+from srbench.reports.terminal import Column, fitting, lines, not_shown
 from srbench.reports.units import NONE, chance, interval, number
 
 
@@ -88,7 +88,16 @@ def render_ranking(found: Ranking, width: int) -> str:
         Column("needs", ["", *(_needs(o) for o in others)], 8, 1),
     ]
     shown = fitting(columns, width)
-    text = [_title(one), *lines(shown), "", *_images(found, letters, width), "", _verdict(found)]
+    hidden = [column.head for column in columns if column not in shown]
+    text = [
+        _title(one),
+        *lines(shown),
+        *not_shown(hidden, width, "--json has all"),
+        "",
+        *_images(found, letters, width),
+        "",
+        _verdict(found),
+    ]
     if columns[-1] in shown and any(o.power and not o.power.enough for o in others):
         text.append(f"needs: images that would tell it from A (80 % power, after Holm); there are {len(one.images)}")
     return "\n".join(text) + "\n"
