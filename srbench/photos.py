@@ -196,6 +196,9 @@ def _read_deep(path: Path, opened: Image.Image, file: BinaryIO) -> Photo:
     turned = opened.getexif().get(_ORIENTATION, 1)
     file.seek(0)
     samples = _deep_png(file.read()) if opened.format == "PNG" else _deep_tiff(path, file)
+    if (clear := opened.info.get("transparency")) is not None and samples.shape[2] in (1, 3):  # PNG's tRNS
+        seen = (samples != np.array(clear, np.uint16)).any(axis=2, keepdims=True)
+        samples = np.concatenate([samples, np.where(seen, np.uint16(65535), np.uint16(0))], axis=2)
     samples = np.ascontiguousarray(_upright(samples, turned))
     bands = samples.shape[2]
     alpha = samples[..., -1] if bands in (2, 4) else None
@@ -399,7 +402,7 @@ class Wanted:
     @classmethod
     def of_size(cls, text: str) -> Wanted:
         """From ``1920x1080``, ``1920x`` or ``x1080``; InputError for other texts."""
-        found = re.fullmatch(r"(\d{0,6})[xX×](\d{0,6})", text.strip())
+        found = re.fullmatch(r"([1-9]\d{0,5})?[xX×]([1-9]\d{0,5})?", text.strip(), re.ASCII)
         width, height = (int(part or 0) for part in found.groups()) if found else (0, 0)
         if not width and not height:
             raise InputError(f"size {text!r}: expected WIDTHxHEIGHT, such as 1920x1080, 1920x or x1080")

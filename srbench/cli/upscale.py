@@ -126,7 +126,7 @@ def _is_clip(source: Path, target: Path) -> bool:
     from_clip = source.is_file() and source.suffix.lower() not in SUFFIXES
     if source.suffix.lower() in _CLIPS and target.suffix.lower() in SUFFIXES:
         raise InputError(f"{target}: a clip becomes a file of {', '.join(_CLIPS)}, or a folder of frames")
-    return target.suffix.lower() in _CLIPS or (from_clip and (target.is_dir() or not target.suffix))
+    return target.suffix.lower() in _CLIPS or (from_clip and (target.is_dir() or target.suffix.lower() not in SUFFIXES))
 
 
 def _statement(

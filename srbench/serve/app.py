@@ -28,12 +28,12 @@ from srbench.serve.tensors import (
     HEADER,
     INPUT,
     OUTPUT,
-    Asked,
     answer_v1,
     answer_v2,
     read_v1,
     read_v2,
 )
+from srbench.serve.waiting import answered
 from srbench.serve.worker import Worker
 from srbench.upscaler import Upscaler
 
@@ -103,8 +103,10 @@ class Service:
         """``(N, h, w, C)`` uint8 or float32 in [0, 1] → SR of the same kind."""
         if batch.dtype == np.uint8:
             pixels = [one[..., 0] if one.shape[2] == 1 else one for one in batch]
-            made = await asyncio.gather(*(self.worker.submit(upscaler, one) for one in pixels))
-            sr: Array = np.stack([one[..., None] if one.ndim == 2 else one for one in made])
+            # Alone an image may share a pass with those of other requests; several wait, and are answered, as one.
+            alone = len(pixels) == 1
+            made = await self.worker.submit(upscaler, pixels[0] if alone else pixels)
+            sr: Array = np.stack([one[..., None] if one.ndim == 2 else one for one in ([made] if alone else made)])
         else:
             x = torch.from_numpy(np.ascontiguousarray(batch)).permute(0, 3, 1, 2).contiguous()
             sr = (await self.worker.submit(upscaler, x)).permute(0, 2, 3, 1).contiguous().numpy()
@@ -227,7 +229,9 @@ def _add_images(app: FastAPI, service: Service) -> None:
         if format not in FORMATS:
             raise RefusedError(400, unknown("format", format[:40], FORMATS))
         upscaler, wanted = service.model(model), _wanted(scale, size)
-        made, notes = await service.image(upscaler, await read_body(request, service.limits), f".{format}", wanted)
+        body = await read_body(request, service.limits)
+        work = service.image(upscaler, body, f".{format}", wanted)
+        made, notes = await answered(request, service.limits, work)
         headers = {"x-srbench-model": upscaler.name}
         if notes:
             headers["x-srbench-note"] = "; ".join(notes).encode("ascii", "replace").decode()
@@ -287,9 +291,13 @@ def _add_kserve(app: FastAPI, service: Service) -> None:
     async def infer(request: Request, name: str) -> Response:
         upscaler = service.model(name)
         body = await read_body(request, service.limits)
-        asked: Asked = await asyncio.to_thread(read_v2, body, request.headers.get(HEADER), service.limits)
-        made = await service.tensor(upscaler, asked.batch)
-        content, headers = await asyncio.to_thread(answer_v2, asked, name, made)
+
+        async def work() -> tuple[bytes, dict[str, str]]:
+            asked = await asyncio.to_thread(read_v2, body, request.headers.get(HEADER), service.limits)
+            made = await service.tensor(upscaler, asked.batch)
+            return await asyncio.to_thread(answer_v2, asked, name, made)
+
+        content, headers = await answered(request, service.limits, work())
         return Response(content, headers=headers)
 
 
@@ -298,9 +306,14 @@ def _add_tensorflow(app: FastAPI, service: Service) -> None:
     async def predict(request: Request, name: str) -> Response:
         upscaler = service.model(name)
         body = await read_body(request, service.limits)
-        asked: Asked = await asyncio.to_thread(read_v1, body, service.limits)
-        made = await service.tensor(upscaler, asked.batch)
-        return Response(await asyncio.to_thread(answer_v1, asked, made), media_type="application/json")
+
+        async def work() -> bytes:
+            asked = await asyncio.to_thread(read_v1, body, service.limits)
+            made = await service.tensor(upscaler, asked.batch)
+            return await asyncio.to_thread(answer_v1, asked, made)
+
+        content = await answered(request, service.limits, work())
+        return Response(content, media_type="application/json")
 
     @app.get("/v1/models/{name}", summary="TensorFlow Serving's state of a model")
     async def state(name: str) -> dict[str, Any]:

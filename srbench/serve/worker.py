@@ -20,11 +20,11 @@ from srbench.upscaler import Upscaler, upscale, upscale_array
 
 @dataclass(eq=False)
 class Job:
-    """One image on its way through a network.
+    """One image, or all images of one request, on their way through a network.
 
     Attributes:
         upscaler: the network.
-        image: uint8 ``(h, w, 3)`` or ``(h, w)``, or a float tensor ``(N, C, h, w)`` in [0, 1].
+        image: uint8 ``(h, w, 3)`` or ``(h, w)``, a list of such, or a float tensor ``(N, C, h, w)`` in [0, 1].
         answer: SR of the same kind, or what went wrong.
     """
 
@@ -62,7 +62,7 @@ class Worker:
         """SR of one image.
 
         Raises:
-            RefusedError: 503 where the queue is full or the server stops, 504 where it took too long.
+            RefusedError: 503 where the queue is full or the server stops.
             UnavailableError: of the network.
             InputError: of the network.
         """
@@ -75,10 +75,11 @@ class Worker:
         self._metrics.waiting.set(len(self._jobs))
         self._arrived.set()
         try:
-            async with asyncio.timeout(self._limits.seconds):
-                return await job.answer
-        except TimeoutError:
-            raise RefusedError(504, f"no answer within {self._limits.seconds:g} s") from None
+            return await job.answer
+        finally:
+            if job in self._jobs:  # given up: its place is another's at once, however long the pass before it takes
+                self._jobs.remove(job)
+                self._metrics.waiting.set(len(self._jobs))
 
     def stop(self) -> None:
         """What runs ends; what waits is answered 503, and so is what comes."""
@@ -105,7 +106,7 @@ class Worker:
                 await self._arrived.wait()
                 continue
             began = time.perf_counter()
-            answers = await loop.run_in_executor(self._thread, _pass, batch)
+            answers = await loop.run_in_executor(self._thread, _pass, batch, self._limits.batch)
             self._metrics.pass_seconds.labels(batch[0].upscaler.name).observe(time.perf_counter() - began)
             self._metrics.batch_size.observe(len(batch))
             for job, answer in zip(batch, answers, strict=True):
@@ -129,15 +130,30 @@ class Worker:
         return batch
 
 
-def _pass(batch: Sequence[Job]) -> list[Any]:
-    """The answers of one batch; an exception stands in the place of an answer."""
+def _pass(batch: Sequence[Job], most: int) -> list[Any]:
+    """The answers of one batch; an exception stands in the place of an answer.
+
+    Args:
+        batch: jobs that go together, or a single one.
+        most: images that share a pass of the network, where one job has several.
+    """
     upscaler = batch[0].upscaler
     try:
         if len(batch) > 1:
-            x = torch.cat([planar(job.image) for job in batch]).to(torch.float32).div_(255.0)
-            return [to_array(one[None]) for one in upscale(upscaler, x)]
+            return _together(upscaler, [job.image for job in batch])
         image = batch[0].image
+        if isinstance(image, list):
+            parts = [image[start : start + most] for start in range(0, len(image), most)]
+            return [[one for part in parts for one in _together(upscaler, part)]]
         made = upscaler(image) if isinstance(image, torch.Tensor) else upscale_array(upscaler, image)
         return [made]
     except Exception as error:  # the queue goes on, whatever a network does
         return [error] * len(batch)
+
+
+def _together(upscaler: Upscaler, images: Sequence[Any]) -> list[Any]:
+    """SR of images of one size, in one pass where they are several and have colours."""
+    if len(images) == 1 or images[0].ndim == 2:
+        return [upscale_array(upscaler, one) for one in images]
+    x = torch.cat([planar(one) for one in images]).to(torch.float32).div_(255.0)
+    return [to_array(one[None]) for one in upscale(upscaler, x)]

@@ -46,14 +46,24 @@ class NextLarger:
         return self._found[least]
 
     def _first_from(self, least: int) -> Upscaler:
+        found, problem = self._first_of(range(least, MOST + 1))
+        if found is not None:
+            return found
+        assert problem is not None
+        for smaller in range(least - 1, _LEAST - 1, -1):
+            if self._first_of(range(smaller, smaller + 1))[0] is not None:
+                raise InputError(f"{self._text} enlarges by {smaller} at most, which is less than x{least}")
+        raise problem
+
+    def _first_of(self, scales: range) -> tuple[Upscaler | None, SrbenchError | None]:
+        """The network of the first of some scales that there is; or what keeps the first from being used."""
         problem: SrbenchError | None = None
-        for scale in range(least, MOST + 1):
+        for scale in scales:
             try:
                 subject = resolve_one(self._text, scale, **self._named)
                 if obstacle := subject.obstacle(scale):
                     raise obstacle
-                return subject.upscaler(scale, self._inference)
+                return subject.upscaler(scale, self._inference), None
             except SrbenchError as error:
                 problem = problem or error
-        assert problem is not None
-        raise problem
+        return None, problem

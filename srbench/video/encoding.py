@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
@@ -16,18 +17,17 @@ import numpy.typing as npt
 
 from srbench.errors import InputError, UnknownNameError
 from srbench.files import replacing, write_text
-from srbench.video.options import CODECS, PRESETS, SUFFIXES, Clip, VideoOptions
+from srbench.video.options import CODECS, LARGEST_CRF, PRESETS, SUFFIXES, Clip, VideoOptions
 from srbench.video.parts import Parts
 from srbench.video.pipeline import Ahead, Behind
-from srbench.video.sources import Source
+from srbench.video.sources import COPIED, Source
 
 Pixels = npt.NDArray[Any]
 Upscale = Callable[[Pixels], Pixels]
 Progress = Callable[[int, int | None], None]
 
-COPIED = ("audio", "subtitle")
-
 _FULL = 2
+_TRIED_SIDE = 256  # pixels; encoders of devices refuse much smaller images
 # What makes other bits in each run is off. Several threads do, and one is enough on a CPU: it works while the network does.
 # x264's mbtree did in one run of ten at 96×72 and in most at 200×152, with one thread as with many.
 _ALONE = {
@@ -61,10 +61,46 @@ def check_output(source: Path, target: Path, options: VideoOptions) -> None:
         )
     if options.preset:
         _check_preset(options)
+    if options.crf > (most := LARGEST_CRF.get(options.codec, options.crf)):
+        raise InputError(f"--crf {options.crf}: {options.codec} ends at {most}")
     known = av.open(io.BytesIO(), "w", format=SUFFIXES[target.suffix.lower()]).supported_codecs
     for kind, name in [("video", encoder.canonical_name), *_copied_codecs(source)]:
         if name not in known:
             raise InputError(f"{target}: {target.suffix} cannot hold {kind} of {name}; .mkv holds it")
+
+
+def check_encoder(clip: Clip, options: VideoOptions) -> None:
+    """Try the encoder before any frame is upscaled; InputError where it does not open: no such device, another pixel format."""
+    import av
+
+    context: Any = av.CodecContext.create(options.codec, "w")
+    context.height = context.width = _TRIED_SIDE
+    context.time_base = 1 / clip.rate
+    _set(context, clip, options)
+    try:
+        context.open()
+    except av.FFmpegError as error:
+        raise InputError(
+            f"codec {options.codec!r} cannot be used here with {clip.pixel_format}: {error.strerror}; "
+            f"expected one such as {', '.join(CODECS)}"
+        ) from None
+
+
+def _set(context: Any, clip: Clip, options: VideoOptions) -> None:
+    """What an encoder is told, but for sizes and times."""
+    context.pix_fmt = clip.pixel_format
+    context.colorspace, context.color_range = clip.colours.matrix, clip.colours.conversion[1]
+    context.color_trc, context.color_primaries = clip.colours.transfer, clip.colours.primaries
+    context.thread_count = options.threads
+    context.options = {
+        **({} if options.codec == "ffv1" else {"crf": str(options.crf)}),
+        **({"preset": options.preset} if options.preset else {}),
+        **(_ALONE.get(options.codec, {}) if options.threads == 1 else {}),
+    }
+    if options.codec == "libsvtav1":
+        os.environ.setdefault(
+            "SVT_LOG", "1"
+        )  # faults alone: else it writes its settings over the progress, a segment each time
 
 
 def _check_preset(options: VideoOptions) -> None:
@@ -162,18 +198,10 @@ class _Segment:
         clip, options = self._clip, self._options
         stream = out.add_stream(options.codec, rate=clip.rate)
         stream.height, stream.width = shape[:2]
-        stream.pix_fmt = clip.pixel_format
         context = stream.codec_context
-        context.colorspace, context.color_range = clip.colours.matrix, clip.colours.conversion[1]
-        context.color_trc, context.color_primaries = clip.colours.transfer, clip.colours.primaries
+        _set(context, clip, options)
         if clip.aspect is not None:
             context.sample_aspect_ratio = (clip.aspect * shape[0] / shape[1]).limit_denominator(10_000)
-        context.thread_count = options.threads
-        context.options = {
-            **({} if options.codec == "ffv1" else {"crf": str(options.crf)}),
-            **({"preset": options.preset} if options.preset else {}),
-            **(_ALONE.get(options.codec, {}) if options.threads == 1 else {}),
-        }
         return stream
 
     def _encode(self, pixels: Pixels, index: int) -> None:

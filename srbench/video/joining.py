@@ -11,9 +11,9 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from srbench.video.encoding import COPIED
 from srbench.video.options import SUFFIXES, Clip
 from srbench.video.parts import Parts
+from srbench.video.sources import COPIED
 
 
 def put_together(parts: Parts, source: Path, clip: Clip, staging: Path) -> None:
@@ -33,7 +33,8 @@ def put_together(parts: Parts, source: Path, clip: Clip, staging: Path) -> None:
         out = stack.enter_context(av.open(str(staging), "w", format=SUFFIXES[parts.target.suffix.lower()]))
         if opened is not None:
             out.metadata.update(opened.metadata)
-        video = out.add_stream_from_template(first.streams.video[0])
+        # Opaque: of AV1 the decoder, which is all that the template knows of, is called otherwise than any encoder.
+        video = out.add_stream_from_template(first.streams.video[0], opaque=True)
         video.time_base = clip.time_base
         copied = {one.index: out.add_stream_from_template(one) for one in _others(opened)}
         for one in _others(opened):
@@ -64,6 +65,12 @@ def _video(parts: Parts, clip: Clip, stream: Any) -> Iterator[tuple[Fraction, in
     times = _all_times(parts)
     order = [first + rank for first, ranks in _ranks(parts) for rank in ranks]
     delay = max((place - rank for rank, place in zip(order, range(len(order)), strict=True)), default=0)
+    if not order:
+        return
+    # Some formats (MP4) know no times but those of decoding: they last as long as the frames do where the frames that are decoded
+    # before the first one is shown have their share in front of it.
+    end, last = times[-1][0] + times[-1][1], times[len(order) - 1 - delay][0] + times[order[-1]][1]
+    ahead = max(end - last, delay)
     position = 0
     for index in range(10**6):
         if not parts.file(index).is_file():
@@ -74,7 +81,7 @@ def _video(parts: Parts, clip: Clip, stream: Any) -> Iterator[tuple[Fraction, in
                     continue
                 packet.pts, packet.duration = times[order[position]]
                 early = position - delay
-                packet.dts = times[early][0] if early >= 0 else times[0][0] + early
+                packet.dts = times[early][0] if early >= 0 else times[0][0] + ahead * early // delay
                 packet.time_base = clip.time_base
                 position += 1
                 yield packet.dts * clip.time_base, 0, packet, stream

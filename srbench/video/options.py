@@ -17,6 +17,8 @@ PRESETS = {
     "libsvtav1": tuple(str(number) for number in range(14)),
 }
 """What encoders call their ways between quick with large files and slow with small ones."""
+LARGEST_CRF = {"libx264": 51, "libx265": 51}
+"""Of encoders that end below the others' 63; FFmpeg would take a larger one for it and not say so."""
 
 _MATRICES = (1, 4, 5, 7, 9)  # that libswscale converts by
 _BT601, _LIMITED = 5, 1
@@ -86,7 +88,8 @@ class Clip:
         pixel_format: of the output.
         colours: of the output, and of the input where it is a file.
         aspect: width by height of what is shown, upright, where the input's pixels are not square; else None.
-        interlaced: whether its first frame says that it is two half frames.
+        size: height and width of its frames as they are stored, before rotation; None where any is taken as it comes.
+        notes: what a user should know of the input, a line each.
     """
 
     rate: Fraction
@@ -95,4 +98,5 @@ class Clip:
     pixel_format: str
     colours: Colours
     aspect: Fraction | None = None
-    interlaced: bool = False
+    size: tuple[int, int] | None = None
+    notes: tuple[str, ...] = ()

@@ -20,7 +20,11 @@ from srbench.video.options import CODECS, Clip, Colours, VideoOptions
 
 Pixels = npt.NDArray[Any]
 
+COPIED = ("audio", "subtitle")
+"""Kinds of streams whose packets go into the output as they are."""
+
 _LIMITED, _FULL = 1, 2
+_SHORT_SECONDS, _SHORT_SHARE = Fraction(1, 4), Fraction(1, 20)  # sound may well end a little after the frames
 _BT709, _SRGB = 1, 13  # of matrix and primaries; of transfer
 
 
@@ -44,9 +48,12 @@ class Source(Protocol):
     def times(self, raw: Any) -> tuple[int, int]:
         """When a raw frame is shown, and for how long (0 if unknown), in the clip's time base."""
 
+    def found(self) -> list[str]:
+        """What a user should know of the frames that were read, a line each; told after the last one."""
+
 
 class VideoFile:
-    """The first video stream of a file.
+    """The first video stream of a file that is no cover.
 
     Args:
         path: whatever FFmpeg reads.
@@ -54,6 +61,7 @@ class VideoFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._found: dict[str, None] = {}  # in order, each once
 
     def inputs(self) -> list[Path]:
         """The file."""
@@ -64,10 +72,7 @@ class VideoFile:
         import av
 
         with av.open(str(self.path)) as opened:
-            if not opened.streams.video:
-                kinds = ", ".join(sorted({stream.type for stream in opened.streams})) or "nothing"
-                raise InputError(f"{self.path}: has no video stream; it has {kinds}")
-            stream = opened.streams.video[0]
+            stream = self._stream(opened)
             frame = next(opened.decode(stream), None)
             if frame is None:
                 raise InputError(f"{self.path}: its video stream has no frame that can be decoded")
@@ -79,13 +84,24 @@ class VideoFile:
                 int(context.color_trc),
                 int(context.color_primaries),
             )
-            rate = stream.average_rate or stream.guessed_rate or Fraction(25)
-            format_ = pixel_format(frame.format.name.replace("yuvj", "yuv"), options)
-            time_base = Fraction(stream.time_base)
-            interlaced = bool(frame.interlaced_frame)
             return Clip(
-                Fraction(rate), time_base, stream.frames or None, format_, colours, _aspect(stream, frame), interlaced
+                _rate(stream),
+                Fraction(stream.time_base),
+                stream.frames or None,
+                pixel_format(frame.format.name.replace("yuvj", "yuv"), options),
+                colours,
+                _aspect(stream, frame),
+                (frame.height, frame.width),
+                tuple(f"{self.path}: {note}" for note in _notes(opened, stream, frame)),
             )
+
+    def _stream(self, opened: Any) -> Any:
+        """The stream that is upscaled."""
+        for stream in opened.streams.video:
+            if not _is_cover(stream):
+                return stream
+        kinds = sorted({"a cover" if stream.type == "video" else stream.type for stream in opened.streams})
+        raise InputError(f"{self.path}: has no video stream; it has {', '.join(kinds) or 'nothing'}")
 
     @contextlib.contextmanager
     def opened(self) -> Iterator[Iterator[Any]]:
@@ -93,15 +109,50 @@ class VideoFile:
         import av
 
         with av.open(str(self.path)) as opened:
-            stream = opened.streams.video[0]
+            stream = self._stream(opened)
             stream.thread_type = "AUTO"
-            yield opened.decode(stream)
+            yield self._timed(opened, stream)
+
+    def _timed(self, opened: Any, stream: Any) -> Iterator[Any]:
+        """Frames, each after the one before: bare streams (.h264) have no times, and some files have some twice."""
+        step, last, end = 1 / (_rate(stream) * stream.time_base), None, Fraction(0)
+        for number, frame in enumerate(opened.decode(stream)):
+            if frame.pts is None:
+                frame.pts = round(number * step)
+            if last is not None and frame.pts <= last:
+                if last - frame.pts > step:
+                    raise InputError(
+                        f"{self.path}: frame {number + 1} goes back from {float(last * stream.time_base):.2f} s to "
+                        f"{float(frame.pts * stream.time_base):.2f} s; give its parts one time line first"
+                    )
+                frame.pts = last + 1
+            last, end = frame.pts, (frame.pts + (frame.duration or 0)) * stream.time_base
+            yield frame
+        said = _seconds(opened, stream)
+        if said is not None and said - end > max(_SHORT_SECONDS, said * _SHORT_SHARE):
+            self._say(
+                f"says that it lasts {float(said):.2f} s, and its frames end at {float(end):.2f} s: cut off, or damaged"
+            )
+
+    def _say(self, text: str) -> None:
+        self._found.setdefault(f"{self.path}: {text}")
+
+    def found(self) -> list[str]:
+        """Where frames end early, and frames of another size."""
+        return list(self._found)
 
     def pixels(self, raw: Any, clip: Clip) -> Pixels:
         """RGB of a decoded frame, upright; 16 bits where it has more than 8."""
         matrix, range_ = clip.colours.conversion
         deep = any(one.bits > 8 for one in raw.format.components)
+        height, width = clip.size or (raw.height, raw.width)
+        if (raw.height, raw.width) != (height, width):
+            self._say(
+                f"has frames of {raw.width}×{raw.height} among those of {width}×{height}; they are resized to these"
+            )
         made = raw.reformat(
+            width=width,
+            height=height,
             format="rgb48le" if deep else "rgb24",
             src_colorspace=matrix,
             src_color_range=range_,
@@ -156,6 +207,10 @@ class FrameFolder:
         """Its number; one unit long."""
         return raw[0], 1
 
+    def found(self) -> list[str]:
+        """Nothing: frames that do not fit are refused."""
+        return []
+
     def _read(self, file: Path) -> Pixels:
         photo = read_photo(file)
         if photo.alpha is not None:
@@ -167,6 +222,44 @@ class FrameFolder:
                 "the frames of a clip are of one size"
             )
         return np.repeat(photo.pixels[..., None], 3, axis=2) if photo.pixels.ndim == 2 else photo.pixels
+
+
+def _is_cover(stream: Any) -> bool:
+    from av.stream import Disposition
+
+    return bool(stream.disposition & Disposition.attached_pic)
+
+
+def _rate(stream: Any) -> Fraction:
+    return Fraction(stream.average_rate or stream.guessed_rate or 25)
+
+
+def _notes(opened: Any, stream: Any, frame: Any) -> Iterator[str]:
+    """What of a file does not go into the output, or looks otherwise there."""
+    if frame.interlaced_frame:
+        yield "is interlaced; upscaling enlarges its combs, so deinterlace it first"
+    if stream.metadata.get("alpha_mode") == "1":  # VP9: beside the frames, where its decoder does not look
+        yield "has transparency; a clip is written without it"
+    elif any(one.is_alpha for one in frame.format.components) and frame.to_ndarray(format="rgba")[..., 3].min() < 255:
+        yield "has transparent pixels; a clip is written without transparency"
+    kinds = [
+        "a cover"
+        if one.type == "video" and _is_cover(one)
+        else f"another stream of {one.type}"
+        if one.type == "video"
+        else one.type
+        for one in opened.streams
+        if one.index != stream.index and one.type not in COPIED
+    ]
+    if kinds:
+        yield f"left out: {', '.join(kinds)}"
+
+
+def _seconds(opened: Any, stream: Any) -> Fraction | None:
+    """When the video ends, as the file says; the container's word where the stream has none (Matroska)."""
+    if stream.duration:
+        return Fraction(stream.duration + (stream.start_time or 0)) * Fraction(stream.time_base)
+    return Fraction(opened.duration, 10**6) if opened.duration else None
 
 
 def _aspect(stream: Any, frame: Any) -> Fraction | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from srbench.photos import Photo
 from srbench.resuming import STATEMENT, Statement, facts_of
 from srbench.upscale_files import Way, upscale_photo
 from srbench.upscaler import Upscaler
-from srbench.video.encoding import Progress, check_output, encode
+from srbench.video.encoding import Progress, check_encoder, check_output, encode
 from srbench.video.frames import FramesOut
 from srbench.video.joining import put_together
 from srbench.video.options import VideoOptions
@@ -80,22 +80,30 @@ def upscale_video(
         if to_folder:
             _check_folder(source, target, options)
             clip = frames.look(options)
+            _say(way, clip.notes)
             facts = facts_of(frames.inputs(), upscaler, way, {"format": options.format, "fps": options.fps})
             out = FramesOut(target, Statement(target / STATEMENT, facts), f".{options.format}")
             out.begin(resume)
             out.fill(frames, clip, upscaled, progress)
+            _say(way, frames.found())
             return target
         check_output(source, target, options)
         clip = frames.look(options)
-        if clip.interlaced:
-            way.say(f"{source}: is interlaced; upscaling enlarges its combs, so deinterlace it first")
+        _say(way, clip.notes)
+        check_encoder(clip, options)
         parts = Parts(target, facts_of(frames.inputs(), upscaler, way, asdict(options)))
         parts.begin(resume)
         encode(parts, frames, clip, upscaled, options, progress)
+        _say(way, frames.found())
         with replacing(target) as staging:
             put_together(parts, source, clip, staging)
         parts.remove()
     return target
+
+
+def _say(way: Way, notes: Iterable[str]) -> None:
+    for note in notes:
+        way.say(note)
 
 
 def _check_folder(source: Path, target: Path, options: VideoOptions) -> None:
