@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import io
+import struct
+import zlib
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -225,6 +227,20 @@ def test_palette_and_one_bit_and_transparent_colour(tmp_path: Path) -> None:
     assert len(list((tmp_path / "out").iterdir())) == 3
 
 
+@pytest.mark.parametrize("bands", [1, 3])
+def test_a_transparent_colour_of_sixteen_bits(tmp_path: Path, bands: int) -> None:
+    samples = deep(24, 32, bands)
+    clear = np.atleast_1d(samples[5, 7]).astype(">u2").tobytes()
+    plain = encode_photo(Photo(samples), ".png")
+    chunk = struct.pack(">I", len(clear)) + b"tRNS" + clear + struct.pack(">I", zlib.crc32(b"tRNS" + clear))
+    (tmp_path / "a.png").write_bytes(plain[:33] + chunk + plain[33:])  # behind IHDR
+    read = read_photo(tmp_path / "a.png")
+    assert read.alpha is not None
+    assert np.array_equal(read.pixels, samples)
+    hidden = (samples.reshape(24, 32, -1) == samples.reshape(24, 32, -1)[5, 7]).all(axis=2)
+    assert np.array_equal(read.alpha, np.where(hidden, 0, 65535))
+
+
 def test_cmyk_is_converted_and_said_so(tmp_path: Path) -> None:
     Image.fromarray(smooth(24, 30)).convert("CMYK").save(tmp_path / "a.jpg")
     assert "approximate" in upscale(tmp_path / "a.jpg", tmp_path / "b.png")
@@ -302,7 +318,7 @@ def test_size(tmp_path: Path, text: str, expected: tuple[int, int]) -> None:
     assert read_image(tmp_path / "b.png").shape[:2] == expected
 
 
-@pytest.mark.parametrize("text", ["", "x", "axb", "10", "0x0", "-3x4", "1x2x3"])
+@pytest.mark.parametrize("text", ["", "x", "axb", "10", "0x0", "0x5", "5x0", "-3x4", "1x2x3", "٣x٤"])
 def test_no_size(text: str) -> None:
     with pytest.raises(InputError, match="1920x1080"):
         Wanted.of_size(text)
@@ -328,6 +344,8 @@ def test_scale_by_the_next_larger_network(tmp_path: Path) -> None:
     upscale(tmp_path / "a.png", tmp_path / "b.png", checkpoint="fsrcnn_x4.tuned", scale=5, code=1)
     said = upscale(tmp_path / "a.png", tmp_path / "b.png", "--size", "4000x", scale=None, code=1)
     assert "two steps" in said
+    said = upscale(tmp_path / "a.png", tmp_path / "b.png", checkpoint="fsrcnn_x?.tuned", scale=7, code=1)
+    assert "fsrcnn_x?.tuned enlarges by 4 at most" in said
     assert "give one" in upscale(tmp_path / "a.png", tmp_path / "b.png", "--size", "60x", scale=2, code=1)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import os
@@ -27,9 +28,13 @@ from srbench.images import as_rgb
 
 pytest.importorskip("fastapi", reason="needs the extra serve")
 
+from srbench.serve.app import Service
 from srbench.serve.limits import Limits, RefusedError
+from srbench.serve.metrics import Metrics
 from srbench.serve.server import bind
 from srbench.serve.tensors import read_v1, read_v2
+from srbench.serve.waiting import answered
+from srbench.serve.worker import Worker
 from tests.builders import noise
 from tests.serving import MODEL, Running, serving, start
 from tests.serving.hostile import hammer, slow_clients
@@ -238,6 +243,73 @@ def test_a_full_queue_and_a_stop() -> None:
     assert len(statuses) == 8
     assert 503 in statuses  # those beyond the queue, or that waited when it stopped
     assert set(statuses) <= {200, 503, 0}
+
+
+# What waits
+
+
+def image_of(width: int) -> Any:
+    return np.full((4, width, 3), 90, np.uint8)
+
+
+def test_what_is_given_up_leaves_its_place_in_the_queue(upscaler: Any) -> None:
+    async def scene() -> None:
+        worker = Worker(Limits(queue=1), Metrics())  # not started, as if a pass took for ever
+        first = asyncio.ensure_future(worker.submit(upscaler, image_of(4)))
+        await asyncio.sleep(0)
+        with pytest.raises(RefusedError, match="waiting already"):
+            await worker.submit(upscaler, image_of(4))
+        first.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await first
+        second = asyncio.ensure_future(worker.submit(upscaler, image_of(4)))
+        await asyncio.sleep(0)
+        assert not second.done()
+        second.cancel()
+
+    asyncio.run(scene())
+
+
+@pytest.mark.parametrize("most", [1, 4])
+def test_a_batch_waits_as_one_request(upscaler: Any, most: int) -> None:
+    """However many images it has, it is never too many for the queue."""
+    batch = np.stack([noise(6, 8, seed=seed) for seed in range(7)])
+
+    async def scene() -> Any:
+        service = Service({"a": upscaler}, Limits(queue=1, batch=most))
+        service.worker.start()
+        made = [await service.tensor(upscaler, one) for one in (batch, batch[..., :1])]
+        await service.worker.close()
+        return made
+
+    colours, gray = asyncio.run(scene())
+    expected = np.stack([upscaler(one) for one in batch])
+    assert np.abs(colours.astype(int) - expected).max() <= (0 if most == 1 else 1)
+    assert np.array_equal(gray[..., 0], [upscaler(one[..., 0]) for one in batch])
+
+
+@pytest.mark.parametrize(("hangs_up", "status"), [(True, 499), (False, 504)])
+def test_work_ends_with_its_time_and_with_its_client(hangs_up: bool, status: int) -> None:
+    ended: list[str] = []
+
+    class Asking:
+        async def receive(self) -> dict[str, str]:
+            await asyncio.sleep(0 if hangs_up else 60)
+            return {"type": "http.disconnect"}
+
+    async def work() -> None:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            ended.append("work")
+
+    async def scene() -> None:
+        with pytest.raises(RefusedError) as caught:
+            await answered(Asking(), Limits(seconds=30 if hangs_up else 0.01), work())  # type: ignore[arg-type]
+        assert caught.value.status == status
+
+    asyncio.run(scene())
+    assert ended == ["work"]
 
 
 def test_a_taken_port_is_one_line() -> None:

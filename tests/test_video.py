@@ -24,12 +24,14 @@ from srbench.errors import InputError, UnknownNameError
 from srbench.images import imresize, read_image, write_image
 from srbench.models import create_model, get_model
 from srbench.photos import Photo, write_photo
+from srbench.upscale_files import Way
 from srbench.upscaler import for_model
 from tests.builders import smooth
 
 av = pytest.importorskip("av", reason="needs the extra video")
 
 from srbench.video import VideoOptions, upscale_video  # noqa: E402
+from srbench.video.options import CODECS  # noqa: E402
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -613,3 +615,132 @@ def test_the_network_goes_on_while_a_segment_ends(
     source = make_clip(tmp_path / "in.mp4", 5)
     upscale_video(bicubic, source, tmp_path / "out.mkv", VideoOptions(segment=3))
     assert len(seen(tmp_path / "out.mkv")["frames"]) == 5
+
+
+# What files of other programs are like
+
+
+def streams(path: Path) -> list[tuple[str, float]]:
+    """Kind of each stream, and when it ends."""
+    with av.open(str(path)) as opened:
+        return [(one.type, float((one.duration or 0) * one.time_base)) for one in opened.streams]
+
+
+def notes(source: Path, target: Path, bicubic: Any, **options: Any) -> str:
+    """What a run says."""
+    said: list[str] = []
+    upscale_video(bicubic, source, target, VideoOptions(**options), Way(say=said.append))
+    return "\n".join(said)
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mov"])
+@pytest.mark.parametrize("times", [None, [0, 20, 60, 120, 153, 223, 243, 290, 330, 400, 420, 431]])
+def test_a_clip_lasts_as_long_as_its_frames(tmp_path: Path, bicubic: Any, suffix: str, times: list[int] | None) -> None:
+    """The encoder's frames of the future must not be taken from the clip's end, where players stop."""
+    source = make_clip(tmp_path / f"in{suffix}", 12, times=times, sound=False)
+    upscale_video(bicubic, source, tmp_path / f"out{suffix}", VideoOptions(segment=5))
+    with av.open(str(source)) as opened:
+        last = list(opened.decode(video=0))[-1]
+        end = float((last.pts + last.duration) * last.time_base)
+    assert streams(tmp_path / f"out{suffix}") == [("video", pytest.approx(end, abs=1e-3))]
+    with av.open(str(tmp_path / f"out{suffix}")) as opened:
+        decoded = [packet.dts for packet in opened.demux(video=0) if packet.dts is not None]
+    assert decoded == sorted(set(decoded))
+
+
+@pytest.mark.parametrize("codec", CODECS)
+def test_every_codec_that_is_named_writes_a_clip(tmp_path: Path, bicubic: Any, codec: str, capfd: Any) -> None:
+    if codec not in av.codecs_available:
+        pytest.skip(f"this FFmpeg has no {codec}")
+    source = make_clip(tmp_path / "in.mkv", 6, sound=False)
+    upscale_video(bicubic, source, tmp_path / "out.mkv", VideoOptions(codec=codec, segment=4))
+    before, after = seen(source)["frames"], seen(tmp_path / "out.mkv")["frames"]
+    assert [one[0] for one in after] == pytest.approx([one[0] for one in before], abs=1e-6)
+    assert capfd.readouterr().err == "", "no encoder writes over the progress"
+
+
+def bare(path: Path, *sizes: tuple[int, int], count: int = 4) -> Path:
+    """A stream of H.264 with nothing around it, of parts of several sizes."""
+    for size in sizes:
+        with av.open(str(path.with_suffix(".part")), "w", format="h264") as out:
+            stream = out.add_stream("libx264", rate=25, options={"bf": "0"})
+            stream.height, stream.width, stream.pix_fmt = *size, "yuv420p"
+            for image in pan(count, *size):
+                out.mux(stream.encode(av.VideoFrame.from_ndarray(image, "rgb24")))
+            out.mux(stream.encode(None))
+        with path.open("ab") as whole:
+            whole.write(path.with_suffix(".part").read_bytes())
+    return path
+
+
+def test_a_stream_without_times_has_those_of_its_rate(tmp_path: Path, bicubic: Any) -> None:
+    source = bare(tmp_path / "in.h264", (36, 48), count=6)
+    for way in ({}, {"segment": 4}):
+        upscale_video(bicubic, source, tmp_path / "out.mp4", VideoOptions(**way))
+        assert [one[0] for one in seen(tmp_path / "out.mp4")["frames"]] == [index / 25 for index in range(6)]
+
+
+def test_frames_of_another_size_are_said(tmp_path: Path, bicubic: Any) -> None:
+    source = bare(tmp_path / "in.h264", (36, 48), (24, 32))
+    assert "has frames of 32×24 among those of 48×36" in notes(source, tmp_path / "out.mp4", bicubic)
+    assert [one[1:] for one in seen(tmp_path / "out.mp4")["frames"]] == [(96, 72)] * 8
+    assert "32×24" in notes(source, tmp_path / "frames", bicubic)
+    assert {read_image(path).shape for path in (tmp_path / "frames").iterdir()} == {(72, 96, 3)}
+
+
+def with_cover(path: Path, source: Path) -> Path:
+    """The streams of a clip, and a cover."""
+    with av.open(str(source)) as opened, av.open(str(path), "w") as out:
+        copied = {one.index: out.add_stream_from_template(one) for one in opened.streams}
+        cover = out.add_stream("mjpeg", rate=1)
+        cover.height, cover.width, cover.pix_fmt = 24, 32, "yuvj420p"
+        cover.disposition = av.stream.Disposition.attached_pic
+        out.mux([*cover.encode(av.VideoFrame.from_ndarray(smooth(24, 32), "rgb24")), *cover.encode(None)])
+        for packet in opened.demux():
+            if packet.dts is not None:
+                packet.stream = copied[packet.stream.index]
+                out.mux(packet)
+    return path
+
+
+def test_a_cover_is_no_video(tmp_path: Path, bicubic: Any) -> None:
+    source = with_cover(tmp_path / "in.mp4", make_clip(tmp_path / "clip.mp4", 4))
+    assert notes(source, tmp_path / "out.mp4", bicubic).endswith("in.mp4: left out: a cover")
+    assert [kind for kind, _ in streams(tmp_path / "out.mp4")] == ["video", "audio"]
+    song = with_cover(tmp_path / "song.mp4", make_clip(tmp_path / "sound.mp4", video=False))
+    with pytest.raises(InputError, match="no video stream; it has a cover, audio"):
+        upscale_video(bicubic, song, tmp_path / "song.mkv")
+
+
+def test_a_file_that_was_cut_off_is_said(tmp_path: Path, bicubic: Any) -> None:
+    content = make_clip(tmp_path / "in.mkv", 48, size=(72, 96)).read_bytes()
+    (tmp_path / "cut.mkv").write_bytes(content[: len(content) // 2])
+    assert "says that it lasts 2.0" in notes(tmp_path / "cut.mkv", tmp_path / "out.mkv", bicubic)
+    assert notes(tmp_path / "in.mkv", tmp_path / "out.mkv", bicubic) == ""
+
+
+def test_transparency_that_is_lost_is_said(tmp_path: Path, bicubic: Any) -> None:
+    shown = np.dstack([smooth(24, 32), np.full((24, 32), 90, np.uint8)])
+    with av.open(str(tmp_path / "in.mkv"), "w") as out:
+        stream = out.add_stream("ffv1", rate=25)
+        stream.height, stream.width, stream.pix_fmt = 24, 32, "yuva420p"
+        out.mux(stream.encode(av.VideoFrame.from_ndarray(shown, "rgba").reformat(format="yuva420p")))
+        out.mux(stream.encode(None))
+    assert "without transparency" in notes(tmp_path / "in.mkv", tmp_path / "out.mkv", bicubic)
+
+
+def test_an_encoder_is_tried_before_a_frame_is_upscaled(tmp_path: Path) -> None:
+    source = make_clip(tmp_path / "in.mp4", 2, sound=False)
+    with pytest.raises(InputError, match="codec 'mjpeg' cannot be used here with yuv420p"):
+        upscale_video(None, source, tmp_path / "out.mkv", VideoOptions(codec="mjpeg"))
+    with pytest.raises(InputError, match="--crf 52: libx264 ends at 51"):
+        upscale_video(None, source, tmp_path / "out.mkv", VideoOptions(crf=52))
+    assert not list(tmp_path.glob(".*"))
+    assert "expected .mp4, .mkv, .mov, .webm" in command(source, tmp_path / "out.avi", code=1)
+
+
+def test_a_clip_that_goes_back_in_time_is_one_line(tmp_path: Path, bicubic: Any) -> None:
+    parts = [make_clip(tmp_path / f"{name}.ts", 12, sound=False).read_bytes() for name in "ab"]
+    (tmp_path / "in.ts").write_bytes(b"".join(parts))
+    with pytest.raises(InputError, match=r"in\.ts: frame 13 goes back from 0\.\d+ s to"):
+        upscale_video(bicubic, tmp_path / "in.ts", tmp_path / "out.mkv")
