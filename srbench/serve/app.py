@@ -149,6 +149,7 @@ def create_app(upscalers: Mapping[str, Upscaler], limits: Limits | None = None) 
         title="srbench", version=srbench.__version__, description="Super-resolution of images.",
         docs_url=None, redoc_url=None, lifespan=lifespan,
     )  # fmt: skip
+    app.openapi_version = "3.0.3"  # the bundled Swagger UI refuses 3.1, and all that is said here 3.0 can say
     app.state.service = service
     app.add_middleware(_Watched, metrics=service.metrics)
     _add_errors(app)

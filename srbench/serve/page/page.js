@@ -33,6 +33,7 @@ async function upscale(file) {
       say((await answer.json()).error, true);
       return;
     }
+    const note = answer.headers.get("x-srbench-note");
     const made = await answer.blob();
     urls.forEach(URL.revokeObjectURL);
     urls = [URL.createObjectURL(file), URL.createObjectURL(made)];
@@ -42,7 +43,7 @@ async function upscale(file) {
     $("view").hidden = false;
     $("after").onload = () => say(
       `${$("before").naturalWidth}×${$("before").naturalHeight} → ${$("after").naturalWidth}×${$("after").naturalHeight} ` +
-      `in ${((performance.now() - began) / 1000).toFixed(2)} s`);
+      `in ${((performance.now() - began) / 1000).toFixed(2)} s${note ? `; ${note}` : ""}`);
   } catch (error) {
     say("the server does not answer", true);
   }
