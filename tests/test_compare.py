@@ -147,6 +147,19 @@ def test_what_both_invent_stands_beside_them() -> None:
     assert compare([a, b], "a_x4.c", "b_x4.c", "set14", "hallucination").beside == ()
 
 
+def test_what_each_of_several_invents_stands_beside_them() -> None:
+    cells = []
+    for place, name in enumerate(("a_x4.c", "b_x4.c", "c_x4.c")):
+        metrics = {"psnr": scores(IMAGES - place), "hallucination": scores([0.11 * (place + 1)] * 14, "lpips")}
+        if place < 2:
+            metrics["omission"] = scores([0.5] * 14, "lpips")
+        cells.append(cell(name, metrics=metrics))
+    text = render_ranking(rank_all(cells, ["a_x4.c", "b_x4.c", "c_x4.c"], "set14"), 80)
+    table = text[text.index("beside it") :].splitlines()
+    assert table[0].split() == ["beside", "it", "hallucination"], "not all have omission"
+    assert [line.split()[:2] for line in table[1:4]] == [["A", "0.1100"], ["B", "0.2200"], ["C", "0.3300"]]
+
+
 def test_how_many_images_a_difference_needs_is_said_where_they_are_too_few() -> None:
     found = compare([A, B], "a_x4.c", "b_x4.c", "set14")
     assert found.warning == "", "0.05 ± 0.02 is clear"

@@ -74,6 +74,26 @@ def test_score_knows_the_files(hr: Path, tmp_path: Path) -> None:
     assert read_image(tmp_path / "out" / "dir-photos_x3_HR" / "p0.png").shape == (48, 60, 3)
 
 
+def test_score_says_whether_the_files_are_those_that_were_written(hr: Path, tmp_path: Path) -> None:
+    """The manifest has each file's pixels: a sample at the very edge that is another does not pass for the protocol's LR."""
+    data_lr("--datasets", hr, "--scale", 3, "--degradation", "bd", tmp_path)
+    folder = tmp_path / "dir-photos_x3"
+    for path in folder.glob("*.png"):
+        write_image(tmp_path / "sr" / path.name, imresize(read_image(path), 3.0))
+    command = ["score", "--sr", tmp_path / "sr", "--hr", hr, "--scale", 3, "--metrics", "psnr", "--lr", folder]
+
+    def told() -> str:
+        return CliRunner().invoke(main, [str(part) for part in command]).stderr
+
+    assert "3 of 3 LR images" in told()
+    assert "identical to those of its manifest" in told()
+    changed = read_image(folder / "p1.png").copy()
+    changed[0, 0, 0] ^= 1
+    write_image(folder / "p1.png", changed)
+    assert "not as its manifest has them: p1.png" in told()
+    assert "identical" not in told()
+
+
 def test_a_seed_is_another_draw(hr: Path, tmp_path: Path) -> None:
     for seed in (1, 2):
         data_lr("--datasets", hr, "--scale", 4, "--degradation", "dn", "--seed", seed, tmp_path / str(seed))

@@ -123,10 +123,15 @@ def _protocol(name: str, lr: str | None) -> Protocol:
     """The protocol that was asked for, or the one that the LR files' manifest names where none was."""
     from pathlib import Path
 
-    from srbench.datasets.lr_out import read_manifest
+    from srbench.datasets.lr_out import read_manifest, unlike
     from srbench.protocol import get_protocol
 
     manifest = read_manifest(Path(lr)) if lr else None
+    if lr and manifest is not None:
+        others = unlike(Path(lr), manifest)
+        count = len(manifest.images)
+        told = f"not as its manifest has them: {', '.join(others)}" if others else "identical to those of its manifest"
+        click.echo(f"Note: {len(others) or count} of {count} LR images in {lr} are {told}", err=True)
     given = click.get_current_context().get_parameter_source("protocol")
     if manifest is None or given is not click.core.ParameterSource.DEFAULT:
         return get_protocol(name)

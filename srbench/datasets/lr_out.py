@@ -13,7 +13,7 @@ from srbench.datasets.pairs import load_sample
 from srbench.datasets.pixels import sha256_of_array
 from srbench.errors import InputError
 from srbench.files import write_text
-from srbench.images import write_image
+from srbench.images import read_image, write_image
 from srbench.protocol import Protocol
 from srbench.provenance import versions
 from srbench.records import parse, read_json
@@ -113,6 +113,23 @@ def read_manifest(folder: Path) -> Manifest | None:
         return Manifest(str(found["dataset"]), int(found["scale"]), protocol, listed)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputError(f"{path} is no manifest of LR images: {type(error).__name__}: {error}") from None
+
+
+def unlike(folder: Path, manifest: Manifest) -> list[str]:
+    """Files of a folder's manifest that are missing now, or whose pixels are others than those that were written.
+
+    Args:
+        folder: of LR images.
+        manifest: the folder's.
+
+    Raises:
+        InputError: an image that cannot be read.
+    """
+    return [
+        name
+        for name, digest in manifest.images.items()
+        if not (folder / name).is_file() or sha256_of_array(read_image(folder / name)) != digest
+    ]
 
 
 def with_degradation(protocol: Protocol, degradation: str, seed: int = 0) -> Protocol:

@@ -6,7 +6,7 @@ import string
 from collections.abc import Iterator, Sequence
 
 from srbench.power import MOST_IMAGES
-from srbench.reports.tables.comparison import Comparison, Ranking
+from srbench.reports.tables.comparison import Beside, Comparison, Ranking
 from srbench.reports.terminal import Column, fitting, lines, not_shown
 from srbench.reports.units import NONE, chance, interval, number
 
@@ -44,23 +44,43 @@ def _beside(found: Comparison) -> Iterator[str]:
     if not found.beside:
         return
 
-    def text(value: tuple[float, float | None], digits: int) -> str:
-        spread = f" ± {number(value[1], digits)}" if value[1] is not None else ""
-        return f"{number(value[0], digits)}{spread}"
-
     columns = [
         Column(
             "beside it",
-            [f"{one.metric} ({one.unit})" if one.unit else one.metric for one in found.beside],
+            [_headed(one) for one in found.beside],
             0,
             left=True,
         ),
-        Column("A", [text(one.a, one.digits) for one in found.beside], 1),
-        Column("B", [text(one.b, one.digits) for one in found.beside], 2),
+        Column("A", [_with_spread(one.a, one.digits) for one in found.beside], 1),
+        Column("B", [_with_spread(one.b, one.digits) for one in found.beside], 2),
         Column("p", [chance(one.p) for one in found.beside], 3),
     ]
     yield ""
     yield from lines(columns)
+
+
+def _headed(one: Beside) -> str:
+    return f"{one.metric} ({one.unit})" if one.unit else one.metric
+
+
+def _with_spread(value: tuple[float, float | None], digits: int) -> str:
+    spread = f" ± {number(value[1], digits)}" if value[1] is not None else ""
+    return f"{number(value[0], digits)}{spread}"
+
+
+def _beside_all(found: Ranking, letters: Sequence[str], width: int) -> Iterator[str]:
+    """What each of several invents, where all of them were measured with it; a row a model."""
+    first = found.others[0]
+    columns = [Column("beside it", list(letters), 0, left=True)]
+    for place, one in enumerate(first.beside):
+        theirs = [b for other in found.others for b in other.beside if b.metric == one.metric]
+        if len(theirs) == len(found.others):
+            cells = [_with_spread(value, one.digits) for value in (one.b, *(b.a for b in theirs))]
+            columns.append(Column(_headed(one), cells, 1 + place, 1))
+    if len(columns) > 1:
+        shown = fitting(columns, width)
+        hidden = [column.head for column in columns if column not in shown]
+        yield from ("", *lines(shown), *not_shown(hidden, width, "--json has all"))
 
 
 def _effect(found: Comparison) -> str:
@@ -95,6 +115,7 @@ def render_ranking(found: Ranking, width: int) -> str:
         *not_shown(hidden, width, "--json has all"),
         "",
         *_images(found, letters, width),
+        *_beside_all(found, letters, width),
         "",
         _verdict(found),
     ]
