@@ -739,6 +739,15 @@ def test_an_encoder_is_tried_before_a_frame_is_upscaled(tmp_path: Path) -> None:
     assert "expected .mp4, .mkv, .mov, .webm" in command(source, tmp_path / "out.avi", code=1)
 
 
+def test_a_run_that_failed_at_once_leaves_nothing(tmp_path: Path) -> None:
+    source = make_clip(tmp_path / "in.mp4", 2, sound=False)
+    done = CliRunner().invoke(
+        main, ["upscale", str(source), str(tmp_path / "o.mp4"), "--checkpoint", "bicubic", "--size", "9000x"]
+    )
+    assert (done.exit_code, "two steps" in done.output) == (1, True)
+    assert [path.name for path in tmp_path.iterdir()] == ["in.mp4"]
+
+
 def test_a_clip_that_goes_back_in_time_is_one_line(tmp_path: Path, bicubic: Any) -> None:
     parts = [make_clip(tmp_path / f"{name}.ts", 12, sound=False).read_bytes() for name in "ab"]
     (tmp_path / "in.ts").write_bytes(b"".join(parts))

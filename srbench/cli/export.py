@@ -105,7 +105,7 @@ def _show(made: Exported) -> None:
     if best:
         rows.append((f"PyTorch, {found.best_variant}", best, "", ""))
     print_table("", columns, rows)
-    lost = "random weights: no dB" if found.loss_db is None else f"{found.loss_db:+.4f} dB lost"
+    lost = "random weights: no dB" if found.loss_db is None else f"{round(found.loss_db, 4) + 0.0:+.4f} dB lost"
     click.echo(
         f"{lost}; greatest difference {found.max_difference:.3g} of 255 ({found.images} images of {found.dataset}, "
         f"{found.protocol}); times of an LR image of {width}×{height}, {found.threads} threads, "

@@ -38,6 +38,11 @@ class Parts:
         """When its frames are shown and for how long."""
         return self.folder / f"{index:06}.json"
 
+    def remove_if_empty(self) -> None:
+        """Take the folder away where no segment is whole yet: there is nothing to go on with."""
+        if not self.file(0).is_file():
+            self.remove()
+
     def remove(self) -> None:
         """Take the folder away."""
         shutil.rmtree(self.folder, ignore_errors=True)

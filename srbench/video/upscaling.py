@@ -93,7 +93,11 @@ def upscale_video(
         check_encoder(clip, options)
         parts = Parts(target, facts_of(frames.inputs(), upscaler, way, asdict(options)))
         parts.begin(resume)
-        encode(parts, frames, clip, upscaled, options, progress)
+        try:
+            encode(parts, frames, clip, upscaled, options, progress)
+        except BaseException:
+            parts.remove_if_empty()
+            raise
         _say(way, frames.found())
         with replacing(target) as staging:
             put_together(parts, source, clip, staging)
