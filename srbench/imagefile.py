@@ -34,7 +34,7 @@ MAX_PIXELS = "SRBENCH_MAX_PIXELS"
 
 FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP")  # Pillow knows fifty more, one of which starts another program
 _MOST_PIXELS = 50_000_000  # one and a half times 8K
-_PNG = b"\x89PNG\r\n\x1a\n"
+_PNG, _TIFF = b"\x89PNG\r\n\x1a\n", (b"II*\0", b"MM\0*")
 _STRIP = 256  # rows
 _PIECE = 2**20
 
@@ -143,6 +143,11 @@ def _guarded(path: Path, file: BinaryIO, most: int | None, decode: Callable[[Pat
     try:
         return decode(path, file, most)
     except UnidentifiedImageError:
+        file.seek(0)
+        if file.read(4) in _TIFF:
+            raise InputError(
+                f"{path}: is a TIFF of samples that are not read, such as floats (convert it first)"
+            ) from None
         raise InputError(f"{path}: not an image (expected one of {', '.join(s[1:] for s in SUFFIXES)})") from None
     except Image.DecompressionBombError:
         raise InputError(f"{path}: has more than {most:,} pixels; --max-pixels or {MAX_PIXELS} allow more") from None

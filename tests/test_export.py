@@ -529,3 +529,13 @@ def test_a_cut_litert_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "net.tflite").write_bytes(b"\x1c\x00\x00\x00TFL3" + bytes(100))
     with pytest.raises(InputError, match=r"net\.tflite is cut off or no LiteRT file"):
         srbench.load(tmp_path / "net.tflite")
+
+
+def test_what_libraries_say_while_they_write_is_not_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    """Their bars of progress would stand between our lines."""
+    tqdm = pytest.importorskip("tqdm")
+    from srbench.exporting.onnx import quiet
+
+    with quiet():
+        list(tqdm.tqdm(range(3)))
+    assert capsys.readouterr() == ("", "")

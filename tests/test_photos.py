@@ -279,6 +279,12 @@ def test_sixteen_bits_into_a_format_of_eight_are_rounded_and_said_so(tmp_path: P
     assert np.abs(read_image(tmp_path / "b.webp") - exact).max() <= 0.51
 
 
+def test_a_tiff_of_floats_is_called_so(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", np.zeros((4, 5, 3), np.float32), photometric="rgb")
+    with pytest.raises(InputError, match=r"a\.tif: is a TIFF of samples that are not read, such as floats"):
+        read_photo(tmp_path / "a.tif")
+
+
 def test_lzw_of_sixteen_bits_says_what_is_missing(tmp_path: Path) -> None:
     Image.fromarray(deep(24, 32, 1)).save(tmp_path / "a.tif", compression="tiff_lzw")
     if importlib.util.find_spec("imagecodecs"):

@@ -54,7 +54,9 @@ def quiet() -> Iterator[None]:
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
-        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()), torch.no_grad():
+        nowhere = io.StringIO()
+        hidden = contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere)
+        with warnings.catch_warnings(), hidden[0], hidden[1], torch.no_grad():
             warnings.simplefilter("ignore")
             yield
     finally:
