@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from srbench.cli import main
+from srbench.cli.composite import _score
 from srbench.composites import COSTS, Composite, list_composites, load_composite
 from srbench.errors import InputError, UnknownNameError
 from srbench.formula import Formula
@@ -243,3 +244,11 @@ def test_the_command_prints_ranks_and_what_lacks(tmp_path: Path, monkeypatch: py
     ran = CliRunner().invoke(main, ["composite", "ntire2025-efficiency", "--set", "reference_ms=fast"])
     assert ran.exit_code == 1
     assert "expected NAME=VALUE" in ran.output
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(3726113859048933163008.0, "3.726e+21"), (-2.5e7, "−2.500e+07"), (8427.37142, "8427.3714"), (None, "–")],
+)
+def test_a_score_that_ran_away_has_no_twenty_digits(value: float | None, text: str) -> None:
+    assert _score(value, 4) == text

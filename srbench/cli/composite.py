@@ -89,7 +89,7 @@ def _constants(given: Sequence[str]) -> dict[str, float]:
 def _print(table: Table, composite: Composite, scores: Sequence[CompositeScore]) -> None:
     from srbench.cli._tables import columns_of_terminal
     from srbench.reports.terminal import Column, fitting, lines, not_shown
-    from srbench.reports.units import chance, interval, number
+    from srbench.reports.units import chance, interval
 
     numbered = [one for one in scores if one.value is not None]
     changed = ", ".join(f"{key} = {value:g}" for key, value in composite.constants.items())
@@ -100,7 +100,7 @@ def _print(table: Table, composite: Composite, scores: Sequence[CompositeScore])
     if numbered:
         columns = [
             Column("model", [one.who.name for one in numbered], 0, left=True),
-            Column("score", [number(one.value, composite.digits) for one in numbered], 1),
+            Column("score", [_score(one.value, composite.digits) for one in numbered], 1),
             Column("95 %", [interval(one.interval, composite.digits) for one in numbered], 2, 1),
             Column("p", [chance(one.p) for one in numbered], 3, 2),
         ]
@@ -119,6 +119,17 @@ def _print(table: Table, composite: Composite, scores: Sequence[CompositeScore])
             without.setdefault(f"{one.status}: {one.reason}", []).append(one.who.name)
     for reason, names in without.items():
         click.echo(f"\n{reason}\n  {', '.join(names)}")
+
+
+def _score(value: float | None, digits: int) -> str:
+    """A score; where an exponential has run away, without the twenty digits that nothing stands behind."""
+    from srbench.reports.units import number
+
+    return (
+        f"{value:.3e}".replace("-", "−")
+        if value is not None and 1e6 <= abs(value) < float("inf")
+        else number(value, digits)
+    )
 
 
 def _term(name: str, value: float | None) -> str:

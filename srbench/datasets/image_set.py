@@ -239,7 +239,7 @@ class ImageSet:
         if folder is None:
             raise UnavailableError(
                 "unavailable",
-                f"{self.name} has no folder of LR images at x{scale} beside its HR images; --lr-folder names another",
+                f"{self.name} has no folder of LR images at x{scale} beside HR; `srbench eval --lr-folder` names another",
             )
         if self.lr_root is None and self.lr:
             pair = self.lr.get(hr_path, {})
