@@ -341,6 +341,13 @@ def test_wrong_arrays_say_what_was_expected(body: dict[str, Any], said: str) -> 
     assert caught.value.status == 400
 
 
+def test_bytes_become_an_array_that_torch_takes() -> None:
+    head = json.dumps({"inputs": [{"shape": [1, 2, 2, 3], "datatype": "UINT8"}]}).encode()
+    batch = read_v2(head + bytes(range(12)), str(len(head)), Limits()).batch
+    assert batch.flags.writeable
+    assert batch.ravel().tolist() == list(range(12))
+
+
 def test_a_batch_is_limited_by_all_its_pixels() -> None:
     request = {"inputs": [{"shape": [8, 100, 100, 3], "datatype": "UINT8", "data": [0]}]}
     with pytest.raises(RefusedError) as caught:

@@ -125,7 +125,7 @@ def _from_bytes(raw: bytes, shape: Sequence[int], kind: str) -> Array:
     expected = int(np.prod(shape)) * np.dtype(TYPES[kind]).itemsize
     if len(raw) != expected:
         raise RefusedError(400, f"{len(raw)} bytes of data; a {kind} tensor of {list(shape)} has {expected}")
-    return np.frombuffer(raw, TYPES[kind]).reshape(tuple(shape))
+    return np.frombuffer(raw, TYPES[kind]).reshape(tuple(shape)).copy()  # PyTorch takes none that is read-only
 
 
 def _from_json(data: object, shape: Sequence[int], kind: str) -> Array:
