@@ -95,8 +95,10 @@ def not_shown(heads: Sequence[str], width: int, remedy: str) -> list[str]:
     """
     if not heads:
         return []
-    text = f"not shown at {width} columns: {', '.join(heads)} ({remedy})"
-    return textwrap.wrap(text, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
+    whole = [head.replace(" ", "\N{NO-BREAK SPACE}") for head in heads]  # an arrow stays with its metric
+    text = f"not shown at {width} columns: {', '.join(whole)} ({remedy})"
+    wrapped = textwrap.wrap(text, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
+    return [line.replace("\N{NO-BREAK SPACE}", " ") for line in wrapped]
 
 
 def _table(table: Table, width: int, wide: bool, condense: bool, style: Style | None) -> tuple[list[str], list[str]]:
