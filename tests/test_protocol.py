@@ -6,14 +6,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
+from srbench.cli import main
 from srbench.datasets.local import from_folder
 from srbench.datasets.pairs import degrade, load_sample, lr_difference, prepare_hr
 from srbench.errors import InputError, UnavailableError, UnknownNameError
 from srbench.evaluation.quality import Samples, measure_cell
 from srbench.evaluation.scoring import score
 from srbench.images import imresize, write_image
-from srbench.protocol import COMPARABLE, PRESETS, Protocol, get_protocol
+from srbench.protocol import COMPARABLE, PRESETS, WARNINGS, Protocol, get_protocol
 from srbench.subjects import resolve
 from tests.builders import noise
 
@@ -63,6 +65,18 @@ def test_scoring_folders_says_so_too(tmp_path: Path) -> None:
     write_image(tmp_path / "a.png", noise(48, 48))
     with pytest.raises(UnavailableError, match=r"rcan-dn\.v1 is defined at x3, .* not at x2"):
         score(tmp_path, hr=tmp_path, scale=2, protocol="rcan-dn")
+
+
+@pytest.mark.parametrize("name", sorted(WARNINGS))
+def test_a_preset_that_only_explains_figures_says_so_where_it_measures(name: str, tmp_path: Path) -> None:
+    write_image(tmp_path / "a.png", noise(48, 48))
+    usual = ["--scale", "4", "--metrics", "psnr", "--protocol"]
+    for command in (
+        ["score", "--sr", str(tmp_path), "--hr", str(tmp_path), *usual],
+        ["eval", "bicubic", "--datasets", str(tmp_path), "--results", str(tmp_path / "results"), *usual],
+    ):
+        assert WARNINGS[name] in CliRunner().invoke(main, [*command, name]).stderr
+        assert WARNINGS[name] not in CliRunner().invoke(main, [*command, "standard"]).stderr
 
 
 def test_the_facts_of_the_presets() -> None:

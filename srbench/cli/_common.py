@@ -67,6 +67,15 @@ def name_written(written: Sequence[Path]) -> None:
         click.echo(f"wrote {len(written)} file{'s' if len(written) > 1 else ''} of reports/: {files}", err=True)
 
 
+def warn_of_presets(names: Iterable[str]) -> None:
+    """Say on standard error why a preset that exists to explain a figure is none to measure by."""
+    from srbench.protocol import WARNINGS
+
+    for name in names:
+        if name in WARNINGS:
+            click.echo(f"Note: {name}: {WARNINGS[name]}", err=True)
+
+
 def print_json(value: Any) -> None:
     """One JSON document on standard output; infinity is the string ``inf``."""
     click.echo(json.dumps(value, indent=2, default=str, allow_nan=False))

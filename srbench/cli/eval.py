@@ -17,6 +17,7 @@ from srbench.cli._common import (
     name_written,
     split,
     split_datasets,
+    warn_of_presets,
 )
 from srbench.cli._launch import launch_options, print_where
 from srbench.cli._subjects import hint, inference_options, subject_options
@@ -110,13 +111,15 @@ def command(
         hint("--checkpoint", "--weights" if targets else "an argument: srbench eval FILE --model NAME")
         named["weights"] = checkpoint
     _refuse_contradictions(bool(targets) or every, named, fast, inference)
+    protocols = tuple(split(protocol))
+    warn_of_presets(protocols)
     plan = EvalPlan(
         names=targets,
         every=every,
         named=named,
         datasets=tuple(split_datasets(datasets)),
         scale=scale,
-        protocols=tuple(split(protocol)),
+        protocols=protocols,
         metrics=tuple(split(metrics)),
         lr_files=lr_files,
         lr_folder=Path(lr_folder) if lr_folder else None,

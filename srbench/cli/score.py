@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from srbench.cli._common import cache_memory_option, data_root_option, json_option, print_json, print_table, split
+from srbench.cli._common import (
+    cache_memory_option,
+    data_root_option,
+    json_option,
+    print_json,
+    print_table,
+    split,
+    warn_of_presets,
+)
 
 if TYPE_CHECKING:
     from srbench.interop.fid import FolderScore
@@ -132,6 +140,7 @@ def _protocol(name: str, lr: str | None) -> Protocol:
         count = len(manifest.images)
         told = f"not as its manifest has them: {', '.join(others)}" if others else "identical to those of its manifest"
         click.echo(f"Note: {len(others) or count} of {count} LR images in {lr} are {told}", err=True)
+    warn_of_presets([name])
     given = click.get_current_context().get_parameter_source("protocol")
     if manifest is None or given is not click.core.ParameterSource.DEFAULT:
         return get_protocol(name)
