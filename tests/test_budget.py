@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -69,6 +70,35 @@ def test_a_budget_fixes_the_steps_once(
     assert train("fsrcnn_s", recipe, RunOptions(progress=False, threads=1, budget=50.0, overwrite=True)).steps == 3
 
 
+def followed(
+    pace: Pace,
+    recipe: Recipe,
+    clock: float,
+    validation: float,
+    cost: Callable[[Recipe, int, float], float],
+    done: int = 0,
+) -> tuple[Recipe, float]:
+    """The plan of a run at its end, and its clock then, which is made up.
+
+    Args:
+        pace: plans the run.
+        recipe: as it is planned at first.
+        clock: seconds of the run until now.
+        validation: seconds of one.
+        cost: ``cost(recipe, done, clock)`` → seconds of the next step.
+        done: steps that were made.
+    """
+    while done < recipe.steps:
+        clock += cost(recipe, done, clock)
+        done += 1
+        if pace.due(done):
+            recipe = pace.plan(recipe, done, clock)
+        if done % recipe.val_every == 0 or done == recipe.steps:
+            clock += validation
+            pace.validated(validation)
+    return recipe, clock + validation  # of the weights as they are stored
+
+
 @settings(max_examples=60)
 @given(
     step=st.floats(1e-3, 12.0),
@@ -83,25 +113,22 @@ def test_the_time_is_kept_whatever_a_step_costs(
 ) -> None:
     """A minute by a made-up clock; the first step takes longer, and the machine gets slower or faster on the way."""
     budget, recipe = 60.0, Recipe(steps=1000, val_every=100, patch=8, grow=(12,) if grow else ())
-    pace, clock, done, costs = Pace(budget, recipe), validation, 0, 0.0
-    pace.validated(validation)
-    pace.begin(clock)
-    while done < recipe.steps:
+    pace, costs = Pace(budget, recipe), 0.0
+
+    def cost(recipe: Recipe, done: int, clock: float) -> float:
+        nonlocal costs
         patch = next(patch for start, stop, patch in recipe.stages() if start <= done < stop)
         costs = step * (patch / 8) ** 2 * (drift if clock > turn * budget else 1.0)
-        clock += costs + (first if done == 0 else 0.0)
-        done += 1
-        if pace.due(done):
-            recipe = pace.plan(recipe, done, clock)
-        if done % recipe.val_every == 0 or done == recipe.steps:
-            clock += validation
-            pace.validated(validation)
-    clock += validation  # of the weights as they are stored
+        return costs + (first if done == 0 else 0.0)
+
+    pace.validated(validation)
+    pace.begin(validation)
+    recipe, clock = followed(pace, recipe, validation, validation, cost)
     assert Recipe.model_validate(recipe.model_dump()) == recipe
     stages = recipe.stages()
     assert [start for start, *_ in stages] == [0, *(stop for _, stop, _ in stages[:-1])]
     assert stages[-1][1] == recipe.steps
-    assert abs(clock - budget) <= 0.05 * budget + costs + validation + (first if done < 3 else 0.0)
+    assert abs(clock - budget) <= 0.05 * budget + costs + validation + (first if recipe.steps < 3 else 0.0)
 
 
 @settings(max_examples=60)
@@ -116,17 +143,9 @@ def test_an_extension_takes_its_time_though_the_pace_is_another(
     facts = PaceFacts(validations=5, validating=5 * validation)
     before = ended * step / faster + 5 * validation
     recipe = recipe.replanned(ended, ended + max(1, int(seconds * ended / before)), recipe.val_every)
-    pace, clock, done = Pace(seconds, recipe, facts), before, ended
-    pace.begin_again(recipe, done, clock)
-    while done < recipe.steps:
-        clock += step
-        done += 1
-        if pace.due(done):
-            recipe = pace.plan(recipe, done, clock)
-        if done % recipe.val_every == 0 or done == recipe.steps:
-            clock += validation
-            pace.validated(validation)
-    clock += validation  # of the weights as they are stored
+    pace = Pace(seconds, recipe, facts)
+    pace.begin_again(recipe, ended, before)
+    recipe, clock = followed(pace, recipe, before, validation, lambda *_: step, ended)
     assert [plan[0] for plan in recipe.planned[:2]] == [0, ended]
     assert Recipe.model_validate(recipe.model_dump()) == recipe
     assert abs(clock - before - seconds) <= 0.05 * seconds + step + validation + max(0, validation * 6 - seconds)

@@ -88,7 +88,7 @@ def _constants(given: Sequence[str]) -> dict[str, float]:
 
 def _print(table: Table, composite: Composite, scores: Sequence[CompositeScore]) -> None:
     from srbench.cli._tables import columns_of_terminal
-    from srbench.reports.terminal import Column, fitting, lines, not_shown
+    from srbench.reports.terminal import Column, fitted
     from srbench.reports.units import chance, interval
 
     numbered = [one for one in scores if one.value is not None]
@@ -107,10 +107,7 @@ def _print(table: Table, composite: Composite, scores: Sequence[CompositeScore])
         for place, term in enumerate(composite.terms):
             values = [_term(term, (one.terms or {}).get(term)) for one in numbered]
             columns.append(Column(term, values, 4 + place, 3))
-        width = columns_of_terminal()
-        shown = fitting(columns, width)
-        hidden = [column.head for column in columns if column not in shown]
-        click.echo("\n".join([*lines(shown), *not_shown(hidden, width, "--json has all")]))
+        click.echo("\n".join(fitted(columns, columns_of_terminal(), "--json has all")))
     else:
         click.echo("No row has all the values of the formula.")
     without: dict[str, list[str]] = {}

@@ -17,6 +17,7 @@ from srbench.cli._common import (
 )
 
 if TYPE_CHECKING:
+    from srbench.datasets.lr_out import Manifest
     from srbench.interop.fid import FolderScore
     from srbench.protocol import Protocol
     from srbench.results import Result
@@ -63,7 +64,8 @@ def command(
     """
     from srbench.evaluation.scoring import score_methods
 
-    protocol_ = _protocol(protocol, lr)
+    manifest = _manifest(lr) if lr else None
+    protocol_ = _protocol(protocol, manifest)
     results = score_methods(sr, hr, scale, protocol_, split(metrics), data_root=data_root, lr=lr, name=name)
     if record or name:
         _store(results, hr)
@@ -127,19 +129,25 @@ def _say(results: list[Result]) -> None:
             click.echo(f"{label}HR images without SR: {', '.join(missing)}", err=True)
 
 
-def _protocol(name: str, lr: str | None) -> Protocol:
-    """The protocol that was asked for, or the one that the LR files' manifest names where none was."""
+def _manifest(lr: str) -> Manifest | None:
+    """The manifest of a folder of LR files, held to the files as they are now."""
     from pathlib import Path
 
     from srbench.datasets.lr_out import read_manifest, unlike
-    from srbench.protocol import get_protocol
 
-    manifest = read_manifest(Path(lr)) if lr else None
-    if lr and manifest is not None:
+    manifest = read_manifest(Path(lr))
+    if manifest is not None:
         others = unlike(Path(lr), manifest)
         count = len(manifest.images)
         told = f"not as its manifest has them: {', '.join(others)}" if others else "identical to those of its manifest"
         click.echo(f"Note: {len(others) or count} of {count} LR images in {lr} are {told}", err=True)
+    return manifest
+
+
+def _protocol(name: str, manifest: Manifest | None) -> Protocol:
+    """The protocol that was asked for, or the one that the LR files' manifest names where none was."""
+    from srbench.protocol import get_protocol
+
     warn_of_presets([name])
     given = click.get_current_context().get_parameter_source("protocol")
     if manifest is None or given is not click.core.ParameterSource.DEFAULT:

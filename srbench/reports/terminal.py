@@ -101,6 +101,19 @@ def not_shown(heads: Sequence[str], width: int, remedy: str) -> list[str]:
     return [line.replace("\N{NO-BREAK SPACE}", " ") for line in wrapped]
 
 
+def fitted(columns: Sequence[Column], width: int, remedy: str) -> list[str]:
+    """As many columns as there is room for, and below them which have none.
+
+    Args:
+        columns: all of them.
+        width: of the terminal, in characters.
+        remedy: how to see the others.
+    """
+    shown = fitting(columns, width)
+    hidden = [column.head for column in columns if column not in shown]
+    return [*lines(shown), *not_shown(hidden, width, remedy)]
+
+
 def _table(table: Table, width: int, wide: bool, condense: bool, style: Style | None) -> tuple[list[str], list[str]]:
     """Its lines, and the heads of the columns that there is no room for."""
     rows = _condensed(table) if condense else list(table.rows)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from srbench.power import MOST_IMAGES
 from srbench.reports.tables.comparison import Beside, Comparison, Ranking
-from srbench.reports.terminal import Column, fitting, lines, not_shown
+from srbench.reports.terminal import Column, fitted, fitting, lines
 from srbench.reports.units import NONE, chance, interval, number
 
 
@@ -78,9 +78,7 @@ def _beside_all(found: Ranking, letters: Sequence[str], width: int) -> Iterator[
             cells = [_with_spread(value, one.digits) for value in (one.b, *(b.a for b in theirs))]
             columns.append(Column(_headed(one), cells, 1 + place, 1))
     if len(columns) > 1:
-        shown = fitting(columns, width)
-        hidden = [column.head for column in columns if column not in shown]
-        yield from ("", *lines(shown), *not_shown(hidden, width, "--json has all"))
+        yield from ("", *fitted(columns, width, "--json has all"))
 
 
 def _effect(found: Comparison) -> str:
@@ -107,19 +105,16 @@ def render_ranking(found: Ranking, width: int) -> str:
         Column("d", ["", *(number(o.effect.standardised, 2, sign=True) for o in others)], 7, 3),
         Column("needs", ["", *(_needs(o) for o in others)], 8, 1),
     ]
-    shown = fitting(columns, width)
-    hidden = [column.head for column in columns if column not in shown]
     text = [
         _title(one),
-        *lines(shown),
-        *not_shown(hidden, width, "--json has all"),
+        *fitted(columns, width, "--json has all"),
         "",
         *_images(found, letters, width),
         *_beside_all(found, letters, width),
         "",
         _verdict(found),
     ]
-    if columns[-1] in shown and any(o.power and not o.power.enough for o in others):
+    if columns[-1] in fitting(columns, width) and any(o.power and not o.power.enough for o in others):
         text.append(f"needs: images that would tell it from A (80 % power, after Holm); there are {len(one.images)}")
     return "\n".join(text) + "\n"
 

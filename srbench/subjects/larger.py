@@ -50,9 +50,9 @@ class NextLarger:
         if found is not None:
             return found
         assert problem is not None
-        for smaller in range(least - 1, _LEAST - 1, -1):
-            if self._first_of(range(smaller, smaller + 1))[0] is not None:
-                raise InputError(f"{self._text} enlarges by {smaller} at most, which is less than x{least}")
+        smaller, _ = self._first_of(range(least - 1, _LEAST - 1, -1))
+        if smaller is not None:
+            raise InputError(f"{self._text} enlarges by {smaller.scale} at most, which is less than x{least}")
         raise problem
 
     def _first_of(self, scales: range) -> tuple[Upscaler | None, SrbenchError | None]:
