@@ -12,7 +12,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -252,6 +252,15 @@ def image_of(width: int) -> Any:
     return np.full((4, width, 3), 90, np.uint8)
 
 
+def played(scene: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
+    """What ``scene`` returns, in a thread and a loop of its own.
+
+    The main thread has a loop that runs, and allows no other, once a browser test was before this one.
+    """
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(lambda: asyncio.run(scene())).result()
+
+
 def test_what_is_given_up_leaves_its_place_in_the_queue(upscaler: Any) -> None:
     async def scene() -> None:
         worker = Worker(Limits(queue=1), Metrics())  # not started, as if a pass took for ever
@@ -267,7 +276,7 @@ def test_what_is_given_up_leaves_its_place_in_the_queue(upscaler: Any) -> None:
         assert not second.done()
         second.cancel()
 
-    asyncio.run(scene())
+    played(scene)
 
 
 @pytest.mark.parametrize("most", [1, 4])
@@ -282,7 +291,7 @@ def test_a_batch_waits_as_one_request(upscaler: Any, most: int) -> None:
         await service.worker.close()
         return made
 
-    colours, gray = asyncio.run(scene())
+    colours, gray = played(scene)
     expected = np.stack([upscaler(one) for one in batch])
     assert np.abs(colours.astype(int) - expected).max() <= (0 if most == 1 else 1)
     assert np.array_equal(gray[..., 0], [upscaler(one[..., 0]) for one in batch])
@@ -308,7 +317,7 @@ def test_work_ends_with_its_time_and_with_its_client(hangs_up: bool, status: int
             await answered(Asking(), Limits(seconds=30 if hangs_up else 0.01), work())  # type: ignore[arg-type]
         assert caught.value.status == status
 
-    asyncio.run(scene())
+    played(scene)
     assert ended == ["work"]
 
 
