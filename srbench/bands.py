@@ -31,7 +31,7 @@ from srbench.upscaler import Upscaler, network_pass, not_finite, upscale
 
 _BAND = 128  # LR rows; more take memory, fewer spend time on what bands share
 _INTERPOLATED = 64  # LR rows; their bands share nothing that would have to be made twice
-_COLOURED = 16  # LR rows, whose colours take eight times the memory of luma
+_COLOURED = 32  # LR rows, whose colours take as much memory as what the network has made of a band
 _COLUMNS = 192  # of LR, of what the network makes at once
 _SHARED = 20  # times the receptive field's rows where that is large, so that bands share a tenth
 _PERIOD = 16  # pixels: kernels make so many at once, and others make the rest of an axis

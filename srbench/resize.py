@@ -113,8 +113,28 @@ def _bands(
     return blocks, exact
 
 
+class _Strip(NamedTuple):
+    """Blocks that are made of one strip of the input.
+
+    Attributes:
+        start: the first output of all.
+        stop: one past the last.
+        first: the input that the strip begins with.
+        last: one past its last.
+        blocks: each one's own ends, and its matrix ``(outputs, inputs)``.
+        across: of the first one, transposed.
+    """
+
+    start: int
+    stop: int
+    first: int
+    last: int
+    blocks: Sequence[tuple[int, int, Tensor]]
+    across: Tensor
+
+
 @lru_cache(maxsize=128)
-def _blocks(
+def _strips(
     in_len: int,
     out_len: int,
     scale: float,
@@ -123,11 +143,21 @@ def _blocks(
     size: int,
     dtype: torch.dtype,
     device: str,
-) -> list[tuple[int, int, Tensor]]:
+) -> Sequence[_Strip]:
+    """The strips of an axis, whose blocks make ``size`` outputs each; a strip makes at least ``_BLOCK``."""
     import torch
 
     bands = _bands(in_len, out_len, scale, edges, method, size)[0]
-    return [(a, b, torch.as_tensor(block, dtype=dtype, device=device)) for a, b, block in bands]
+    blocks = [(a, b, torch.as_tensor(block, dtype=dtype, device=device)) for a, b, block in bands]
+    count = max(1, _BLOCK // size)
+    made, start = [], 0
+    for index in range(0, len(blocks), count):
+        some = blocks[index : index + count]
+        stop = start + sum(len(block) for _, _, block in some)
+        first, last = min(first for first, _, _ in some), max(last for _, last, _ in some)
+        made.append(_Strip(start, stop, first, last, some, some[0][2].T))
+        start = stop
+    return made
 
 
 def _pass(
@@ -147,86 +177,70 @@ def _pass(
     direct = floats and x.is_contiguous()
     fine = near and exact and not floats and axis == -2 and scale < 1 and part is None
     size = _FINE if fine else _BLOCK
-    blocks = _blocks(given.in_len, out_len, scale, edges, method, size, dtype, str(x.device))[given.blocks]
-    blocks = [(first - given.start, last - given.start, block) for first, last, block in blocks]
-    out_len = sum(len(block) for _, _, block in blocks)
+    strips = _strips(given.in_len, out_len, scale, edges, method, size, dtype, str(x.device))[given.blocks]
+    out_len = strips[-1].stop - strips[0].start
     if x.requires_grad:
-        strips = ((block, x.narrow(axis, a, b - a)) for a, b, block in blocks)
-        return torch.cat([w @ s if axis == -2 else s @ w.T for w, s in strips], dim=axis)
+        pieces = ((block, x.narrow(axis, a, b - a)) for strip in strips for a, b, block in strip.blocks)
+        return torch.cat([w @ s if axis == -2 else s @ w.T for w, s in pieces], dim=axis)
     batch, height, width = x.shape
     out = x.new_empty((batch, out_len + given.spare, width) if axis == -2 else (batch, height, out_len))
     out[:, out.shape[1] - given.spare :] = 0
-    make = partial(_floats, x, axis, out) if direct else partial(_rounded, x, axis, out, dtype)
+    begin = (given.start, strips[0].start)
+    make = partial(_floats, x, axis, out, begin) if direct else partial(_rounded, x, axis, out, begin, dtype)
     if near:
-        share_out(make, _strips(blocks, size), x.numel())
+        share_out(make, strips, x.numel())
     else:
-        make(_strips(blocks, size))
+        make(strips)
     return out
 
 
-class _Strip(NamedTuple):
-    """Blocks that are made of one strip of the input: the first output of all, the strip's ends, and the blocks."""
-
-    start: int
-    first: int
-    last: int
-    blocks: Sequence[tuple[int, int, Tensor]]
-
-
-def _strips(blocks: Sequence[tuple[int, int, Tensor]], size: int) -> list[_Strip]:
-    """The strips of blocks of ``size`` outputs; a strip makes at least ``_BLOCK``."""
-    count = max(1, _BLOCK // size)
-    made, start = [], 0
-    for index in range(0, len(blocks), count):
-        some = blocks[index : index + count]
-        made.append(_Strip(start, min(first for first, _, _ in some), max(last for _, last, _ in some), some))
-        start += sum(len(block) for _, _, block in some)
-    return made
-
-
-def _floats(x: Tensor, axis: int, out: Tensor, strips: Sequence[_Strip]) -> list[None]:
-    """The blocks of some strips of contiguous floats."""
+def _floats(x: Tensor, axis: int, out: Tensor, begin: tuple[int, int], strips: Sequence[_Strip]) -> list[None]:
+    """The blocks of some strips of contiguous floats; the input and the output begin at ``begin`` of their axes."""
     import torch
 
-    for start, first, last, [(_, _, block)] in strips:
-        source, target = x.narrow(axis, first, last - first), out.narrow(axis, start, len(block))
-        if axis == -1:  # in a view the product would add in another order
-            source = source.clone(memory_format=torch.contiguous_format)
-        _multiply(block, source, axis, target)
+    origin, base = begin
+    if axis == -2:
+        for start, stop, first, last, [(_, _, block)], _ in strips:
+            source, target = x.narrow(1, first - origin, last - first), out.narrow(1, start - base, stop - start)
+            torch.bmm(block.expand(len(x), -1, -1), source, out=target)
+        return [None] * len(strips)
+    rows, made, whole = x.flatten(0, 1), out.flatten(0, 1), torch.contiguous_format
+    for start, stop, first, last, _, across in strips:  # thousands: each view costs as much as its arithmetic
+        # A copy, as in a view the product would add in another order.
+        source = rows.narrow(1, first - origin, last - first).clone(memory_format=whole)
+        torch.mm(source, across, out=made.narrow(1, start - base, stop - start))
     return [None] * len(strips)
 
 
-def _rounded(x: Tensor, axis: int, out: Tensor, dtype: torch.dtype, strips: Sequence[_Strip]) -> list[None]:
-    """The blocks of some strips of anything else; 8-bit samples are rounded and clipped."""
+def _rounded(
+    x: Tensor, axis: int, out: Tensor, begin: tuple[int, int], dtype: torch.dtype, strips: Sequence[_Strip]
+) -> list[None]:
+    """The blocks of some strips of anything else, as ``_floats``; 8-bit samples are rounded and clipped."""
+    import torch
+
     from srbench.fast_cpu import cut_to_u8
 
     line = x.numel() // x.shape[axis]
+    origin, base = begin
     # One strip and one product for all blocks: fresh ones cost more in page faults than the arithmetic.
     wide = x.new_empty(line * max(strip.last - strip.first for strip in strips), dtype=dtype)
     values = x.new_empty(line * _BLOCK, dtype=dtype)
-    for start, first, last, blocks in strips:
-        source, target = x.narrow(axis, first, last - first), out.narrow(axis, start, sum(len(b) for _, _, b in blocks))
+    for start, stop, first, last, blocks, across in strips:
+        source, target = x.narrow(axis, first - origin, last - first), out.narrow(axis, start - base, stop - start)
         source = wide[: source.numel()].view(source.shape).copy_(source)
         value = values[: target.numel()].view(target.shape)
-        if len(blocks) == 1:
-            _multiply(blocks[0][2], source, axis, value)
-        else:
+        if len(blocks) > 1:
             _multiply_finely(blocks, source, first, value)
+        elif axis == -2:
+            block = blocks[0][2]
+            torch.bmm(block.expand(len(source), -1, -1), source, out=value)
+        else:
+            torch.mm(source.flatten(0, 1), across, out=value.flatten(0, 1))
         if x.is_floating_point():
             target.copy_(value)
         else:
             cut_to_u8(value.clamp_(0, 255).add_(0.5), target)
     return [None] * len(strips)
-
-
-def _multiply(block: Tensor, source: Tensor, axis: int, out: Tensor) -> None:
-    """The products of a block with a strip ``(B, H, W)`` along an axis."""
-    import torch
-
-    if axis == -2:
-        torch.bmm(block.expand(len(source), -1, -1), source, out=out)
-    else:
-        torch.mm(source.flatten(0, 1), block.T, out=out.flatten(0, 1))
 
 
 def _multiply_finely(blocks: Sequence[tuple[int, int, Tensor]], source: Tensor, first: int, out: Tensor) -> None:
