@@ -164,6 +164,14 @@ def test_columns_without_room_are_named() -> None:
     assert "not shown" not in render(build_tables(rows), 80, wide=True)
 
 
+def test_a_metric_that_was_named_stands_before_what_was_not(committed: list[Table]) -> None:
+    """Memory and mult-adds of every row are no answer to who asked for LR-PSNR."""
+    plain, asked = (render(committed, 80, asked=names) for names in ((), ("lr-psnr",)))
+    assert not re.search(r"^model .* LR-PSNR ↑", plain, re.M)
+    assert re.search(r"^(rank +)?model .* LR-PSNR ↑", asked, re.M)
+    assert max(map(len, asked.splitlines())) <= 80
+
+
 def test_why_a_metric_has_no_number_is_said_once_and_whole() -> None:
     """The reason says how to get it: a terminal's width does not cut it, and a row more does not repeat it."""
     remedy = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -16,12 +16,14 @@ PIPED = 240
 """Width where the output is no terminal."""
 
 
-def print_tables(tables: Sequence[Table], wide: bool = False, condense: bool = False) -> None:
+def print_tables(
+    tables: Sequence[Table], wide: bool = False, condense: bool = False, asked: Collection[str] = ()
+) -> None:
     """Print tables as wide as the terminal is; see ``srbench.reports.terminal.render``."""
     from srbench.reports.terminal import render
 
     style = (lambda text: click.style(text, bold=True)) if sys.stdout.isatty() else None
-    click.echo(render(tables, columns_of_terminal(), wide, condense, style), nl=False)
+    click.echo(render(tables, columns_of_terminal(), wide, condense, style, asked), nl=False)
 
 
 def columns_of_terminal() -> int:

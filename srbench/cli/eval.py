@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
 from srbench.cli._common import (
     cache_memory_option,
@@ -134,7 +135,9 @@ def command(
     root = _folder_of_records(private, results)
     outcome = _measure(plan, cluster, root, as_json)
     if outcome.rank == 0:
-        shown = View(every, wide, as_json, write=root is None and not no_report)
+        by_default = click.get_current_context().get_parameter_source("metrics") is ParameterSource.DEFAULT
+        asked = () if by_default else plan.metrics
+        shown = View(every, wide, as_json, write=root is None and not no_report, asked=asked)
         faults = name_broken(_show(plan, outcome, root, shown))
         outcome.errors += [f"{faults} of the records are broken and left out"] * bool(faults)
     wait(int(os.environ.get("WORLD_SIZE", "1")))  # torchrun ends all processes when one has failed
@@ -201,12 +204,14 @@ class View:
         wide: every column and row.
         as_json: JSON in the place of tables.
         write: whether reports/ is refreshed.
+        asked: metrics that were named, which have room before others.
     """
 
     condense: bool
     wide: bool
     as_json: bool
     write: bool
+    asked: tuple[str, ...]
 
 
 def _show(plan: EvalPlan, outcome: EvalOutcome, root: Path | None, shown: View) -> list[SrbenchError]:
@@ -228,7 +233,7 @@ def _show(plan: EvalPlan, outcome: EvalOutcome, root: Path | None, shown: View) 
     if shown.as_json:
         print_json(leaderboard_rows(tables))
     else:
-        print_tables(tables, shown.wide, shown.condense)
+        print_tables(tables, shown.wide, shown.condense, shown.asked)
     if shown.write:
         name_written(write_reports(results, broken=broken))
     return broken

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from srbench.reports.tables.entrants import distinct_names
@@ -48,7 +48,12 @@ class Column:
 
 
 def render(
-    tables: Sequence[Table], width: int, wide: bool = False, condense: bool = False, style: Style | None = None
+    tables: Sequence[Table],
+    width: int,
+    wide: bool = False,
+    condense: bool = False,
+    style: Style | None = None,
+    asked: Collection[str] = (),
 ) -> str:
     """Every table as text; below them the columns that had no room, and a line a status for what has no number.
 
@@ -61,13 +66,14 @@ def render(
         wide: every column and row there is, however wide the terminal.
         condense: the best checkpoint of each architecture, the best ten of them; of the interpolators bicubic alone.
         style: makes the best of a column stand out.
+        asked: metrics that the reader named, which stand before all else that needs room.
     """
     condense = condense and not wide
     text: list[str] = []
     left_out: dict[str, None] = {}
     for table in tables:
         if table.rows:
-            shown, hidden = _table(table, width, wide, condense, style)
+            shown, hidden = _table(table, width, wide, condense, style, asked)
             text += [*shown, ""]
             left_out |= dict.fromkeys(hidden)
     text += not_shown(list(left_out), width, "--wide shows all")
@@ -114,10 +120,12 @@ def fitted(columns: Sequence[Column], width: int, remedy: str) -> list[str]:
     return [*lines(shown), *not_shown(hidden, width, remedy)]
 
 
-def _table(table: Table, width: int, wide: bool, condense: bool, style: Style | None) -> tuple[list[str], list[str]]:
+def _table(
+    table: Table, width: int, wide: bool, condense: bool, style: Style | None, asked: Collection[str]
+) -> tuple[list[str], list[str]]:
     """Its lines, and the heads of the columns that there is no room for."""
     rows = _condensed(table) if condense else list(table.rows)
-    columns = [c for c in _columns(table, rows, condense) if not c.urgency or set(c.cells) != {NONE}]
+    columns = [c for c in _columns(table, rows, condense, asked) if not c.urgency or set(c.cells) != {NONE}]
     chosen = columns if wide else fitting(columns, width)
     few = "" if table.separable or len(table.rows) < 2 else f", too few to separate models ({ALIKE})"
     count = f"{len(table.images)} image{'s' if len(table.images) != 1 else ''}"
@@ -138,7 +146,7 @@ def _condensed(table: Table) -> list[Row]:
     return [row for row in best if row in kept]
 
 
-def _columns(table: Table, rows: Sequence[Row], condense: bool) -> Iterator[Column]:
+def _columns(table: Table, rows: Sequence[Row], condense: bool, asked: Collection[str]) -> Iterator[Column]:
     """Every column; ``order`` is the place on the line, ``urgency`` who stays where there is little room."""
     if not condense:  # ranks are among all rows
         yield Column("rank", [rank_text(row, table) for row in rows], 0, 4)
@@ -147,8 +155,8 @@ def _columns(table: Table, rows: Sequence[Row], condense: bool) -> Iterator[Colu
     if table.separable:
         yield Column("P(best)", [share(row.rank.first if row.rank else None) for row in rows], 3, 9)
     for place, info in enumerate(table.metrics):
-        at, asked = 10 + 10 * place, info.name in _FIRST
-        yield _means(table, rows, info, at, condense, 0 if asked else 7)
+        at = 10 + 10 * place
+        yield _means(table, rows, info, at, condense, 0 if info.name in _FIRST else 1 if info.name in asked else 7)
         if any(row.scores[info.name].published for row in rows):
             published = [row.scores[info.name].published for row in rows]
             figures = [number(figure.value if figure else None, info.digits) for figure in published]
