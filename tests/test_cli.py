@@ -7,8 +7,10 @@ import os
 import pickle
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import numpy as np
 import pytest
 import torch
@@ -48,6 +50,25 @@ def test_examples_in_help_keep_their_lines(name: str) -> None:
     examples = [line for line in (main.get_command(None, name).help or "").splitlines() if line.startswith("srbench ")]  # type: ignore[arg-type,union-attr]
     assert "\\b" not in text
     assert set(examples) <= {line.strip() for line in text.splitlines()}
+
+
+def commands(group: click.Group = main, names: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """The words that call each command, of groups within groups too."""
+    yield names
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        found = group.get_command(context, name)
+        if isinstance(found, click.Group):
+            yield from commands(found, (*names, name))
+        else:
+            yield *names, name
+
+
+@pytest.mark.parametrize("names", list(commands()), ids=" ".join)
+def test_help_fits_a_terminal_of_eighty_columns(names: tuple[str, ...]) -> None:
+    shown = CliRunner(env={"COLUMNS": "80"}).invoke(main, [*names, "--help"])
+    assert shown.exit_code == 0, shown.output
+    assert [line for line in shown.stdout.splitlines() if len(line) > 80] == []
 
 
 def test_eval_prints_writes_and_keeps(srbench_home: Path, folder: Path) -> None:

@@ -134,10 +134,10 @@ def main(ctx: click.Context, debug: bool, max_pixels: int | None) -> None:
     """Single-image super-resolution models, trained, measured and compared under one protocol.
 
     \b
-    srbench selftest                                 bicubic and the metrics against known values
-    srbench eval --all --datasets set5,set14         measure the zoo; then read reports/leaderboard.md
-    srbench train fsrcnn                             train a model into zoo/
-    srbench score --sr DIR --hr DIR --scale 4        measure images that another program made
+    srbench selftest                           bicubic, metrics: known values
+    srbench eval --all --datasets set5,set14   measure; see reports/leaderboard.md
+    srbench train fsrcnn                       train a model into zoo/
+    srbench score --sr DIR --hr DIR --scale 4  measure another program's images
     """
     from srbench.process import set_up_process
 

@@ -33,14 +33,14 @@ def command(
     """Train every cell of the grid in FILE that is missing, and tabulate mean, spread between seeds and tests.
 
     \b
-    recipe = "tuned"                       # or a list, as of model, data, seed, steps
+    recipe = "tuned"               # or a list, as of model, data, seed, steps
     model = ["fsrcnn", "espcn"]
     seed = [0, 1, 2]
-    budget = "3m"                          # a cell; or steps
-    within = ["model"]                     # compare rows of the same network only
-    [set]                                  # recipe values of every cell
-    val_data = "bsds200"                   # so that all data are judged on the same images
-    [grid]                                 # recipe key = values
+    budget = "3m"                  # a cell; or steps
+    within = ["model"]             # compare rows of the same network only
+    [set]                          # recipe values of every cell
+    val_data = "bsds200"           # so that all data are judged on the same
+    [grid]                         # recipe key = values
     lr = [1e-3, 4e-3]
 
     Runs, checkpoints, table.md and table.json lie in runs/ablate-NAME. After Ctrl-C or a crash the same command goes on;

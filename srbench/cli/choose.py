@@ -42,7 +42,7 @@ def command(
     \b
     srbench choose --max-ms 50 --max-mb 200
     srbench choose --min-psnr 28 --device amd-epyc-2-threads
-    srbench choose --max-ms 20 --measure            measures and times what has no record here yet
+    srbench choose --max-ms 20 --measure   measures and times what has no record
 
     Times are of one pass for 1280x720 output. Every network stands in its fastest variant that changes PSNR by less than
     0.01 dB (reduced precision, exact rewrites, memory layout).

@@ -33,7 +33,7 @@ def command(
 
     \b
     srbench compare fsrcnn_x4.tuned espcn_x4.tuned --dataset set14 --metric psnr
-    srbench compare edsr_baseline srresnet rrdb_s btsrn          the best checkpoint of each
+    srbench compare edsr_baseline srresnet rrdb_s     the best checkpoint of each
     srbench compare 'srgan_x4.*' srresnet_x4.tuned-nearest --metric lpips
     srbench compare mynet.py:MyNet bicubic --dataset set5
 

@@ -181,7 +181,7 @@ def lr(
     \b
     srbench data lr --datasets set14 --scale 4 out/
     other-program out/set14_x4 sr/
-    srbench score --sr sr/ --hr set14 --scale 4 --lr out/set14_x4 --name "Other program"
+    srbench score --sr sr/ --hr set14 --scale 4 --lr out/set14_x4 --name Other
 
     A manifest beside the images says how they were made; ``score --lr`` reads it.
     """
@@ -218,7 +218,7 @@ def subimages(
     \b
     srbench data subimages div2k-train div2k-480
     srbench train edsr_baseline --data div2k-480/HR
-    srbench data subimages photos photos-480 --lr 4        OUT/LR_x4 holds the LR parts of the pairs
+    srbench data subimages photos photos-480 --lr 4   LR of the pairs in OUT/LR_x4
 
     SETS are catalog names or folders, joined with +. Images that show what a test image shows are left out, as in training:
     a part of one is no longer recognised for certain. The same command goes on where it was stopped.

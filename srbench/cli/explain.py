@@ -45,7 +45,8 @@ def command(
 
     \b
     srbench explain --sr out/ --hr set5 --scale 4 --figure 32.13/0.8948
-    srbench explain --checkpoint VDSR.mat --model vdsr --hr set5 --scale 4 --figure 31.35/0.8838
+    srbench explain --checkpoint VDSR.mat --model vdsr \\
+      --hr set5 --scale 4 --figure 31.35/0.8838
 
     With --sr the channel, luma, border, crop, gray files and average are tried; with --checkpoint also how LR is made and SR
     is rounded. "by chance" is the probability that a combination among as simple ones gives the figure by accident: the more

@@ -54,8 +54,8 @@ def command(
 
     \b
     srbench export fsrcnn_x4.tuned --format onnx -o fsrcnn.onnx
-    srbench export edsr_baseline_x4.tuned --fused --whole --dtype uint8 -o edsr.tflite
-    srbench export fsrcnn_x4.tuned --precision int8 --calibrate t91 -o fsrcnn8.onnx
+    srbench export edsr_baseline_x4.tuned --whole --dtype uint8 -o edsr.tflite
+    srbench export fsrcnn_x4.tuned --precision int8 --calibrate t91 -o int8.onnx
     srbench eval fsrcnn.onnx --datasets set5
 
     The file is run at once by its own runtime and compared with PyTorch: greatest difference, dB lost, ms and MB. What was found

@@ -44,8 +44,10 @@ def command(
     """Draw crops of several networks beside HR, with their scores.
 
     \b
-    srbench figure --dataset set14 --image ppt3 --models bicubic,fsrcnn_x4.tuned,edsr_baseline -o ppt3.pdf
-    srbench figure --dataset set14 --image ppt3,baboon --crop 240,130,72,54 --crop auto --models bicubic,vdsr -o two.png
+    srbench figure --dataset set14 --image ppt3 \\
+      --models bicubic,fsrcnn_x4.tuned,edsr_baseline -o ppt3.pdf
+    srbench figure --dataset set14 --image ppt3,baboon \\
+      --crop 240,130,72,54 --crop auto --models bicubic,vdsr -o two.png
 
     The first column is HR with the box; then come the magnified crops of HR and of every model, whose image is made anew. The
     scores are those of the records in results/, of the whole image.

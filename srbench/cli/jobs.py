@@ -54,9 +54,9 @@ def command(ctx: click.Context, launch: str, each: bool, as_json: bool) -> None:
     """Show what the jobs of a launch did, and where: a row a job.
 
     \b
-    srbench jobs                              the last `srbench eval` or `train` with --launcher submitit
+    srbench jobs         the last `eval` or `train` with --launcher submitit
     srbench jobs --launch eval-20261126-071500 --each
-    srbench jobs plan                         1,000 checkpoints on 64 GPUs, simulated
+    srbench jobs plan    1,000 checkpoints on 64 GPUs, simulated
 
     Times are those of the cells: wall time and processor time, in minutes. Lacking is what no job has done yet; the same
     `eval` or `train` command does it.

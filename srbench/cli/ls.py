@@ -207,7 +207,7 @@ def command(kind: str, pattern: str, as_json: bool) -> None:
     """List what there is: everything, or the names that match a shell PATTERN such as '*srcnn*'.
 
     \b
-    srbench ls models            parameters per scale, and which checkpoints are trained
+    srbench ls models       parameters per scale, and what is trained
     srbench ls checkpoints 'fsrcnn*' --json
     """
     rows = _KINDS[kind](pattern)

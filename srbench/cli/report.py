@@ -44,11 +44,11 @@ def command(
     """Render reports/ and the README's excerpt from the records in results/, and print the best of each architecture.
 
     \b
-    srbench report                  leaderboard.md, index.html and figures/ in reports/
+    srbench report                  writes leaderboard.md, index.html and figures/
     srbench report --check          for CI: are they up to date?
     srbench report --json           the leaderboard's rows, unrounded
-    srbench report --images sample  make the SR images that reports/index.html shows
-    srbench report --images set14   a page with whole images of any set, for local use
+    srbench report --images sample  the SR images that reports/index.html shows
+    srbench report --images set14   a page with whole images, for local use
 
     A record that is broken, or whose content is not what its checksum says, is named and left out, and the command fails.
     Works without torch, except for --images; --json writes no file.

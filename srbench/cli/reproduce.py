@@ -39,8 +39,8 @@ def command(
 
     \b
     srbench reproduce results/quality/set5_x4/standard.v1/fsrcnn_x4.tuned.json
-    srbench reproduce fsrcnn_x4.tuned                      all that is stored of a checkpoint
-    srbench reproduce bicubic edsr_baseline_x4.tuned --dataset sample --scale 4 --protocol standard
+    srbench reproduce fsrcnn_x4.tuned       all that is stored of a checkpoint
+    srbench reproduce bicubic --dataset sample --scale 4 --protocol standard
 
     The exit code is 0 where every score is within its metric's tolerance (0.001 dB of PSNR), else 1, and what differs is
     listed: weights, images, versions, machine. A metric that cannot be measured here, such as LPIPS without its weights, is

@@ -55,8 +55,8 @@ def command(
 
     \b
     srbench score --sr out/ --hr set5 --scale 4
-    srbench score --sr out/ --hr set5 --scale 4 --name "SwinIR official"    a record, as eval writes it
-    srbench score --sr methods/ --hr set5 --scale 4 --record                several methods
+    srbench score --sr out/ --hr set5 --scale 4 --name SwinIR      writes a record
+    srbench score --sr methods/ --hr set5 --scale 4 --record      several methods
 
     baby.png matches baby, babyx4, baby_x4 and baby_METHOD. Several methods may be in one folder (baby_EDSR.png and
     baby_SwinIR.png), or each in a folder of its own. What does not match is listed; the exit code is 1 where an HR image

@@ -60,7 +60,8 @@ def command(
 
     \b
     srbench serve fsrcnn_x4.tuned edsr_baseline_x4.tuned --port 8000
-    curl --data-binary @photo.png "localhost:8000/v1/upscale?model=fsrcnn_x4.tuned" -o big.png
+    curl --data-binary @photo.png -o big.png \\
+      "localhost:8000/v1/upscale?model=fsrcnn_x4.tuned"
 
     POST /v1/upscale takes a PNG, JPEG or WebP file and returns PNG (format=webp: WebP); /v2/models/NAME/infer is KServe's
     protocol, /v1/models/NAME:predict TensorFlow Serving's. /docs describes all, / is a page to drop an image on, /metrics is for

@@ -19,7 +19,7 @@ def command(checkpoint: str, layer: str, out: Path | None, as_json: bool) -> Non
 
     \b
     srbench show-filters fsrcnn_x4.tuned body.0
-    srbench show-filters fsrcnn_x4.tuned bdy.0          an unknown layer: the error names the nearest one
+    srbench show-filters fsrcnn_x4.tuned bdy.0   unknown: the nearest is named
     """
     from srbench.training.after.figures import draw_filters, find_layer
     from srbench.zoo import load_checkpoint

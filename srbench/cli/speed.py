@@ -45,7 +45,7 @@ def command(
 
     \b
     srbench speed fsrcnn_x4.tuned edsr_baseline --quick
-    srbench speed --all --scale 4 --seconds 8          resumable: what is stored is not measured again
+    srbench speed --all --scale 4 --seconds 8    goes on where it was stopped
     srbench speed srcnn --variants eager,bf16+channels_last --input 180x320
 
     One pass of the network over one image of 1280x720 output: variants and models interleaved, the base once more at the end.

@@ -41,7 +41,7 @@ def command(
 
     \b
     srbench table --all --format latex --published
-    srbench table bicubic fsrcnn edsr_baseline --datasets set5,set14 --metrics psnr,ssim,lpips
+    srbench table bicubic fsrcnn --datasets set5,set14 --metrics psnr,ssim,lpips
     srbench table 'espcn_x4.*' --format csv -o espcn.csv
 
     The best of each column is bold, the second underlined; the protocol stands in the caption. Nothing is measured.

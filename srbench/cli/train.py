@@ -126,12 +126,12 @@ def command(
     srbench train espcn --recipe paper --seed 1
     srbench train fsrcnn --set skip=none --name noskip   any value of the recipe
     srbench train fsrcnn --resume                        after Ctrl-C or a crash
-    srbench train fsrcnn_x4.tuned --data photos --name mine   goes on from a checkpoint, or from a file of weights
-    srbench train srgan --recipe srgan-perpix-v2         starts from srresnet_x4.tuned-nearest
+    srbench train fsrcnn_x4.tuned --data photos --name mine   from these weights
+    srbench train srgan --recipe srgan-perpix-v2   from srresnet_x4.tuned-nearest
     srbench train edsr_baseline --budget 30m             as many steps as fit
     srbench train edsr_baseline --extend 30m             and half an hour more
     srbench train mynet.py:MyNet --scale 4               a network of your own
-    srbench train --all --recipe tuned --budget 1h      the whole zoo, then the leaderboard
+    srbench train --all --recipe tuned --budget 1h       the zoo and its tables
     srbench train --all --launcher submitit --jobs 16    a job a network, on SLURM
     torchrun --nproc-per-node 4 -m srbench train edsr    one run in four processes
 

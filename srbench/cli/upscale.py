@@ -82,7 +82,8 @@ def command(
     read and checked in full before the first image is written; none is overwritten by its own output.
 
     \b
-    Clips (extra video): files whose frames keep their times, and whose sound and subtitles are copied; or folders of frames.
+    Clips (extra video): files, whose frames keep their times and whose sound and
+    subtitles are copied, or folders of frames.
       srbench upscale in.mp4 out.mp4 --checkpoint fsrcnn_x4.tuned
       srbench upscale frames/ out.mp4 --checkpoint fsrcnn_x4.tuned --fps 24
       srbench upscale in.mp4 frames/ --checkpoint fsrcnn_x4.tuned

@@ -119,7 +119,8 @@ def import_(
     """Make a checkpoint of the zoo of FILE, weights of any origin whose architecture srbench has.
 
     \b
-    srbench zoo import EDSR_x4.pth --name official --trained-on div2k-train --licence MIT
+    srbench zoo import EDSR_x4.pth --name official \\
+      --trained-on div2k-train --licence MIT
     srbench eval edsr_x4.official --datasets set5
     srbench train edsr_x4.official --data photos --name mine
 
