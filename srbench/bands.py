@@ -27,7 +27,7 @@ from srbench.errors import InputError, UnavailableError
 from srbench.images import planar, read_image, resize_rows, rgb, to_array, ycbcr
 from srbench.inference import Inference
 from srbench.process import LARGE, blocks_are_kept, large_blocks_go_back
-from srbench.upscaler import Upscaler, network_pass, not_finite, upscale
+from srbench.upscaler import Upscaler, begin_array, network_pass, not_finite, upscale
 
 _BAND = 128  # LR rows; more take memory, fewer spend time on what bands share
 _INTERPOLATED = 64  # LR rows; their bands share nothing that would have to be made twice
@@ -97,18 +97,27 @@ def upscaled(upscaler: Upscaler, image: Any) -> Any:
         InputError: as the upscaler.
         UnavailableError: likewise.
     """
+    return begin(upscaler, image)()
+
+
+def begin(upscaler: Upscaler, image: Any) -> Callable[[], Any]:
+    """The network's part of :func:`upscaled`; calling the result does the rest, in any thread, and gives SR.
+
+    For uint8 arrays ``(h, w, 3)``; what is of another kind or large is done at once.
+    """
     if isinstance(image, str | Path):
         image = read_image(image)
     if not (isinstance(image, np.ndarray) and image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == 3):
-        return upscaler(image)
+        made = upscaler(image)
+        return lambda: made
     lr, scale = planar(image), upscaler.scale
     if not can_band(upscaler, lr):
-        return upscaler(image)
+        return begin_array(upscaler, image)
     out = np.empty((image.shape[0] * scale, image.shape[1] * scale, 3), np.uint8)
     with large_blocks_go_back():
         for top, part in in_bands(upscaler, lr, lambda rows: rows.to(torch.float32).div_(255.0)):
             out[top : top + part.shape[-2]] = to_array(part)
-    return out
+    return lambda: out
 
 
 class _Part(NamedTuple):

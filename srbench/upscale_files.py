@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from srbench.bands import upscaled
+from srbench.bands import begin
 from srbench.errors import InputError
 from srbench.images import SUFFIXES, list_images, natural_order
 from srbench.photos import Photo, Wanted, finished, for_format, network_inputs, read_photo, write_photo
@@ -151,13 +151,13 @@ class Way:
     Attributes:
         wanted: how large SR shall be.
         network: gives the network that enlarges by a factor at least; not needed where the network's own is meant.
-        run: puts an image through a network.
+        run: puts an image through a network; as a whole, or in bands where it is large, by default.
         say: told what a user should know of an image, a line each time.
     """
 
     wanted: Wanted = field(default_factory=Wanted)
     network: Callable[[float], Upscaler] | None = None
-    run: Run = upscaled
+    run: Run | None = None
     say: Callable[[str], None] = lambda text: warnings.warn(text, stacklevel=2)
 
 
@@ -173,16 +173,30 @@ def upscale_photo(upscaler: Upscaler | None, photo: Photo, way: Way | None = Non
         InputError: no network enlarges so far.
         UnavailableError: ``oom``, ``failed``.
     """
+    return begin_photo(upscaler, photo, way)()
+
+
+def begin_photo(upscaler: Upscaler | None, photo: Photo, way: Way | None = None) -> Callable[[], Photo]:
+    """The network's part of :func:`upscale_photo`; calling the result does the rest, in any thread, and gives the SR image."""
     way = way or Way()
+    size = None
     if way.wanted.open or way.network is None:
         assert upscaler is not None
-        return finished(photo, [way.run(upscaler, one) for one in network_inputs(photo)])
-    height, width = photo.pixels.shape[:2]
-    size = way.wanted.size(height, width)
-    chosen = way.network(way.wanted.network_factor(height, width))
-    if size == (height * chosen.scale, width * chosen.scale):
-        return finished(photo, [way.run(chosen, one) for one in network_inputs(photo)])
-    return finished(photo, [way.run(chosen, one) for one in network_inputs(photo, exact=True)], size)
+        chosen = upscaler
+    else:
+        height, width = photo.pixels.shape[:2]
+        chosen = way.network(way.wanted.network_factor(height, width))
+        size = way.wanted.size(height, width)
+        size = None if size == (height * chosen.scale, width * chosen.scale) else size
+    ends = [_begin(way, chosen, part) for part in network_inputs(photo, exact=size is not None)]
+    return lambda: finished(photo, [end() for end in ends], size)
+
+
+def _begin(way: Way, upscaler: Upscaler, part: Any) -> Callable[[], Any]:
+    if way.run is None:
+        return begin(upscaler, part)
+    made = way.run(upscaler, part)
+    return lambda: made
 
 
 def upscale_files(
@@ -203,19 +217,28 @@ def upscale_files(
         the files written.
     """
     way = way or Way()
-    written: Future[None] | None = None
+    written: Future[tuple[str, ...]] | None = None
     with ThreadPoolExecutor(1, "reading") as reading, ThreadPoolExecutor(1, "writing") as writing:
         ahead = reading.submit(read_photo, jobs[0][0]) if jobs else None
         for index, (path, out) in enumerate(track(jobs)):
             assert ahead is not None
             photo = ahead.result()
             ahead = reading.submit(read_photo, jobs[index + 1][0]) if index + 1 < len(jobs) else None
-            made = for_format(upscale_photo(upscaler, photo, way), out.suffix)
-            for note in made.notes:
-                way.say(note if str(path) in note else f"{path}: {note}")
-            if written is not None:
-                written.result()
-            written = writing.submit(write_photo, out, made)
-        if written is not None:
-            written.result()
+            end = begin_photo(upscaler, photo, way)
+            _say(way, written)
+            written = writing.submit(_write, path, out, end)
+        _say(way, written)
     return [out for _, out in jobs]
+
+
+def _write(path: Path, out: Path, end: Callable[[], Photo]) -> tuple[str, ...]:
+    """End and write an image; what a user should know of it."""
+    made = for_format(end(), out.suffix)
+    write_photo(out, made)
+    return tuple(note if str(path) in note else f"{path}: {note}" for note in made.notes)
+
+
+def _say(way: Way, written: Future[tuple[str, ...]] | None) -> None:
+    """Say what is to be said of an image once it is written; what went wrong with it is raised."""
+    for note in written.result() if written is not None else ():
+        way.say(note)

@@ -260,32 +260,60 @@ def upscale(upscaler: Upscaler, lr: Tensor) -> Tensor:
         InputError: the network fails, or returns anything but one tensor of that size.
         UnavailableError: ``oom``, or ``failed`` if the output contains NaN or infinity.
     """
+    return begin(upscaler, lr)()
+
+
+def begin(upscaler: Upscaler, lr: Tensor) -> Callable[[], Tensor]:
+    """The network's part of :func:`upscale`; calling the result does the rest, in any thread, and gives SR.
+
+    While one image is ended (chroma, conversion of colours), the network can work on the next.
+
+    Args:
+        upscaler: the network and how it is applied.
+        lr: as :func:`upscale` takes it.
+
+    Raises:
+        InputError: the network fails, or returns anything but one tensor of the expected size.
+        UnavailableError: ``oom``; ``failed`` when the result is called.
+    """
     if upscaler.device.type == "mps" and lr.dtype == torch.float64:
         lr = lr.float()  # Apple's GPUs have no float64
     lr = lr.to(upscaler.device)
+    with _saying_oom(lr), torch.no_grad(), _evaluating(upscaler.module):
+        colours = _in_its_colours(upscaler, lr)
+
+    def end() -> Tensor:
+        with _saying_oom(lr), torch.no_grad():
+            made = colours()
+        refuse_nan(made)
+        return made
+
+    return end
+
+
+@contextlib.contextmanager
+def _saying_oom(lr: Tensor) -> Iterator[None]:
     try:
-        with torch.no_grad(), _evaluating(upscaler.module):
-            made = _in_its_colours(upscaler, lr)
+        yield
     except torch.OutOfMemoryError:
         raise _oom(lr) from None
     except RuntimeError as error:
         if is_oom(error):
             raise _oom(lr) from None
         raise
-    refuse_nan(made)
-    return made
 
 
-def _in_its_colours(upscaler: Upscaler, lr: Tensor) -> Tensor:
-    if upscaler.channels == "any" or (upscaler.channels == "rgb" and lr.shape[1] == 3):
-        return _through_network(upscaler, lr)
+def _in_its_colours(upscaler: Upscaler, lr: Tensor) -> Callable[[], Tensor]:
+    """What gives SR once the network has seen the channels that it works on."""
+    if upscaler.channels == "any" or lr.shape[1] == (3 if upscaler.channels == "rgb" else 1):
+        made = _through_network(upscaler, lr)
+        return lambda: made
     if upscaler.channels == "rgb":
-        return _through_network(upscaler, lr.expand(-1, 3, -1, -1)).mean(1, keepdim=True)
-    if lr.shape[1] == 1:
-        return _through_network(upscaler, lr)
+        three = _through_network(upscaler, lr.expand(-1, 3, -1, -1))
+        return lambda: three.mean(1, keepdim=True)
     planes = ycbcr(lr)
-    chroma = imresize(planes[:, 1:], upscaler.scale, edges=upscaler.edges)
-    return rgb(torch.cat([_through_network(upscaler, planes[:, :1]), chroma], dim=1))
+    luma = _through_network(upscaler, planes[:, :1])
+    return lambda: rgb(torch.cat([luma, imresize(planes[:, 1:], upscaler.scale, edges=upscaler.edges)], dim=1))
 
 
 def network_pass(upscaler: Upscaler, x: Tensor, module: nn.Module | None = None) -> Tensor:
@@ -310,12 +338,15 @@ def network_pass(upscaler: Upscaler, x: Tensor, module: nn.Module | None = None)
 
 def upscale_array(upscaler: Upscaler, lr: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """uint8 ``(h, w, 3)`` or ``(h, w)`` → uint8 SR of the same kind, rounded half up; gray goes through as equal RGB."""
+    return begin_array(upscaler, lr)()
+
+
+def begin_array(upscaler: Upscaler, lr: npt.NDArray[Any]) -> Callable[[], npt.NDArray[Any]]:
+    """The network's part of :func:`upscale_array`; see :func:`begin`."""
     x = planar(lr).to(torch.float32).div_(255.0)
-    if x.shape[1] == 1:
-        x = upscale(upscaler, x.expand(-1, 3, -1, -1)).mean(1, keepdim=True)
-    else:
-        x = upscale(upscaler, x)
-    return to_array(x)
+    gray = x.shape[1] == 1
+    end = begin(upscaler, x.expand(-1, 3, -1, -1) if gray else x)
+    return lambda: to_array(end().mean(1, keepdim=True) if gray else end())
 
 
 def refuse_nan(sr: Tensor) -> None:

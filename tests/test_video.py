@@ -598,7 +598,7 @@ def test_the_network_goes_on_while_a_segment_ends(
 
     from srbench.video import encoding, upscaling
 
-    begun, calls, end, upscale = Event(), [0], encoding._Segment._end, upscaling.upscale_photo
+    begun, calls, end, upscale = Event(), [0], encoding._Segment._end, upscaling.begin_photo
 
     def waiting(self: Any) -> None:
         assert self._index or begun.wait(60), "the network waits for the encoder"
@@ -611,7 +611,7 @@ def test_the_network_goes_on_while_a_segment_ends(
         return upscale(*arguments)
 
     monkeypatch.setattr(encoding._Segment, "_end", waiting)
-    monkeypatch.setattr(upscaling, "upscale_photo", counting)
+    monkeypatch.setattr(upscaling, "begin_photo", counting)
     source = make_clip(tmp_path / "in.mp4", 5)
     upscale_video(bicubic, source, tmp_path / "out.mkv", VideoOptions(segment=3))
     assert len(seen(tmp_path / "out.mkv")["frames"]) == 5

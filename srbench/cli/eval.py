@@ -137,9 +137,7 @@ def command(
     root = _folder_of_records(private, results)
     outcome = _measure(plan, cluster, root, as_json)
     if outcome.rank == 0:
-        by_default = click.get_current_context().get_parameter_source("metrics") is ParameterSource.DEFAULT
-        asked = () if by_default else plan.metrics
-        shown = View(every, wide, as_json, write=root is None and not no_report, asked=asked)
+        shown = View(every, wide, as_json, write=root is None and not no_report, asked=_named(plan))
         faults = name_broken(_show(plan, outcome, root, shown))
         outcome.errors += [f"{faults} of the records are broken and left out"] * bool(faults)
     wait(int(os.environ.get("WORLD_SIZE", "1")))  # torchrun ends all processes when one has failed
@@ -214,6 +212,12 @@ class View:
     as_json: bool
     write: bool
     asked: tuple[str, ...]
+
+
+def _named(plan: EvalPlan) -> tuple[str, ...]:
+    """The metrics of ``--metrics``; none where they are those that are measured by default."""
+    by_default = click.get_current_context().get_parameter_source("metrics") is ParameterSource.DEFAULT
+    return () if by_default else plan.metrics
 
 
 def _show(plan: EvalPlan, outcome: EvalOutcome, root: Path | None, shown: View) -> list[SrbenchError]:

@@ -23,7 +23,8 @@ from srbench.video.pipeline import Ahead, Behind
 from srbench.video.sources import COPIED, Source
 
 Pixels = npt.NDArray[Any]
-Upscale = Callable[[Pixels], Pixels]
+Upscale = Callable[[Pixels], Callable[[], Pixels]]
+"""Puts a frame through the network; what it returns does the rest and gives the SR frame."""
 Progress = Callable[[int, int | None], None]
 
 _FULL = 2
@@ -174,9 +175,9 @@ class _Segment:
     def write(self, frames: Iterator[tuple[tuple[int, int], Pixels]], upscale: Upscale, behind: Behind) -> int:
         """Upscale frames and have them encoded; their number. Without any no file is made."""
         for at, pixels in frames:
-            made = _even(upscale(pixels), self._clip.pixel_format)
+            end = upscale(pixels)
             self._times.append(at)
-            behind.put(self._encode, made, len(self._times) - 1)
+            behind.put(self._encode, end, len(self._times) - 1)
         if self._times:
             behind.put(self._end)
         return len(self._times)
@@ -204,9 +205,10 @@ class _Segment:
             context.sample_aspect_ratio = (clip.aspect * shape[0] / shape[1]).limit_denominator(10_000)
         return stream
 
-    def _encode(self, pixels: Pixels, index: int) -> None:
+    def _encode(self, end: Callable[[], Pixels], index: int) -> None:
         import av
 
+        pixels = _even(end(), self._clip.pixel_format)
         if index == 0:
             self._begin(pixels.shape)
         matrix, range_ = self._clip.colours.conversion

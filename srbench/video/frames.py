@@ -48,7 +48,7 @@ class FramesOut:
         self,
         source: Source,
         clip: Clip,
-        upscale: Callable[[Pixels], Pixels],
+        upscale: Callable[[Pixels], Callable[[], Pixels]],
         progress: Callable[[int, int | None], None],
     ) -> None:
         """Write every frame that is not there yet, ``000001.png`` and so on, each whole or not at all."""
@@ -66,7 +66,10 @@ class FramesOut:
 
             behind = Behind(writing)
             for path, pixels in Ahead(reading, read).take(10**9):
-                behind.put(write_photo, path, for_format(Photo(upscale(pixels)), self._suffix))
+                behind.put(self._write, path, upscale(pixels))
                 progress(int(path.stem), clip.frames)
             behind.end()
         self._statement.end()
+
+    def _write(self, path: Path, end: Callable[[], Pixels]) -> None:
+        write_photo(path, for_format(Photo(end()), self._suffix))

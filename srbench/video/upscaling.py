@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from srbench.files import replacing
 from srbench.images import SUFFIXES as IMAGES
 from srbench.photos import Photo
 from srbench.resuming import STATEMENT, Statement, facts_of
-from srbench.upscale_files import Way, upscale_photo
+from srbench.upscale_files import Way, begin_photo
 from srbench.upscaler import Upscaler
 from srbench.video.encoding import Progress, check_encoder, check_output, encode
 from srbench.video.frames import FramesOut
@@ -72,8 +72,9 @@ def upscale_video(
         raise InputError(f"{target}: would overwrite its own input; choose another OUT")
     to_folder = target.is_dir() or not target.suffix
 
-    def upscaled(pixels: Pixels) -> Pixels:
-        return upscale_photo(upscaler, Photo(pixels), way).pixels
+    def begun(pixels: Pixels) -> Callable[[], Pixels]:
+        end = begin_photo(upscaler, Photo(pixels), way)
+        return lambda: end().pixels
 
     with _one_line(source, target):
         frames = source_of(source)
@@ -84,7 +85,7 @@ def upscale_video(
             facts = facts_of(frames.inputs(), upscaler, way, {"format": options.format, "fps": options.fps})
             out = FramesOut(target, Statement(target / STATEMENT, facts), f".{options.format}")
             out.begin(resume)
-            out.fill(frames, clip, upscaled, progress)
+            out.fill(frames, clip, begun, progress)
             _say(way, frames.found())
             return target
         check_output(source, target, options)
@@ -94,7 +95,7 @@ def upscale_video(
         parts = Parts(target, facts_of(frames.inputs(), upscaler, way, asdict(options)))
         parts.begin(resume)
         try:
-            encode(parts, frames, clip, upscaled, options, progress)
+            encode(parts, frames, clip, begun, options, progress)
         except BaseException:
             parts.remove_if_empty()
             raise
