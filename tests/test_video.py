@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import re
 import resource
@@ -17,6 +18,7 @@ from typing import Any
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from PIL import Image
 
 import srbench
 from srbench.cli import main
@@ -277,7 +279,7 @@ def test_bad_input(tmp_path: Path, bicubic: Any) -> None:
         upscale_video(bicubic, clip, tmp_path / "o.mp4", VideoOptions(pixel_format="yuv421p"))
     with pytest.raises(UnknownNameError, match="Did you mean 'veryfast'"):
         upscale_video(bicubic, clip, tmp_path / "o.mp4", VideoOptions(preset="veryfas"))
-    with pytest.raises(InputError, match="ffv1 has none; libx264, libx265, libsvtav1 have"):
+    with pytest.raises(InputError, match="ffv1 has none; --encoder-option NAME=VALUE gives what it takes: slicecrc"):
         upscale_video(bicubic, clip, tmp_path / "o.mkv", VideoOptions(codec="ffv1", preset="veryfast"))
     assert not (tmp_path / "o.mp4").exists()
     assert not list(tmp_path.glob(".*"))
@@ -705,8 +707,8 @@ def with_cover(path: Path, source: Path) -> Path:
 
 def test_a_cover_is_no_video(tmp_path: Path, bicubic: Any) -> None:
     source = with_cover(tmp_path / "in.mp4", make_clip(tmp_path / "clip.mp4", 4))
-    assert notes(source, tmp_path / "out.mp4", bicubic).endswith("in.mp4: left out: a cover")
-    assert [kind for kind, _ in streams(tmp_path / "out.mp4")] == ["video", "audio"]
+    assert notes(source, tmp_path / "out.mov", bicubic).endswith("in.mp4: left out: a cover")
+    assert [kind for kind, _ in streams(tmp_path / "out.mov")] == ["video", "audio"]
     song = with_cover(tmp_path / "song.mp4", make_clip(tmp_path / "sound.mp4", video=False))
     with pytest.raises(InputError, match="no video stream; it has a cover, audio"):
         upscale_video(bicubic, song, tmp_path / "song.mkv")
@@ -753,3 +755,170 @@ def test_a_clip_that_goes_back_in_time_is_one_line(tmp_path: Path, bicubic: Any)
     (tmp_path / "in.ts").write_bytes(b"".join(parts))
     with pytest.raises(InputError, match=r"in\.ts: frame 13 goes back from 0\.\d+ s to"):
         upscale_video(bicubic, tmp_path / "in.ts", tmp_path / "out.mkv")
+
+
+# What a file holds besides its frames
+
+
+def rich(path: Path, subtitles: bool = True) -> Path:
+    """Subtitles with their font, a cover, a text, titles and two chapters, all in Matroska."""
+    lines = path.with_suffix(".srt")
+    lines.write_text("1\n00:00:00,000 --> 00:00:00,100\nfirst\n\n")
+    cover = io.BytesIO()
+    Image.fromarray(smooth(24, 32)).save(cover, "PNG")
+    with av.open(str(lines)) as text, av.open(str(path), "w") as out:
+        out.metadata.update({"title": "A clip", "OWN": "word"})
+        stream = out.add_stream("libx264", rate=24)
+        stream.height, stream.width, stream.pix_fmt = 36, 48, "yuv420p"
+        stream.metadata.update({"title": "Frames", "language": "deu"})
+        said = out.add_stream_from_template(text.streams[0]) if subtitles else None
+        out.add_attachment("Font.ttf", "application/x-truetype-font", bytes(range(99)))
+        out.add_attachment("front.png", "image/png", cover.getvalue())
+        out.add_attachment("read.txt", "text/plain", b"read")
+        ends = [(0, 100), (100, 160)]
+        out.set_chapters(
+            [
+                {
+                    "id": number,
+                    "start": start,
+                    "end": end,
+                    "time_base": Fraction(1, 1000),
+                    "metadata": {"title": f"{end}"},
+                }
+                for number, (start, end) in enumerate(ends, 1)
+            ]
+        )
+        for image in pan(4, 36, 48):
+            out.mux(stream.encode(av.VideoFrame.from_ndarray(image, "rgb24")))
+        out.mux(stream.encode(None))
+        for packet in text.demux() if subtitles else ():
+            if packet.pts is not None:
+                packet.stream = said
+                out.mux(packet)
+    return path
+
+
+def besides(path: Path) -> dict[str, Any]:
+    """What a file says, and what is attached to it."""
+    with av.open(str(path)) as opened:
+        images = [one.index for one in opened.streams.video if one.disposition & av.stream.Disposition.attached_pic]
+        covers = {p.stream_index: bytes(p) for p in opened.demux() if p.stream_index in images and p.size}
+        return {
+            "words": {name.lower(): value for name, value in opened.metadata.items() if name.lower() != "encoder"},
+            "of frames": {
+                name: value for name, value in opened.streams.video[0].metadata.items() if name in ("title", "language")
+            },
+            "attached": [(one.name, one.mimetype, one.data) for one in opened.streams if one.type == "attachment"],
+            "covers": list(covers.values()),
+            "chapters": [(one["metadata"], one["end"] * one["time_base"]) for one in opened.chapters()],
+        }
+
+
+def test_fonts_covers_chapters_and_titles_are_kept(tmp_path: Path, bicubic: Any) -> None:
+    source = rich(tmp_path / "in.mkv")
+    assert notes(source, tmp_path / "out.mkv", bicubic) == ""
+    before = besides(source)
+    assert besides(tmp_path / "out.mkv") == before
+    assert [name for name, _, _ in before["attached"]] == ["Font.ttf", "read.txt"]
+    assert (len(before["covers"]), before["words"]["own"]) == (1, "word")
+
+
+def test_what_a_format_has_no_place_for_is_said(tmp_path: Path, bicubic: Any) -> None:
+    source = rich(tmp_path / "in.mkv", subtitles=False)
+    said = notes(source, tmp_path / "out.mp4", bicubic)
+    assert "in.mkv: left out: the attachment Font.ttf, the attachment read.txt\n" in said
+    assert said.endswith("out.mp4: .mp4 has no place for what the input says: 'OWN'")
+    before, after = besides(source), besides(tmp_path / "out.mp4")
+    assert (after["covers"], after["chapters"]) == (before["covers"], before["chapters"])
+    assert (after["words"]["title"], after["of frames"]["language"]) == ("A clip", "deu")
+    assert notes(tmp_path / "out.mp4", tmp_path / "again.mp4", bicubic) == "", "chapters of QuickTime are no other data"
+    assert besides(tmp_path / "again.mp4") == after
+    assert "a cover" in notes(source, tmp_path / "out.mov", bicubic)
+    source = rich(tmp_path / "rich.mkv")
+    said = notes(tmp_path / "rich.mkv", tmp_path / "frames", bicubic)
+    assert said.endswith("left out: subtitle, the attachment Font.ttf, a cover, the attachment read.txt, chapters")
+
+
+SCREEN = "G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(10000000,50)"
+
+
+def hdr(path: Path, codec: str = "libx265") -> Path:
+    """Two frames of PQ in BT.2020, graded on a screen of 1,000 cd/m²."""
+    options = {
+        "libx265": {"x265-params": f"log-level=error:master-display={SCREEN}:max-cll=1000,400"},
+        "libx264": {"x264-params": f"mastering-display={SCREEN}:cll=1000,400"},
+    }[codec]
+    colours = {"colorspace": 9, "color_range": 1, "color_trc": 16, "color_primaries": 9}
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream(codec, rate=24, options=options)
+        stream.height, stream.width, stream.pix_fmt = 72, 96, "yuv420p10le"
+        for name, value in colours.items():
+            setattr(stream.codec_context, name, value)
+        for image in pan(2, 72, 96):
+            out.mux(stream.encode(av.VideoFrame.from_ndarray(image, "rgb24").reformat(format="yuv420p10le")))
+        out.mux(stream.encode(None))
+    return path
+
+
+def graded(path: Path) -> Any:
+    from srbench.video.grading import grading_of
+
+    with av.open(str(path)) as opened:
+        return [grading_of(frame) for frame in opened.decode(video=0)]
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+@pytest.mark.parametrize("codec", ["libx264", "libx265", "libsvtav1"])
+def test_what_an_hdr_clip_says_of_its_screen_is_kept(tmp_path: Path, bicubic: Any, codec: str, suffix: str) -> None:
+    if codec not in av.codecs_available:
+        pytest.skip(f"this FFmpeg has no {codec}")
+    source = hdr(tmp_path / "in.mp4", "libx264" if codec == "libx265" else "libx265")
+    assert notes(source, tmp_path / f"out{suffix}", bicubic, codec=codec) == ""
+    before, after = graded(source)[0], graded(tmp_path / f"out{suffix}")
+    after = after[:1] if codec == "libx264" else after  # which says it with each key frame
+    assert before.light == (1000, 400)
+    assert before.screen.luminance == (Fraction(50, 10_000), 1000)
+    for one in after:
+        assert one.light == before.light
+        for got, wanted in zip(
+            [*one.screen.primaries, one.screen.white, one.screen.luminance],
+            [*before.screen.primaries, before.screen.white, before.screen.luminance],
+            strict=True,
+        ):
+            assert [float(value) for value in got] == pytest.approx([float(value) for value in wanted], abs=1e-4)
+
+
+def test_an_encoder_that_cannot_be_told_of_a_screen_is_named(tmp_path: Path, bicubic: Any) -> None:
+    said = notes(hdr(tmp_path / "in.mp4"), tmp_path / "out.mkv", bicubic, codec="ffv1")
+    assert "ffv1 is not told of its mastering display (kept by libx264" in said
+    assert "content light level" in said
+
+
+def test_options_are_the_encoders(tmp_path: Path, bicubic: Any) -> None:
+    """What an encoder does not take is refused before a frame is upscaled, by FFmpeg's own word of what it does."""
+    source = make_clip(tmp_path / "in.mp4", 3, (64, 96), sound=False)
+    for options, words in (
+        ({"codec": "ffv1", "crf": 20}, "--crf 20: ffv1 is lossless"),
+        (
+            {"codec": "prores_ks", "crf": 20},
+            "prores_ks has no constant quality of that name; --encoder-option NAME=VALUE",
+        ),
+        (
+            {"codec": "libvpx-vp9", "preset": "fast"},
+            "libvpx-vp9 has none; --encoder-option NAME=VALUE gives what it takes",
+        ),
+        ({"codec": "libsvtav1", "preset": "14"}, "libsvtav1 takes a number from -2 to 13"),
+        ({"codec": "libsvtav1", "crf": 64}, "libsvtav1 ends at 63"),
+        ({"encoder": ("tun=film",)}, "unknown encoder option 'tun' in libx264. Did you mean 'tune'?"),
+        ({"encoder": ("g=many",)}, "--encoder-option g=many: libx264 takes a number from"),
+        ({"encoder": ("g",)}, "expected NAME=VALUE"),
+        ({"encoder": ("crf=20",)}, "give it as --crf 20"),
+        ({"encoder": ("tune=fill",)}, "libx264' cannot be used here"),
+    ):
+        with pytest.raises((InputError, UnknownNameError), match=re.escape(words)):
+            upscale_video(None, source, tmp_path / "out.mkv", VideoOptions(**options))
+    upscale_video(bicubic, source, tmp_path / "out.mkv", VideoOptions(codec="ffv1"))
+    made = command(source, tmp_path / "o.mp4", "--encoder-option", "bf=0", "--encoder-option", "x264-params=me=dia")
+    assert "wrote" in made
+    said = re.findall(rb"\bme=\w+|bframes=\d|crf=\S+|mbtree=\d", (tmp_path / "o.mp4").read_bytes())
+    assert said == [b"me=dia", b"bframes=0", b"mbtree=0", b"crf=18.0"]

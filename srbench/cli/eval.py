@@ -98,8 +98,7 @@ def command(
     srbench eval EDSR_x4.pth --datasets set5
     srbench eval mynet.py:MyNet --weights mynet.pth --name mynet-1 \\
       --scale 4 --option width=64 --datasets set5
-    srbench eval --all --datasets set5,set14 \\
-      --launcher submitit --jobs 16 --partition gpu
+    srbench eval --all --datasets set5 --launcher submitit --partition gpu
 
     A cell that is stored in results/ with the same weights, data, protocol and metric versions is not measured again.
     Without --scale a checkpoint runs at its own scale, interpolators at the scales of the checkpoints and of results/.

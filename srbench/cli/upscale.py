@@ -37,9 +37,18 @@ _FORMATS = click.Choice(["png", "jpg", "webp", "tif", "bmp"])
 @click.option("--skip-bad", is_flag=True, help="Leave out images of a folder that cannot be used; they are listed.")
 @click.option("--codec", default="libx264", show_default=True, help="Encoder of a clip.")
 @click.option(
-    "--crf", type=click.IntRange(0, 63), default=18, show_default=True, help="Quality of a clip; smaller is better."
+    "--crf",
+    type=click.IntRange(0, 63),
+    help="Quality of a clip, where the encoder has it; less is better.  [default: 18]",
 )
 @click.option("--preset", default="", help="The encoder's, such as veryfast: quicker, and larger files.")
+@click.option(
+    "--encoder-option",
+    "encoder",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Of the encoder, such as tune=film; repeat.",
+)
 @click.option("--pixel-format", default="", help="Of a clip, such as yuv420p; the input's by default.")
 @click.option(
     "--segment", type=click.IntRange(1), default=100, show_default=True, help="Frames a stopped run may lose."
@@ -65,8 +74,9 @@ def command(
     skip_existing: bool,
     skip_bad: bool,
     codec: str,
-    crf: int,
+    crf: int | None,
     preset: str,
+    encoder: tuple[str, ...],
     pixel_format: str,
     segment: int,
     encoder_threads: int,
@@ -104,7 +114,7 @@ def command(
             click.echo(f"{target} is there already", err=True)
             return
         options: dict[str, Any] = {"codec": codec, "crf": crf, "pixel_format": pixel_format, "segment": segment}
-        options |= {"threads": encoder_threads, "preset": preset}
+        options |= {"threads": encoder_threads, "preset": preset, "encoder": encoder}
         more = {"fps": fps} if fps else {}
         _upscale_clip(source, target, network, way, {**options, **more, "format": format_ or "png"}, resume)
         return

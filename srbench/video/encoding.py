@@ -17,10 +17,13 @@ import numpy.typing as npt
 
 from srbench.errors import InputError, UnknownNameError
 from srbench.files import replacing, write_text
-from srbench.video.options import CODECS, LARGEST_CRF, PRESETS, SUFFIXES, Clip, VideoOptions
+from srbench.video.carried import copied
+from srbench.video.encoders import check_options, settings
+from srbench.video.grading import told
+from srbench.video.options import CODECS, SUFFIXES, Clip, VideoOptions
 from srbench.video.parts import Parts
 from srbench.video.pipeline import Ahead, Behind
-from srbench.video.sources import COPIED, Source
+from srbench.video.sources import Source
 
 Pixels = npt.NDArray[Any]
 Upscale = Callable[[Pixels], Callable[[], Pixels]]
@@ -29,22 +32,15 @@ Progress = Callable[[int, int | None], None]
 
 _FULL = 2
 _TRIED_SIDE = 256  # pixels; encoders of devices refuse much smaller images
-# What makes other bits in each run is off. Several threads do, and one is enough on a CPU: it works while the network does.
-# x264's mbtree did in one run of ten at 96×72 and in most at 200×152, with one thread as with many.
-_ALONE = {
-    "libx264": {"x264-params": "mbtree=0"},
-    "libx265": {"x265-params": "pools=none:frame-threads=1:log-level=error"},
-    "libsvtav1": {"svtav1-params": "lp=1"},
-}
 
 
 def check_output(source: Path, target: Path, options: VideoOptions) -> None:
     """Look whether a video file can be written, and hold what is copied into it.
 
     Raises:
-        InputError: a suffix or an encoder of another kind, a preset of an encoder that has none, or a stream that the format has
-            no place for.
-        UnknownNameError: no such encoder or preset.
+        InputError: a suffix or an encoder of another kind, an option that the encoder does not take, or a stream that the format
+            has no place for.
+        UnknownNameError: no such encoder, preset or option.
     """
     import av
 
@@ -60,10 +56,7 @@ def check_output(source: Path, target: Path, options: VideoOptions) -> None:
         raise InputError(
             f"codec {options.codec!r} is of {encoder.type}; expected one of video, such as {', '.join(CODECS)}"
         )
-    if options.preset:
-        _check_preset(options)
-    if options.crf > (most := LARGEST_CRF.get(options.codec, options.crf)):
-        raise InputError(f"--crf {options.crf}: {options.codec} ends at {most}")
+    check_options(options)
     known = av.open(io.BytesIO(), "w", format=SUFFIXES[target.suffix.lower()]).supported_codecs
     for kind, name in [("video", encoder.canonical_name), *_copied_codecs(source)]:
         if name not in known:
@@ -93,23 +86,11 @@ def _set(context: Any, clip: Clip, options: VideoOptions) -> None:
     context.colorspace, context.color_range = clip.colours.matrix, clip.colours.conversion[1]
     context.color_trc, context.color_primaries = clip.colours.transfer, clip.colours.primaries
     context.thread_count = options.threads
-    context.options = {
-        **({} if options.codec == "ffv1" else {"crf": str(options.crf)}),
-        **({"preset": options.preset} if options.preset else {}),
-        **(_ALONE.get(options.codec, {}) if options.threads == 1 else {}),
-    }
+    context.options = settings(options, told(clip.grading, options.codec))
     if options.codec == "libsvtav1":
         os.environ.setdefault(
             "SVT_LOG", "1"
         )  # faults alone: else it writes its settings over the progress, a segment each time
-
-
-def _check_preset(options: VideoOptions) -> None:
-    """FFmpeg takes any text for it, and x264 alone refuses one that it does not know."""
-    if options.codec not in PRESETS:
-        raise InputError(f"--preset {options.preset!r}: {options.codec} has none; {', '.join(PRESETS)} have")
-    if options.preset not in PRESETS[options.codec]:
-        raise UnknownNameError("preset", options.preset, PRESETS[options.codec], options.codec)
 
 
 def _copied_codecs(source: Path) -> list[tuple[str, str]]:
@@ -118,7 +99,7 @@ def _copied_codecs(source: Path) -> list[tuple[str, str]]:
     if source.is_dir():
         return []
     with av.open(str(source)) as opened:
-        return [(one.type, one.codec_context.codec.canonical_name) for one in opened.streams if one.type in COPIED]
+        return [(one.type, one.codec_context.codec.canonical_name) for one in copied(opened)]
 
 
 def encode(

@@ -11,9 +11,9 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from srbench.video.carried import attach, copied, is_cover, words_of_file, words_of_stream
 from srbench.video.options import SUFFIXES, Clip
 from srbench.video.parts import Parts
-from srbench.video.sources import COPIED
 
 
 def put_together(parts: Parts, source: Path, clip: Clip, staging: Path) -> None:
@@ -32,30 +32,42 @@ def put_together(parts: Parts, source: Path, clip: Clip, staging: Path) -> None:
         opened = None if source.is_dir() else stack.enter_context(av.open(str(source)))
         out = stack.enter_context(av.open(str(staging), "w", format=SUFFIXES[parts.target.suffix.lower()]))
         if opened is not None:
-            out.metadata.update(opened.metadata)
+            out.metadata.update(words_of_file(opened.metadata))
         # Opaque: of AV1 the decoder, which is all that the template knows of, is called otherwise than any encoder.
         video = out.add_stream_from_template(first.streams.video[0], opaque=True)
         video.time_base = clip.time_base
-        copied = {one.index: out.add_stream_from_template(one) for one in _others(opened)}
-        for one in _others(opened):
-            copied[one.index].metadata.update(one.metadata)
-            copied[one.index].disposition = one.disposition
-        if opened is not None and (chapters := opened.chapters()):
-            out.set_chapters(chapters)
-        others = _copied(opened, copied) if copied else iter(())
+        others: Iterator[tuple[Fraction, int, Any, Any]] = iter(())
+        if opened is not None:
+            others = _all_else(opened, out, video, parts.target.suffix.lower())
         for _, _, packet, stream in heapq.merge(_video(parts, clip, video), others, key=lambda item: item[:2]):
             packet.stream = stream
             out.mux(packet)
 
 
-def _others(opened: Any) -> list[Any]:
-    return [] if opened is None else [one for one in opened.streams if one.type in COPIED]
+def _all_else(opened: Any, out: Any, video: Any, suffix: str) -> Iterator[tuple[Fraction, int, Any, Any]]:
+    """Add to the output what of the input is no frame; the packets of that."""
+    frames = next(one for one in opened.streams.video if not is_cover(one))
+    video.metadata.update(words_of_stream(frames.metadata))
+    video.disposition = frames.disposition
+    streams = {}
+    for one in copied(opened):
+        streams[one.index] = out.add_stream_from_template(one)
+        streams[one.index].metadata.update(one.metadata)
+        streams[one.index].disposition = one.disposition
+    first = attach(opened, out, suffix)
+    if chapters := opened.chapters():
+        out.set_chapters(chapters)
+    return _packets(opened, streams, first)
 
 
-def _copied(opened: Any, copied: dict[int, Any]) -> Iterator[tuple[Fraction, int, Any, Any]]:
-    for packet in opened.demux([one for one in opened.streams if one.index in copied]):
+def _packets(
+    opened: Any, streams: dict[int, Any], first: list[tuple[Any, Any]]
+) -> Iterator[tuple[Fraction, int, Any, Any]]:
+    for packet, stream in first:
+        yield Fraction(-(10**9)), 1, packet, stream
+    for packet in opened.demux([one for one in opened.streams if one.index in streams]) if streams else ():
         if packet.dts is not None:
-            yield packet.dts * packet.time_base, 1, packet, copied[packet.stream.index]
+            yield packet.dts * packet.time_base, 1, packet, streams[packet.stream.index]
 
 
 def _video(parts: Parts, clip: Clip, stream: Any) -> Iterator[tuple[Fraction, int, Any, Any]]:

@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 
 from srbench.errors import InputError
+from srbench.video.grading import Grading
 
 SUFFIXES = {".mp4": "mp4", ".mkv": "matroska", ".mov": "mov", ".webm": "webm"}
 CODECS = ("libx264", "libx265", "libsvtav1", "libvpx-vp9", "ffv1")
-PRESETS = {
-    **dict.fromkeys(
-        ("libx264", "libx265"),
-        ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow", "placebo"),
-    ),
-    "libsvtav1": tuple(str(number) for number in range(14)),
-}
-"""What encoders call their ways between quick with large files and slow with small ones."""
-LARGEST_CRF = {"libx264": 51, "libx265": 51}
-"""Of encoders that end below the others' 63; FFmpeg would take a larger one for it and not say so."""
 
 _MATRICES = (1, 4, 5, 7, 9)  # that libswscale converts by
 _BT601, _LIMITED = 5, 1
@@ -31,8 +22,9 @@ class VideoOptions:
 
     Attributes:
         codec: an encoder of FFmpeg.
-        crf: its constant quality; smaller is better and larger.
-        preset: how long it may search, one of ``PRESETS``; its own choice by default.
+        crf: its constant quality; smaller is better and larger. 18 by default, where the encoder has one.
+        preset: how long it may search, such as ``veryfast``; its own choice by default.
+        encoder: further options of the encoder, each as ``NAME=VALUE``, such as ``tune=film``.
         pixel_format: such as ``yuv420p`` or ``yuv420p10le``; the input's by default, where the encoder has it.
         segment: frames that a stopped run loses at most.
         threads: of the encoder. With one, the same run makes the same bits; more help where a GPU makes frames faster than one
@@ -42,8 +34,9 @@ class VideoOptions:
     """
 
     codec: str = "libx264"
-    crf: int = 18
+    crf: int | None = None
     preset: str = ""
+    encoder: tuple[str, ...] = ()
     pixel_format: str = ""
     segment: int = 100
     threads: int = 1
@@ -90,6 +83,7 @@ class Clip:
         aspect: width by height of what is shown, upright, where the input's pixels are not square; else None.
         size: height and width of its frames as they are stored, before rotation; None where any is taken as it comes.
         notes: what a user should know of the input, a line each.
+        grading: what it says of its screen and of its light.
     """
 
     rate: Fraction
@@ -100,3 +94,4 @@ class Clip:
     aspect: Fraction | None = None
     size: tuple[int, int] | None = None
     notes: tuple[str, ...] = ()
+    grading: Grading = field(default_factory=Grading)

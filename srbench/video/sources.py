@@ -16,12 +16,11 @@ from srbench.errors import InputError, UnknownNameError
 from srbench.images import SUFFIXES as IMAGES
 from srbench.images import list_images
 from srbench.photos import read_photo
+from srbench.video.carried import is_cover, left_out
+from srbench.video.grading import grading_of, lost_of
 from srbench.video.options import CODECS, Clip, Colours, VideoOptions
 
 Pixels = npt.NDArray[Any]
-
-COPIED = ("audio", "subtitle")
-"""Kinds of streams whose packets go into the output as they are."""
 
 _LIMITED, _FULL = 1, 2
 _SHORT_SECONDS, _SHORT_SHARE = Fraction(1, 4), Fraction(1, 20)  # sound may well end a little after the frames
@@ -47,6 +46,9 @@ class Source(Protocol):
 
     def times(self, raw: Any) -> tuple[int, int]:
         """When a raw frame is shown, and for how long (0 if unknown), in the clip's time base."""
+
+    def left_out(self, suffix: str) -> list[str]:
+        """What it holds that an output of that suffix does not, a line each; a folder of frames has no suffix."""
 
     def found(self) -> list[str]:
         """What a user should know of the frames that were read, a line each; told after the last one."""
@@ -92,16 +94,25 @@ class VideoFile:
                 colours,
                 _aspect(stream, frame),
                 (frame.height, frame.width),
-                tuple(f"{self.path}: {note}" for note in _notes(opened, stream, frame)),
+                tuple(f"{self.path}: {note}" for note in _notes(stream, frame)),
+                grading_of(frame),
             )
 
     def _stream(self, opened: Any) -> Any:
         """The stream that is upscaled."""
         for stream in opened.streams.video:
-            if not _is_cover(stream):
+            if not is_cover(stream):
                 return stream
-        kinds = sorted({"a cover" if stream.type == "video" else stream.type for stream in opened.streams})
+        kinds = sorted({"a cover" if is_cover(stream) else stream.type for stream in opened.streams})
         raise InputError(f"{self.path}: has no video stream; it has {', '.join(kinds) or 'nothing'}")
+
+    def left_out(self, suffix: str) -> list[str]:
+        """Streams, attachments and covers that the format has no place for, in one line."""
+        import av
+
+        with av.open(str(self.path)) as opened:
+            names = left_out(opened, self._stream(opened), suffix)
+        return [f"{self.path}: left out: {', '.join(names)}"] if names else []
 
     @contextlib.contextmanager
     def opened(self) -> Iterator[Iterator[Any]]:
@@ -116,6 +127,7 @@ class VideoFile:
     def _timed(self, opened: Any, stream: Any) -> Iterator[Any]:
         """Frames, each after the one before: bare streams (.h264) have no times, and some files have some twice."""
         step, last, end = 1 / (_rate(stream) * stream.time_base), None, Fraction(0)
+        side: set[str] = set()
         for number, frame in enumerate(opened.decode(stream)):
             if frame.pts is None:
                 frame.pts = round(number * step)
@@ -127,7 +139,10 @@ class VideoFile:
                     )
                 frame.pts = last + 1
             last, end = frame.pts, (frame.pts + (frame.duration or 0)) * stream.time_base
+            side.update(lost_of(frame))
             yield frame
+        if side:
+            self._say(f"left out: {', '.join(sorted(side))}, which no encoder is told of frames that are made anew")
         said = _seconds(opened, stream)
         if said is not None and said - end > max(_SHORT_SECONDS, said * _SHORT_SHARE):
             self._say(
@@ -207,6 +222,10 @@ class FrameFolder:
         """Its number; one unit long."""
         return raw[0], 1
 
+    def left_out(self, suffix: str) -> list[str]:  # noqa: ARG002
+        """Nothing."""
+        return []
+
     def found(self) -> list[str]:
         """Nothing: frames that do not fit are refused."""
         return []
@@ -224,35 +243,18 @@ class FrameFolder:
         return np.repeat(photo.pixels[..., None], 3, axis=2) if photo.pixels.ndim == 2 else photo.pixels
 
 
-def _is_cover(stream: Any) -> bool:
-    from av.stream import Disposition
-
-    return bool(stream.disposition & Disposition.attached_pic)
-
-
 def _rate(stream: Any) -> Fraction:
     return Fraction(stream.average_rate or stream.guessed_rate or 25)
 
 
-def _notes(opened: Any, stream: Any, frame: Any) -> Iterator[str]:
-    """What of a file does not go into the output, or looks otherwise there."""
+def _notes(stream: Any, frame: Any) -> Iterator[str]:
+    """What of the frames does not go into the output, or looks otherwise there."""
     if frame.interlaced_frame:
         yield "is interlaced; upscaling enlarges its combs, so deinterlace it first"
     if stream.metadata.get("alpha_mode") == "1":  # VP9: beside the frames, where its decoder does not look
         yield "has transparency; a clip is written without it"
     elif any(one.is_alpha for one in frame.format.components) and frame.to_ndarray(format="rgba")[..., 3].min() < 255:
         yield "has transparent pixels; a clip is written without transparency"
-    kinds = [
-        "a cover"
-        if one.type == "video" and _is_cover(one)
-        else f"another stream of {one.type}"
-        if one.type == "video"
-        else one.type
-        for one in opened.streams
-        if one.index != stream.index and one.type not in COPIED
-    ]
-    if kinds:
-        yield f"left out: {', '.join(kinds)}"
 
 
 def _seconds(opened: Any, stream: Any) -> Fraction | None:

@@ -23,10 +23,12 @@ from srbench.photos import Photo
 from srbench.resuming import STATEMENT, Statement, facts_of
 from srbench.upscale_files import Way, begin_photo
 from srbench.upscaler import Upscaler
+from srbench.video.carried import unsaid
 from srbench.video.encoding import Progress, check_encoder, check_output, encode
 from srbench.video.frames import FramesOut
+from srbench.video.grading import unheard
 from srbench.video.joining import put_together
-from srbench.video.options import VideoOptions
+from srbench.video.options import Clip, VideoOptions
 from srbench.video.parts import Parts
 from srbench.video.sources import source_of
 
@@ -81,7 +83,7 @@ def upscale_video(
         if to_folder:
             _check_folder(source, target, options)
             clip = frames.look(options)
-            _say(way, clip.notes)
+            _say(way, [*clip.notes, *frames.left_out("")])
             facts = facts_of(frames.inputs(), upscaler, way, {"format": options.format, "fps": options.fps})
             out = FramesOut(target, Statement(target / STATEMENT, facts), f".{options.format}")
             out.begin(resume)
@@ -90,7 +92,7 @@ def upscale_video(
             return target
         check_output(source, target, options)
         clip = frames.look(options)
-        _say(way, clip.notes)
+        _say(way, [*clip.notes, *frames.left_out(target.suffix), *_unheard(source, clip, options)])
         check_encoder(clip, options)
         parts = Parts(target, facts_of(frames.inputs(), upscaler, way, asdict(options)))
         parts.begin(resume)
@@ -103,12 +105,23 @@ def upscale_video(
         with replacing(target) as staging:
             put_together(parts, source, clip, staging)
         parts.remove()
+        _say(way, _unsaid(source, target))
     return target
 
 
 def _say(way: Way, notes: Iterable[str]) -> None:
     for note in notes:
         way.say(note)
+
+
+def _unheard(source: Path, clip: Clip, options: VideoOptions) -> list[str]:
+    names = unheard(clip.grading, options.codec)
+    return [f"{source}: {options.codec} is not told of its {' and '.join(names)}"] if names else []
+
+
+def _unsaid(source: Path, target: Path) -> list[str]:
+    names = [] if source.is_dir() else unsaid(source, target)
+    return [f"{target}: {target.suffix} has no place for what the input says: {', '.join(names)}"] if names else []
 
 
 def _check_folder(source: Path, target: Path, options: VideoOptions) -> None:
