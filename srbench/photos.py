@@ -31,7 +31,7 @@ from srbench.imagefile import (
     from_file,
     save_options,
 )
-from srbench.images import imresize, planar, to_array
+from srbench.images import imresize, planar, read_image, to_array
 from srbench.png import encode_png, pack
 
 if TYPE_CHECKING:
@@ -100,6 +100,27 @@ def read_photo(path: Path | str) -> Photo:
         InputError: an animation, a damaged or too large file, samples of another kind.
     """
     return from_file(path, _decode)
+
+
+def read_rounded(path: Path) -> npt.NDArray[np.uint8]:
+    """An image as measurement reads it, and one of 16 bits a channel rounded to 8.
+
+    Returns:
+        uint8 ``(H, W, 3)`` RGB or ``(H, W)`` gray.
+
+    Raises:
+        InputError: it cannot be read as such; transparency, which training and prints have no place for, is such a reason.
+    """
+    try:
+        return read_image(path)
+    except InputError as error:
+        try:
+            photo = read_photo(path)
+        except InputError:
+            raise error from None
+        if not photo.deep or photo.alpha is not None:
+            raise
+    return ((photo.pixels.astype(np.uint32) + 128) // 257).astype(np.uint8)
 
 
 def decode_photo(data: bytes, name: str, most: int | None = None) -> Photo:

@@ -51,7 +51,7 @@ MAY_IMPORT = {
     "degradations": "errors registry resize",
     "protocol": "errors degradations images records",
     "download": "errors",
-    "datasets": "process degradations download errors files images protocol provenance records",
+    "datasets": "process degradations download errors files images photos protocol provenance records",
     "models": "errors facts registry images resize",
     "zoo": "errors files models names records weights",
     "machines": "errors records",

@@ -27,7 +27,7 @@ from srbench.datasets.local import data_roots, find_dataset, locate
 from srbench.datasets.prints import Index, Match, Print, make_print
 from srbench.errors import InputError, SrbenchError
 from srbench.files import write_bytes
-from srbench.images import read_image
+from srbench.photos import read_rounded
 from srbench.process import large_blocks_go_back
 
 _FEW = 50  # images whose prints are made anew each time
@@ -103,7 +103,7 @@ def known(images: ImageSet, anew: bool = False) -> list[Known]:
 
 def _print_of(path: Path) -> Print | None:
     try:
-        image = read_image(path)
+        image = read_rounded(path)
         with large_blocks_go_back(image.shape[0] * image.shape[1]):
             return make_print(image)
     except InputError:

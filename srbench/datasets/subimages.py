@@ -19,7 +19,8 @@ from pydantic import BaseModel, ConfigDict
 from srbench.datasets import names
 from srbench.datasets.hashes import digest_of, sha256_of
 from srbench.errors import InputError
-from srbench.images import read_image, write_image
+from srbench.images import write_image
+from srbench.photos import read_rounded
 from srbench.records import parse, read_json, unseal, write_json
 
 U8 = npt.NDArray[np.uint8]
@@ -172,8 +173,8 @@ def _claim(out: Path, how: Cut) -> None:
 
 def _cut_one(path: Path, stem: str, out: Path, how: Cut, lr: Path | None) -> bool:
     """Write the parts of one image and its LR; whether a side of it is shorter than a part."""
-    hr = read_image(path)
-    small = None if lr is None else read_image(lr)
+    hr = read_rounded(path)
+    small = None if lr is None else read_rounded(lr)
     if small is not None:
         height, width = small.shape[0] * how.scale, small.shape[1] * how.scale
         if height > hr.shape[0] or width > hr.shape[1] or max(hr.shape[0] - height, hr.shape[1] - width) >= 12:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -81,8 +81,7 @@ def guard(
     found = tuple(overlaps(mine, tests))
     marks = tuple(mark for made in parts.values() for mark in made.overlaps)
     said = f"{len(mine)} images compared with {len(tests)} test images in {time.perf_counter() - begun:.1f} s"
-    if parts:
-        said += f"; {sum(map(len, parts))} parts were compared as whole images when they were cut"
+    said += _said_of_parts(parts) + _said_of_unread(names, {one.name for one in mine}, parts)
     if allow or not found:
         return Guarded(train, val, found, allow, said, marks)
     gone = {one.image for one in found}
@@ -94,6 +93,18 @@ def guard(
                 "expected other data, or --allow-overlap, which the card and each record say"
             )
     return Guarded(kept[0], kept[1], found, False, said)
+
+
+def _said_of_parts(parts: Mapping[tuple[Path, ...], Cut]) -> str:
+    return f"; {sum(map(len, parts))} parts were compared as whole images when they were cut" if parts else ""
+
+
+def _said_of_unread(names: Mapping[Path, str], compared: set[str], parts: Iterable[tuple[Path, ...]]) -> str:
+    """Which images have no print, so that nobody takes them for compared."""
+    cut = {path for paths in parts for path in paths}
+    unread = [path.name for path, name in names.items() if name not in compared and path not in cut]
+    more = f" and {len(unread) - 10} more" if len(unread) > 10 else ""
+    return f"; not compared, as they cannot be read: {', '.join(unread[:10])}{more}" if unread else ""
 
 
 def _parts(images: ImageSet, allow: bool) -> Cut | None:

@@ -11,8 +11,8 @@ import numpy.typing as npt
 
 from srbench.datasets.image_set import ImageSet
 from srbench.errors import InputError, UnavailableError
-from srbench.images import as_rgb, imresize, luma, read_image
-from srbench.photos import read_photo
+from srbench.images import as_rgb, imresize, luma
+from srbench.photos import read_rounded
 
 U8 = npt.NDArray[np.uint8]
 F64 = npt.NDArray[np.float64]
@@ -81,16 +81,7 @@ def read_rgb(path: Path) -> U8:
     Raises:
         InputError: it cannot be read as such.
     """
-    try:
-        return as_rgb(read_image(path))
-    except InputError as error:
-        try:
-            photo = read_photo(path)
-        except InputError:
-            raise error from None
-        if not photo.deep or photo.alpha is not None:
-            raise
-    return as_rgb(((photo.pixels.astype(np.uint32) + 128) // 257).astype(np.uint8))
+    return as_rgb(read_rounded(path))
 
 
 def read_pair(hr_path: Path, lr_path: Path, scale: int) -> tuple[U8, U8]:

@@ -15,8 +15,9 @@ import numpy.typing as npt
 from srbench.datasets.local import ImageSet
 from srbench.datasets.pairs import degrade, prepare_hr
 from srbench.errors import InputError, nearest
-from srbench.images import as_rgb, imresize, planar, read_image
+from srbench.images import as_rgb, imresize, planar
 from srbench.measure import Measure
+from srbench.photos import read_rounded
 from srbench.protocol import Protocol, get_protocol
 from srbench.references import References, cache_memory, size_of
 from srbench.training.data.pairs import read_pair
@@ -89,7 +90,7 @@ class Validation:
                 self._pairs.append(read_pair(path, lr[path], scale))
                 continue
             try:
-                hr = prepare_hr(read_image(path), scale, self._protocol)
+                hr = prepare_hr(read_rounded(path), scale, self._protocol)
             except InputError as error:
                 raise error if str(path) in str(error) else InputError(f"{path}: {error}") from None
             self._pairs.append((hr, degrade(hr, scale, self._protocol, path.stem)))
