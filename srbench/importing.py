@@ -20,11 +20,10 @@ from srbench.names import check_name
 from srbench.provenance import source
 from srbench.subjects.files import notes_of
 from srbench.weights import open_weights
-from srbench.weights.probe import sample
 from srbench.weights.recognise import Recognised, Wanted, recognise
+from srbench.weights.white import folded, sample_input
 from srbench.zoo import NOT_STATED, Card, Imported, checkpoint_name, module_of, save_checkpoint, zoo_root
 
-_SIDE = 48  # pixels of the input on which file and checkpoint are compared
 _SAME = 1e-4  # of white: what float32 may lose where a range is folded into the weights
 
 
@@ -182,7 +181,7 @@ def _weights(found: Recognised, card: Card) -> tuple[dict[str, Tensor], list[str
     said = [f"{len(found.file.state)} tensors read, {card.parameters:,} parameters"]
     state = found.build(found.scales[0]).state_dict()
     if found.range != 1:
-        _fold_range(found.build(found.scales[0]), state, found.range, found.channels)
+        state = folded(found.build(found.scales[0]), found.range, found.channels)
         said.append(
             f"range 0–{found.range:g} folded into the first and the last convolution: the checkpoint works on 0–1"
         )
@@ -209,36 +208,7 @@ def _same_shapes(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> bool
 
 @torch.no_grad()
 def _difference(network: nn.Module, original: nn.Module, white: float, channels: str) -> float:
-    x = _input(channels)
+    x = sample_input(channels)
     made: Tensor = network(x)
     theirs: Tensor = original(x * white) / white
     return float((made - theirs).abs().max())
-
-
-def _input(channels: str) -> Tensor:
-    image = sample(_SIDE)
-    return image.mean(1, keepdim=True) if channels == "y" else image
-
-
-@torch.no_grad()
-def _fold_range(network: nn.Module, state: dict[str, Tensor], white: float, channels: str) -> None:
-    """Let the first convolution take [0, 1] and the last one give it; what lies between sees what it saw.
-
-    A sum of the input and the last convolution's output stays one: both are divided. Whether the network is such, the
-    comparison of outputs says.
-    """
-    names = {module: name for name, module in network.named_modules()}
-    seen: list[nn.Module] = []
-    hooks = [
-        module.register_forward_hook(lambda module, *_: seen.append(module))
-        for module in names
-        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d)
-    ]
-    network.eval()(_input(channels))
-    for hook in hooks:
-        hook.remove()
-    first, last = names[seen[0]], names[seen[-1]]
-    state[f"{first}.weight"] = state[f"{first}.weight"] * white
-    for key in (f"{last}.weight", f"{last}.bias"):
-        if key in state:
-            state[key] = state[key] / white

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from srbench.errors import InputError, UnknownNameError
 from srbench.models import create_model, get_model
@@ -173,12 +174,65 @@ def test_a_file_of_weights_gives_all_or_what_fits_and_says_which(tmp_path: Path,
     assert differing == {"conv3.weight", "conv3.bias"}
     for key, value in network.state_dict().items():
         assert torch.equal(value, before[key] if key in differing else other.state_dict()[key])
-    assert "4 of 6 tensors; of another shape: conv3.weight (16×32×3×3 there, 9×32×3×3 here), conv3.bias" in said
+    assert "4 of 6 tensors, of x4; of another shape: conv3.weight (16×32×3×3 there, 9×32×3×3 here), conv3.bias" in said
 
     state = {key: value for key, value in other.state_dict().items() if key != "conv1.bias"} | {"head": torch.ones(1)}
     torch.save(state, file)
     said = from_file(file, build.network(), build).warm
     assert "5 of 6 tensors; not there: conv1.bias; not used: 1 of the file's" in said
+
+
+def trained(name: str) -> dict[str, torch.Tensor]:
+    """A committed checkpoint's weights; a probe tells of trained ones alone what they are for."""
+    return load_file(Path(__file__).parents[1] / "zoo" / f"{name}.safetensors")
+
+
+def test_a_file_for_0_to_255_starts_a_network_for_0_to_1(tmp_path: Path, srbench_home: Path) -> None:
+    ours = {key: value.float() for key, value in trained("espcn/x4.tuned").items()}
+    wide = dict(ours)
+    wide["network.conv1.weight"] = ours["network.conv1.weight"] / 255
+    for key in ("network.conv3.weight", "network.conv3.bias"):
+        wide[key] = ours[key] * 255
+    torch.save(wide, tmp_path / "wide.pth")
+    build = Build(get_model("espcn"), 4, "y", {"skip": "bicubic"})
+    network = build.network()
+    origin = from_file(tmp_path / "wide.pth", network, build)
+    for key, value in network.state_dict().items():
+        torch.testing.assert_close(value, ours[key])
+    assert "all 6 tensors, for 0–255, which is folded into the first and the last convolution" in origin.warm
+
+
+def test_a_file_in_its_authors_names_is_taken(tmp_path: Path, srbench_home: Path) -> None:
+    """SRCNN's MATLAB names: each filter a column, rows after columns."""
+    torch.manual_seed(5)
+    ours = create_model("srcnn", 4).state_dict()
+    columns = [ours[f"conv{n}.weight"].transpose(-1, -2).flatten(2) for n in (1, 2, 3)]
+    shaped = [columns[0][:, 0].T, columns[1].permute(1, 2, 0), columns[2][0]]
+    theirs = {f"weights_conv{n}": shaped[n - 1].contiguous() for n in (1, 2, 3)}
+    torch.save(theirs | {f"biases_conv{n}": ours[f"conv{n}.bias"] for n in (1, 2, 3)}, tmp_path / "srcnn.pth")
+    build = Build(get_model("srcnn"), 4, "y", {})
+    network = build.network()
+    origin = from_file(tmp_path / "srcnn.pth", network, build)
+    for key, value in network.state_dict().items():
+        assert torch.equal(value, ours[key])
+    assert "in the names of SRCNN's authors" in origin.warm
+
+
+def test_a_file_of_another_scale_gives_no_transposed_convolution(tmp_path: Path, srbench_home: Path) -> None:
+    torch.save(trained("fsrcnn/x4.tuned"), tmp_path / "four.pth")
+    build = Build(get_model("fsrcnn"), 2, "y", {"skip": "bicubic"})
+    network = build.network()
+    before = network.state_dict()["network.deconv.weight"].clone()
+    said = from_file(tmp_path / "four.pth", network, build).warm
+    assert torch.equal(network.state_dict()["network.deconv.weight"], before)
+    assert "21 of 23 tensors, of x4; not there: network.deconv.weight, network.deconv.bias" in said
+
+
+def test_weights_with_a_skip_do_not_start_a_network_without(tmp_path: Path, srbench_home: Path) -> None:
+    torch.save(trained("espcn/x4.tuned"), tmp_path / "skip.pth")
+    build = Build(get_model("espcn"), 4, "y", {})
+    with pytest.raises(InputError, match="with a bicubic skip, and this run has none: give skip = 'bicubic'"):
+        from_file(tmp_path / "skip.pth", build.network(), build)
 
 
 def test_a_file_of_which_nothing_fits_is_refused(tmp_path: Path, srbench_home: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,13 +12,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from srbench.errors import InputError, UnknownNameError
+from srbench.errors import InputError, SrbenchError, UnknownNameError
 from srbench.files import sha256
 from srbench.models import Channels, Model, create_model, get_model
 from srbench.training.loop.initial import draw_weights
 from srbench.training.loop.state import Origin
 from srbench.training.recipe.schema import Recipe
-from srbench.weights import fit, read_weights
+from srbench.weights import fit, open_weights, read_weights
+from srbench.weights.recognise import Recognised, recognise
+from srbench.weights.white import folded
 from srbench.zoo import Card, find_checkpoint, load_weights, read_tensors, verify
 
 
@@ -106,16 +109,16 @@ def from_file(path: Path, network: nn.Module, build: Build) -> Origin:
         the file's sha256 and what was taken of it.
 
     Raises:
-        InputError: a file that cannot be read, or of which nothing fits.
+        InputError: a file that cannot be read, of which nothing fits, or whose network has a skip that this one has not.
     """
-    found = read_weights(path)
+    held = _held(path, network, build)
     digest = sha256(path)
-    own = network.state_dict()
+    own, found = network.state_dict(), held.state
     said = f"init_from {path.name} (sha256 {digest[:16]})"
     untold = [f"init_from {path.name}: training data not known"]
     try:
         fit(network, found, path)
-        return Origin(init_sha256=digest, warm=f"{said}: all {len(own)} tensors", untold=untold)
+        return Origin(init_sha256=digest, warm=f"{said}: all {len(own)} tensors{held.said}", untold=untold)
     except InputError as error:
         taken = [key for key, tensor in own.items() if key in found and found[key].shape == tensor.shape]
         if not taken:
@@ -125,8 +128,63 @@ def from_file(path: Path, network: nn.Module, build: Build) -> Origin:
             raise InputError(f"init_from = {str(path)!r} has no weights that fit {what}: {why}") from None
     for key in taken:
         own[key].copy_(found[key])
-    taken_of = f"{said}: {len(taken)} of {len(own)} tensors{_left(own, found)}"
+    taken_of = f"{said}: {len(taken)} of {len(own)} tensors{held.said}{_left(own, found)}"
     return Origin(init_sha256=digest, warm=taken_of, untold=untold)
+
+
+@dataclass(frozen=True)
+class _Held:
+    """A file's weights as a run takes them; ``said`` is what was done to them, for the report."""
+
+    state: Mapping[str, Tensor]
+    said: str = ""
+
+
+def _held(path: Path, network: nn.Module, build: Build) -> _Held:
+    """A file's weights, in our keys and for 0–1 where it is recognised as the architecture that is trained.
+
+    Of another scale's, transposed convolutions are left out: their stride is the scale, whatever their shape.
+
+    Raises:
+        InputError: it cannot be read, or its network has a skip that this one has not.
+    """
+    state = read_weights(path)
+    if build.model.infer is None:  # a network of one's own has no names but its own
+        return _Held(state)
+    found = _recognised(path, build)
+    if found is None:
+        return _Held(state)
+    theirs, ours = (str(options.get("skip", "none")) for options in (found.options, build.options))
+    if theirs == "bicubic" and ours == "none" and not build.model.has_skip:
+        raise InputError(
+            f"init_from = {str(path)!r} has weights of {build.model.name} with a bicubic skip, and this run has none: "
+            "give skip = 'bicubic'"
+        )
+    said = f", in the names of {found.layout}" if found.layout else ""
+    if found.range != 1:
+        said += f", for 0–{found.range:g}, which is folded into the first and the last convolution"
+        state = folded(found.build(found.scales[0]), found.range, found.channels)
+    elif found.layout:
+        state = found.build(found.scales[0]).state_dict()
+    if build.scale not in found.scales:
+        said += f", of x{found.scales[0]}"
+        strided = _strided(network)
+        state = {key: tensor for key, tensor in state.items() if not key.startswith(strided)}
+    return _Held(state, said)
+
+
+def _strided(network: nn.Module) -> tuple[str, ...]:
+    """The beginnings of the keys of transposed convolutions."""
+    return tuple(f"{key}." for key, module in network.named_modules() if isinstance(module, nn.ConvTranspose2d))
+
+
+def _recognised(path: Path, build: Build) -> Recognised | None:
+    """What the file is of this architecture, at any scale; None where it is not known to be that."""
+    file = open_weights(path)
+    for scale in (None, build.scale):  # some files do not say their scale
+        with suppress(SrbenchError):
+            return recognise(file, scale, build.model.name)
+    return None
 
 
 def _left(own: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> str:
@@ -222,8 +280,7 @@ def warm_start(name: str, network: nn.Module, model: Model, zoo: Path | None = N
     if card.model != model.name:
         raise InputError(f"warm_from = {name!r} is a {card.model}, this run trains {model.name}; expected the same")
     found = read_tensors(card, root)
-    strided = {f"{key}." for key, module in network.named_modules() if isinstance(module, nn.ConvTranspose2d)}
-    own = {key: tensor for key, tensor in network.state_dict().items() if not key.startswith(tuple(strided))}
+    own = {key: tensor for key, tensor in network.state_dict().items() if not key.startswith(_strided(network))}
     taken = [key for key, tensor in own.items() if key in found and found[key].shape == tensor.shape]
     if not taken:
         raise InputError(f"warm_from = {name!r} has no weights that fit: expected the same skip, colours and options")
