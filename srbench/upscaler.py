@@ -10,6 +10,7 @@ import contextlib
 import copy
 import math
 from collections.abc import Callable, Iterator, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
@@ -34,6 +35,27 @@ Edges = Literal["mirror", "clamp"]
 
 _KINDS = "a uint8 array (H, W, 3) or (H, W), a PIL image, a float tensor (N, C, h, w) or (C, h, w) in [0, 1], or a path"
 _FAR = 1.0  # bicubic LR overshoots [0, 1] a little; values this far outside are of another range
+
+
+_WANTED: ContextVar[Callable[[], bool] | None] = ContextVar("wanted", default=None)
+
+
+class GivenUpError(Exception):
+    """Work that nobody waits for any more, ended between two passes of the network."""
+
+
+@contextlib.contextmanager
+def while_wanted(wanted: Callable[[], bool]) -> Iterator[None]:
+    """Within it, in this thread, GivenUpError ends the work of a network before a tile or a pass of the ensemble.
+
+    Args:
+        wanted: whether anybody waits for it still; asked before each.
+    """
+    token = _WANTED.set(wanted)
+    try:
+        yield
+    finally:
+        _WANTED.reset(token)
 
 
 @dataclass(frozen=True)
@@ -441,6 +463,9 @@ def _factor(upscaler: Upscaler) -> int:
 
 def _on_copy(upscaler: Upscaler, x: Tensor) -> Tensor:
     """One pass over a copy of ``x``: what a network writes into its input, no other pass and no caller sees."""
+    wanted = _WANTED.get()
+    if wanted is not None and not wanted():
+        raise GivenUpError
     return _padded(upscaler, _copied(x), upscaler.engine)
 
 

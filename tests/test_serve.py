@@ -279,6 +279,75 @@ def test_what_is_given_up_leaves_its_place_in_the_queue(upscaler: Any) -> None:
     played(scene)
 
 
+def given_up(metrics: Metrics) -> dict[str, float]:
+    """What ``/metrics`` says of it."""
+    lines = [line for line in metrics.text().decode().splitlines() if line.startswith("srbench_given_up_total{")]
+    return {line.split('"')[1]: float(line.split()[-1]) for line in lines}
+
+
+@pytest.mark.parametrize("kind", ["tiles", "ensemble", "list"])
+def test_a_pass_that_nobody_waits_for_ends_early(kind: str) -> None:
+    """Before its next tile; and what waits behind it is never begun where it was given up, too."""
+    import torch
+
+    from srbench.models import create_model, get_model
+    from srbench.upscaler import for_model
+
+    begun, hold, passes = threading.Event(), threading.Event(), []
+
+    class Slow(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = create_model("espcn", 2)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            passes.append(tuple(x.shape))
+            begun.set()
+            assert hold.wait(60)
+            return self.inner(x)
+
+    how = {"tiles": {"tile": 4}, "ensemble": {"ensemble": True}, "list": {}}[kind]
+    slow = for_model(get_model("espcn"), Slow().eval(), 2).with_(srbench.inference.Inference(**how))
+    image: Any = [noise(16, 16)] * 5 if kind == "list" else noise(16, 16)
+
+    async def scene() -> dict[str, float]:
+        metrics = Metrics()
+        worker = Worker(Limits(), metrics)
+        worker.start()
+        asked = [asyncio.ensure_future(worker.submit(slow, image)) for _ in range(2)]
+        assert await asyncio.to_thread(begun.wait, 60)
+        for one in asked:
+            one.cancel()
+        await asyncio.wait(asked)
+        hold.set()
+        last = await worker.submit(slow, noise(4, 4))
+        assert last.shape == (8, 8, 3)
+        await worker.close()
+        return given_up(metrics)
+
+    assert played(scene) == {"waiting": 1, "running": 1}
+    assert len(passes) <= 1 + (8 if kind == "ensemble" else 1), (
+        "one pass of the first, none of the second, and the last"
+    )
+
+
+def test_a_batch_of_several_goes_on_while_anyone_waits(upscaler: Any) -> None:
+    """What one client gave up is still another's."""
+
+    async def scene() -> Any:
+        worker = Worker(Limits(batch=2), Metrics())
+        asked = [asyncio.ensure_future(worker.submit(upscaler, noise(6, 8, seed=seed))) for seed in (1, 2)]
+        await asyncio.sleep(0)
+        worker.start()
+        await asyncio.sleep(0)
+        asked[0].cancel()
+        made = await asked[1]
+        await worker.close()
+        return made
+
+    assert np.abs(played(scene).astype(int) - upscaler(noise(6, 8, seed=2))).max() <= 1
+
+
 @pytest.mark.parametrize("most", [1, 4])
 def test_a_batch_waits_as_one_request(upscaler: Any, most: int) -> None:
     """However many images it has, it is never too many for the queue."""

@@ -17,6 +17,7 @@ class Metrics:
         batch_size: images in a pass.
         waiting: requests in the queue.
         pixels: SR pixels made, by model.
+        given_up: images that nobody waited for any more, by whether they were ``waiting`` for a pass or ``running``.
     """
 
     def __init__(self) -> None:
@@ -30,6 +31,9 @@ class Metrics:
         )
         self.batch_size = Histogram("srbench_batch_size", "Images in a pass.", buckets=(1, 2, 4, 8, 16), registry=own)
         self.waiting = Gauge("srbench_waiting", "Requests in the queue.", registry=own)
+        self.given_up = Counter("srbench_given_up", "Images that nobody waited for any more.", ["while"], registry=own)
+        for state in ("waiting", "running"):
+            self.given_up.labels(state)
         self.pixels = Counter("srbench_pixels", "SR pixels made.", ["model"], registry=own)
 
     def text(self) -> bytes:

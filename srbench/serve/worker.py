@@ -15,7 +15,7 @@ import torch
 from srbench.images import planar, to_array
 from srbench.serve.limits import Limits, RefusedError
 from srbench.serve.metrics import Metrics
-from srbench.upscaler import Upscaler, upscale, upscale_array
+from srbench.upscaler import Upscaler, upscale, upscale_array, while_wanted
 
 
 @dataclass(eq=False)
@@ -25,11 +25,13 @@ class Job:
     Attributes:
         upscaler: the network.
         image: uint8 ``(h, w, 3)`` or ``(h, w)``, a list of such, or a float tensor ``(N, C, h, w)`` in [0, 1].
+        running: whether its pass has begun.
         answer: SR of the same kind, or what went wrong.
     """
 
     upscaler: Upscaler
     image: Any
+    running: bool = False
     answer: asyncio.Future[Any] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
     def goes_with(self, other: Job) -> bool:
@@ -76,6 +78,9 @@ class Worker:
         self._arrived.set()
         try:
             return await job.answer
+        except asyncio.CancelledError:
+            self._metrics.given_up.labels("running" if job.running else "waiting").inc()
+            raise
         finally:
             if job in self._jobs:  # given up: its place is another's at once, however long the pass before it takes
                 self._jobs.remove(job)
@@ -127,28 +132,35 @@ class Worker:
         batch = [first, *(job for job in self._jobs[1:] if first.goes_with(job))][: self._limits.batch]
         self._jobs = [job for job in self._jobs if job not in batch]
         self._metrics.waiting.set(len(self._jobs))
+        for job in batch:
+            job.running = True
         return batch
 
 
 def _pass(batch: Sequence[Job], most: int) -> list[Any]:
-    """The answers of one batch; an exception stands in the place of an answer.
+    """The answers of one batch; an exception stands in the place of an answer. It ends where nobody waits for any of them.
 
     Args:
         batch: jobs that go together, or a single one.
         most: images that share a pass of the network, where one job has several.
     """
-    upscaler = batch[0].upscaler
     try:
-        if len(batch) > 1:
-            return _together(upscaler, [job.image for job in batch])
-        image = batch[0].image
-        if isinstance(image, list):
-            parts = [image[start : start + most] for start in range(0, len(image), most)]
-            return [[one for part in parts for one in _together(upscaler, part)]]
-        made = upscaler(image) if isinstance(image, torch.Tensor) else upscale_array(upscaler, image)
-        return [made]
-    except Exception as error:  # the queue goes on, whatever a network does
+        with while_wanted(lambda: not all(job.answer.done() for job in batch)):
+            return _answers(batch, most)
+    except Exception as error:  # the queue goes on, whatever a network does, or where all have given up
         return [error] * len(batch)
+
+
+def _answers(batch: Sequence[Job], most: int) -> list[Any]:
+    upscaler = batch[0].upscaler
+    if len(batch) > 1:
+        return _together(upscaler, [job.image for job in batch])
+    image = batch[0].image
+    if isinstance(image, list):
+        parts = [image[start : start + most] for start in range(0, len(image), most)]
+        return [[one for part in parts for one in _together(upscaler, part)]]
+    made = upscaler(image) if isinstance(image, torch.Tensor) else upscale_array(upscaler, image)
+    return [made]
 
 
 def _together(upscaler: Upscaler, images: Sequence[Any]) -> list[Any]:
