@@ -760,6 +760,15 @@ def test_a_clip_that_goes_back_in_time_is_one_line(tmp_path: Path, bicubic: Any)
 # What a file holds besides its frames
 
 
+def encode_all(out: Any, stream: Any, images: list[np.ndarray]) -> None:
+    """Frames at 24 a second, in the stream's pixel format."""
+    for index, image in enumerate(images):
+        frame = av.VideoFrame.from_ndarray(image, "rgb24").reformat(format=stream.pix_fmt)
+        frame.pts, frame.time_base = index, Fraction(1, 24)
+        out.mux(stream.encode(frame))
+    out.mux(stream.encode(None))
+
+
 def rich(path: Path, subtitles: bool = True) -> Path:
     """Subtitles with their font, a cover, a text, titles and two chapters, all in Matroska."""
     lines = path.with_suffix(".srt")
@@ -788,9 +797,7 @@ def rich(path: Path, subtitles: bool = True) -> Path:
                 for number, (start, end) in enumerate(ends, 1)
             ]
         )
-        for image in pan(4, 36, 48):
-            out.mux(stream.encode(av.VideoFrame.from_ndarray(image, "rgb24")))
-        out.mux(stream.encode(None))
+        encode_all(out, stream, pan(4, 36, 48))
         for packet in text.demux() if subtitles else ():
             if packet.pts is not None:
                 packet.stream = said
@@ -854,9 +861,7 @@ def hdr(path: Path, codec: str = "libx265") -> Path:
         stream.height, stream.width, stream.pix_fmt = 72, 96, "yuv420p10le"
         for name, value in colours.items():
             setattr(stream.codec_context, name, value)
-        for image in pan(2, 72, 96):
-            out.mux(stream.encode(av.VideoFrame.from_ndarray(image, "rgb24").reformat(format="yuv420p10le")))
-        out.mux(stream.encode(None))
+        encode_all(out, stream, pan(2, 72, 96))
     return path
 
 
@@ -922,3 +927,97 @@ def test_options_are_the_encoders(tmp_path: Path, bicubic: Any) -> None:
     assert "wrote" in made
     said = re.findall(rb"\bme=\w+|bframes=\d|crf=\S+|mbtree=\d", (tmp_path / "o.mp4").read_bytes())
     assert said == [b"me=dia", b"bframes=0", b"mbtree=0", b"crf=18.0"]
+
+
+# What files are like that something happened to, or that were made for other ends
+
+
+def damaged(path: Path, source: Path, packet: int) -> Path:
+    """A clip of which one packet of its frames is noise."""
+    with av.open(str(source)) as opened:
+        places = [(one.pos, one.size) for one in opened.demux(video=0) if one.size]
+    start, size = places[packet]
+    content = bytearray(source.read_bytes())
+    content[start + 10 : start + size] = np.random.default_rng(1).bytes(size - 10)
+    path.write_bytes(content)
+    return path
+
+
+def test_frames_that_cannot_be_decoded_are_said(tmp_path: Path, bicubic: Any) -> None:
+    """The others are upscaled; without any, the file and not PyAV's function is named."""
+    source = make_clip(tmp_path / "whole.mkv", 24, sound=False, encoder={"g": "6", "bf": "0"})
+    for packet, found in ((3, "1 of its packets cannot be decoded"), (6, "1 of its frames are damaged")):
+        said = notes(damaged(tmp_path / "in.mkv", source, packet), tmp_path / "out.mkv", bicubic)
+        assert found in said
+        assert re.search(r"in\.mkv: .*, the first at 0\.\d+ s$", said)
+        made = [one[0] for one in seen(tmp_path / "out.mkv")["frames"]]
+        assert 12 <= len(made) < 24
+        assert made == sorted(set(made))
+    alone = damaged(tmp_path / "one.mkv", make_clip(tmp_path / "a.mkv", 1, sound=False), 0)
+    with pytest.raises(InputError, match=r"one\.mkv: its video stream has no frame that can be decoded"):
+        upscale_video(bicubic, alone, tmp_path / "o.mkv")
+    cut = tmp_path / "cut.mp4"
+    content = make_clip(tmp_path / "b.mp4", 12).read_bytes()
+    cut.write_bytes(content[: len(content) // 2])
+    with pytest.raises(InputError, match=r"cut\.mp4: holds no clip that FFmpeg can read, or was cut off"):
+        upscale_video(bicubic, cut, tmp_path / "o.mkv")
+
+
+def stored(path: Path, pixel_format: str, codec: str = "ffv1") -> Path:
+    """Two frames in a pixel format of one's choice."""
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream(codec, rate=24)
+        stream.height, stream.width, stream.pix_fmt = 48, 64, pixel_format
+        encode_all(out, stream, pan(2, 48, 64))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("of_input", "codec", "made", "said"),
+    [
+        ("yuv444p10le", "libx264", "yuv444p10le", ""),
+        ("yuva444p10le", "libx264", "yuv444p10le", ""),
+        ("yuv444p12le", "libx264", "yuv444p10le", "fewer bits"),
+        ("yuv422p10le", "libsvtav1", "yuv420p10le", "less chroma"),
+        ("gray16le", "libx264", "yuv420p10le", "fewer bits"),
+        ("bgr0", "libx264", "yuv420p", "less chroma"),
+        ("bgr0", "ffv1", "bgr0", ""),
+        ("yuva420p", "ffv1", "yuv420p", ""),
+    ],
+)
+def test_the_nearest_pixel_format_is_taken_and_what_it_loses_is_said(
+    tmp_path: Path, bicubic: Any, of_input: str, codec: str, made: str, said: str
+) -> None:
+    """Where the encoder does not have the input's: ten bits of 4:4:4 had become eight of 4:2:0, unsaid."""
+    if codec not in av.codecs_available:
+        pytest.skip(f"this FFmpeg has no {codec}")
+    source = stored(tmp_path / "in.mkv", of_input)
+    told = notes(source, tmp_path / "out.mkv", bicubic, codec=codec)
+    with av.open(str(tmp_path / "out.mkv")) as opened:
+        assert next(opened.decode(video=0)).format.name == made
+    assert told.endswith(f"in.mkv: is {of_input}, and is written as {made}: {said}") if said else told == ""
+
+
+def test_rgb_is_marked_as_it_is_written(tmp_path: Path) -> None:
+    """Luma and chroma made of it are BT.709's, and RGB itself uses all of its range."""
+    nearest = srbench.load("nearest", scale=2)
+    source = stored(tmp_path / "in.mkv", "bgr0")
+    upscale_video(nearest, source, tmp_path / "luma.mkv", VideoOptions(crf=1))
+    assert seen(tmp_path / "luma.mkv")["tags"][:2] == (1, 1)
+    upscale_video(nearest, source, tmp_path / "rgb.mkv", VideoOptions(codec="ffv1"))
+    assert seen(tmp_path / "rgb.mkv")["tags"][1] == 2
+    with (
+        av.open(str(source)) as one,
+        av.open(str(tmp_path / "rgb.mkv")) as other,
+        av.open(str(tmp_path / "luma.mkv")) as luma,
+    ):
+        small, large, coded = (next(opened.decode(video=0)) for opened in (one, other, luma))
+        assert np.array_equal(large.to_ndarray(format="rgb24")[::2, ::2], small.to_ndarray(format="rgb24"))
+        shown = coded.reformat(format="rgb24", src_colorspace=1, src_color_range=1, dst_color_range=2).to_ndarray()
+        assert np.abs(shown.mean((0, 1)) - small.to_ndarray(format="rgb24").mean((0, 1))).max() < 1.5
+
+
+def test_a_format_that_holds_it_is_named(tmp_path: Path, bicubic: Any) -> None:
+    source = make_clip(tmp_path / "in.mp4", 2, sound=False)
+    with pytest.raises(InputError, match=r"\.mkv cannot hold video of gif; \.mov holds it"):
+        upscale_video(bicubic, source, tmp_path / "out.mkv", VideoOptions(codec="gif"))

@@ -11,7 +11,7 @@ _COPIED = ("audio", "subtitle")
 _ATTACHING = (".mkv",)
 _COVERED = (".mkv", ".mp4")
 _MIMES = {"mjpeg": ("image/jpeg", ".jpg"), "png": ("image/png", ".png")}
-_OF_FILE = ("encoder", "major_brand", "minor_version", "compatible_brands")
+_OF_FILE = ("encoder", "software", "major_brand", "minor_version", "compatible_brands")
 _OF_STREAM = (
     "encoder", "duration", "vendor_id", "handler_name", "alpha_mode", "rotate",
     "bps", "number_of_frames", "number_of_bytes", "source_id", "_statistics", "filename", "mimetype",

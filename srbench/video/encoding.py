@@ -23,6 +23,7 @@ from srbench.video.grading import told
 from srbench.video.options import CODECS, SUFFIXES, Clip, VideoOptions
 from srbench.video.parts import Parts
 from srbench.video.pipeline import Ahead, Behind
+from srbench.video.pixels import is_rgb
 from srbench.video.sources import Source
 
 Pixels = npt.NDArray[Any]
@@ -60,7 +61,19 @@ def check_output(source: Path, target: Path, options: VideoOptions) -> None:
     known = av.open(io.BytesIO(), "w", format=SUFFIXES[target.suffix.lower()]).supported_codecs
     for kind, name in [("video", encoder.canonical_name), *_copied_codecs(source)]:
         if name not in known:
-            raise InputError(f"{target}: {target.suffix} cannot hold {kind} of {name}; .mkv holds it")
+            raise InputError(f"{target}: {target.suffix} cannot hold {kind} of {name}{_other_place(target, name)}")
+
+
+def _other_place(target: Path, codec: str) -> str:
+    import av
+
+    suffixes = [
+        suffix
+        for suffix in (".mkv", *SUFFIXES)
+        if suffix != target.suffix.lower()
+        and codec in av.open(io.BytesIO(), "w", format=SUFFIXES[suffix]).supported_codecs
+    ]
+    return f"; {suffixes[0]} holds it" if suffixes else f", nor can {', '.join(SUFFIXES)}"
 
 
 def check_encoder(clip: Clip, options: VideoOptions) -> None:
@@ -84,6 +97,8 @@ def _set(context: Any, clip: Clip, options: VideoOptions) -> None:
     """What an encoder is told, but for sizes and times."""
     context.pix_fmt = clip.pixel_format
     context.colorspace, context.color_range = clip.colours.matrix, clip.colours.conversion[1]
+    if is_rgb(clip.pixel_format):
+        context.color_range = _FULL
     context.color_trc, context.color_primaries = clip.colours.transfer, clip.colours.primaries
     context.thread_count = options.threads
     context.options = settings(options, told(clip.grading, options.codec))

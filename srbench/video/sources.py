@@ -12,13 +12,14 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from srbench.errors import InputError, UnknownNameError
+from srbench.errors import InputError
 from srbench.images import SUFFIXES as IMAGES
 from srbench.images import list_images
 from srbench.photos import read_photo
 from srbench.video.carried import is_cover, left_out
 from srbench.video.grading import grading_of, lost_of
-from srbench.video.options import CODECS, Clip, Colours, VideoOptions
+from srbench.video.options import Clip, Colours, VideoOptions
+from srbench.video.pixels import lost_by, pixel_format, tagged
 
 Pixels = npt.NDArray[Any]
 
@@ -75,26 +76,29 @@ class VideoFile:
 
         with av.open(str(self.path)) as opened:
             stream = self._stream(opened)
-            frame = next(opened.decode(stream), None)
+            frame = next(self._decoded(opened, stream), None)
             if frame is None:
                 raise InputError(f"{self.path}: its video stream has no frame that can be decoded")
             context = stream.codec_context
-            full = frame.format.name.startswith("yuvj")
+            of_input = frame.format.name.replace("yuvj", "yuv")
+            made = pixel_format(of_input, options)
             colours = Colours(
                 int(frame.colorspace),
-                _FULL if full else int(frame.color_range),
+                _FULL if frame.format.name.startswith("yuvj") else int(frame.color_range),
                 int(context.color_trc),
                 int(context.color_primaries),
             )
+            lost = "" if options.pixel_format else lost_by(of_input, made)
+            notes = [*_notes(stream, frame), *([f"is {of_input}, and is written as {made}: {lost}"] if lost else [])]
             return Clip(
                 _rate(stream),
                 Fraction(stream.time_base),
                 stream.frames or None,
-                pixel_format(frame.format.name.replace("yuvj", "yuv"), options),
-                colours,
+                made,
+                tagged(colours, of_input, made),
                 _aspect(stream, frame),
                 (frame.height, frame.width),
-                tuple(f"{self.path}: {note}" for note in _notes(stream, frame)),
+                tuple(f"{self.path}: {note}" for note in notes),
                 grading_of(frame),
             )
 
@@ -128,14 +132,15 @@ class VideoFile:
         """Frames, each after the one before: bare streams (.h264) have no times, and some files have some twice."""
         step, last, end = 1 / (_rate(stream) * stream.time_base), None, Fraction(0)
         side: set[str] = set()
-        for number, frame in enumerate(opened.decode(stream)):
+        for number, frame in enumerate(self._decoded(opened, stream)):
             if frame.pts is None:
                 frame.pts = round(number * step)
             if last is not None and frame.pts <= last:
                 if last - frame.pts > step:
                     raise InputError(
                         f"{self.path}: frame {number + 1} goes back from {float(last * stream.time_base):.2f} s to "
-                        f"{float(frame.pts * stream.time_base):.2f} s; give its parts one time line first"
+                        f"{float(frame.pts * stream.time_base):.2f} s: damaged, or of parts that each begin anew; "
+                        "give it one time line first"
                     )
                 frame.pts = last + 1
             last, end = frame.pts, (frame.pts + (frame.duration or 0)) * stream.time_base
@@ -148,6 +153,26 @@ class VideoFile:
             self._say(
                 f"says that it lasts {float(said):.2f} s, and its frames end at {float(end):.2f} s: cut off, or damaged"
             )
+
+    def _decoded(self, opened: Any, stream: Any) -> Iterator[Any]:
+        """Frames; what cannot be decoded is left out, and said with what is damaged, as players go on there."""
+        import av
+
+        missing, damaged, first = 0, 0, None
+        for packet in opened.demux(stream):
+            frames = []
+            try:
+                frames = packet.decode()
+            except av.error.InvalidDataError:
+                missing += 1
+                first = packet if first is None else first
+            for frame in frames:
+                damaged += frame.is_corrupt
+                first = frame if frame.is_corrupt and first is None else first
+                yield frame
+        if first is not None:
+            at = "" if first.pts is None else f", the first at {float(first.pts * stream.time_base):.2f} s"
+            self._say(f"{missing} of its packets cannot be decoded, and {damaged} of its frames are damaged{at}")
 
     def _say(self, text: str) -> None:
         self._found.setdefault(f"{self.path}: {text}")
@@ -277,16 +302,3 @@ def source_of(path: Path) -> Source:
     if path.exists() and not (path.is_dir() or path.is_file()):
         raise InputError(f"{path}: not a regular file")
     return FrameFolder(path) if path.is_dir() else VideoFile(path)
-
-
-def pixel_format(of_input: str, options: VideoOptions) -> str:
-    """The pixel format of the output; UnknownNameError where the encoder does not have the one that was asked for."""
-    import av
-
-    try:
-        known = [one.name for one in av.codec.Codec(options.codec, "w").video_formats or ()]
-    except ValueError:
-        raise UnknownNameError("codec", options.codec, CODECS) from None
-    if options.pixel_format and options.pixel_format not in known:
-        raise UnknownNameError("pixel format", options.pixel_format, known, options.codec)
-    return options.pixel_format or (of_input if of_input in known else known[0])

@@ -140,5 +140,9 @@ def _one_line(source: Path, target: Path) -> Iterator[None]:
     except av.FFmpegError as error:
         if isinstance(error, OSError) and error.errno in _FULL:
             raise OSError(error.errno, _FULL[error.errno], str(error.filename or target)) from None
-        where = getattr(error, "filename", None) or source
-        raise InputError(f"{where}: {getattr(error, 'strerror', None) or error}") from None
+        where = str(getattr(error, "filename", None) or source)
+        where = str(source) if where.endswith("()") else where  # PyAV names its own function there
+        text = getattr(error, "strerror", None) or str(error)
+        if isinstance(error, av.error.InvalidDataError | av.error.EOFError):
+            text = "holds no clip that FFmpeg can read, or was cut off (an MP4's index stands at its end)"
+        raise InputError(f"{where}: {text}") from None
