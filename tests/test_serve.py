@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 import signal
 import socket
 import threading
@@ -194,6 +195,32 @@ def test_a_head_that_comes_slowly_and_an_answer_that_is_read_slowly_are_served()
             time.sleep(0.02)
     assert found.startswith(b"HTTP/1.1 200")
     assert found.endswith(b"IEND\xaeB`\x82")
+
+
+@pytest.mark.parametrize(
+    ("header", "value", "said"),
+    [
+        ("content-type", "multipart/form-data; boundary=x", "curl --data-binary @FILE"),
+        ("content-encoding", "gzip", "content-encoding 'gzip'; expected the bytes as they are"),
+    ],
+)
+def test_wrapped_bodies_are_told_what_is_expected(header: str, value: str, said: str) -> None:
+    """Not that the image is none: that is true and helps nobody who sends it as a form."""
+    from starlette.requests import Request
+
+    from srbench.serve.bodies import read_body
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": b"image", "more_body": False}
+
+    def body(*headers: tuple[bytes, bytes]) -> Any:
+        request = Request({"type": "http", "method": "POST", "headers": list(headers)}, receive)
+        return played(lambda: read_body(request, Limits()))
+
+    assert body((header.encode(), b"identity")) == body() == b"image"
+    with pytest.raises(RefusedError, match=re.escape(said)) as caught:
+        body((header.encode(), value.encode()))
+    assert caught.value.status == 415
 
 
 @pytest.mark.slow

@@ -830,6 +830,13 @@ def test_fonts_covers_chapters_and_titles_are_kept(tmp_path: Path, bicubic: Any)
     assert (len(before["covers"]), before["words"]["own"]) == (1, "word")
 
 
+def test_an_encoder_without_constant_quality_says_so_where_nothing_is_asked_of_it(tmp_path: Path, bicubic: Any) -> None:
+    """MPEG-4's own default is coarse, and was unsaid."""
+    source = make_clip(tmp_path / "in.mp4", 2, sound=False)
+    assert "mpeg4 has no --crf" in notes(source, tmp_path / "out.mp4", bicubic, codec="mpeg4")
+    assert notes(source, tmp_path / "out.mp4", bicubic, codec="mpeg4", encoder=("qmax=3",)) == ""
+
+
 def test_what_a_format_has_no_place_for_is_said(tmp_path: Path, bicubic: Any) -> None:
     source = rich(tmp_path / "in.mkv", subtitles=False)
     said = notes(source, tmp_path / "out.mp4", bicubic)

@@ -19,8 +19,9 @@ async def read_body(request: Request, limits: Limits) -> bytes:
 
     Raises:
         RefusedError: 413 above ``limits.body`` bytes (by the header before a byte is read, else as they arrive), 408 if it takes
-            longer than ``limits.read_seconds``, 400 if the client hung up or sent nothing.
+            longer than ``limits.read_seconds``, 415 if it is a form or compressed, 400 if the client hung up or sent nothing.
     """
+    _check_kind(request)
     too_large = RefusedError(413, f"the request is larger than {limits.body:,} bytes")
     announced = request.headers.get("content-length", "")
     if announced.isdecimal() and int(announced[:20]) > limits.body:
@@ -40,6 +41,16 @@ async def read_body(request: Request, limits: Limits) -> bytes:
     if not size:
         raise RefusedError(400, "the request has no body")
     return b"".join(parts)
+
+
+def _check_kind(request: Request) -> None:
+    """RefusedError 415 for a body whose content is wrapped in something that nobody here takes off."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind.startswith("multipart/"):
+        raise RefusedError(415, f"a form ({kind[:40]}); expected the bytes themselves, as of curl --data-binary @FILE")
+    packed = request.headers.get("content-encoding", "identity").strip().lower()
+    if packed != "identity":
+        raise RefusedError(415, f"content-encoding {packed[:40]!r}; expected the bytes as they are")
 
 
 def read_json(body: bytes) -> dict[str, object]:

@@ -75,6 +75,15 @@ def settings(options: VideoOptions, colours: Mapping[str, str] | None = None) ->
     return found
 
 
+def unasked(options: VideoOptions) -> str:
+    """What a user should know where nobody says how well an encoder encodes that has no constant quality; else empty."""
+    import av
+
+    if not av.codec.Codec(options.codec, "w").lossy or options.encoder or "crf" in (takes := _takes(options.codec)):
+        return ""
+    return f"{options.codec} has no --crf and encodes as well as it does by default; {_instead(takes)}"
+
+
 def _takes(codec: str) -> dict[str, Any]:
     """The encoder's own options and the general ones, by name; UnknownNameError for no encoder."""
     import av

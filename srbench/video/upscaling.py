@@ -24,6 +24,7 @@ from srbench.resuming import STATEMENT, Statement, facts_of
 from srbench.upscale_files import Way, begin_photo
 from srbench.upscaler import Upscaler
 from srbench.video.carried import unsaid
+from srbench.video.encoders import unasked
 from srbench.video.encoding import Progress, check_encoder, check_output, encode
 from srbench.video.frames import FramesOut
 from srbench.video.grading import unheard
@@ -94,6 +95,7 @@ def upscale_video(
         clip = frames.look(options)
         _say(way, [*clip.notes, *frames.left_out(target.suffix), *_unheard(source, clip, options)])
         check_encoder(clip, options)
+        _say(way, [text] if (text := unasked(options)) else [])
         parts = Parts(target, facts_of(frames.inputs(), upscaler, way, asdict(options)))
         parts.begin(resume)
         try:
