@@ -263,9 +263,11 @@ def save_checkpoint(state_dict: Mapping[str, Tensor], card: Card, root: Path | s
     """
     from safetensors.torch import save
 
+    from srbench.weights import apart
+
     folder = Path(root) if root is not None else zoo_root()
     path = folder / f"{card.stem}.safetensors"
-    payload = save({key: tensor.detach().cpu().contiguous() for key, tensor in state_dict.items()})
+    payload = save(apart(state_dict))
     card = card.model_copy(update={"file": path.name, "sha256": hashlib.sha256(payload).hexdigest()})
     write_bytes(path, payload)
     write_card(card, folder)

@@ -31,5 +31,9 @@ def command(checkpoints: tuple[str, ...], every: bool, zoo: Path | None, data_ro
     else:
         cards = [find_checkpoint(name, zoo) for name in checkpoints]
     done = [halve(card, zoo, data_root) for card in cards]
-    rows = [(card.name, card.weights, f"{card.half_change:+.6f} dB") for card in done]
+    rows = [(card.name, card.weights, _change(card.half_change)) for card in done]
     print_table("", ("checkpoint", "stored as", "change in float16"), rows)
+
+
+def _change(change: float | None) -> str:
+    return "float16 cannot hold them" if change is None else f"{change:+.6f} dB"

@@ -140,5 +140,7 @@ def _arguments(factory: Any, request: Request) -> Options:
     ]
     if missing:
         how = "--scale" if missing == ["scale"] or missing == ["upscale"] else f"--option {missing[0]}=VALUE"
+        if how != "--scale":
+            how += f" (of `srbench train`: --set options.{missing[0]}=VALUE)"
         raise InputError(f"{request.text} needs {', '.join(missing)}: give {how}")
     return given

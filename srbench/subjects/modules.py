@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import UninitializedParameter
 
 from srbench.errors import InputError
 from srbench.subjects.subject import Options, Request, Subject
@@ -42,9 +43,11 @@ def of_module(
         request: how another process finds it.
 
     Raises:
-        InputError: no scale, or something declared that cannot be.
+        InputError: no scale, something declared that cannot be, or layers that have no weights yet.
     """
     who = name or type(network).__name__
+    if any(isinstance(one, UninitializedParameter) for one in network.parameters()):
+        raise InputError(f"{who} has lazy layers, whose weights its first input would make: give them their sizes")
     own = declared_scale(network)
     if scale is None and own is None:
         raise InputError(f"{who} does not declare its scale: give scale=, or --scale")

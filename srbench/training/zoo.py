@@ -70,12 +70,20 @@ class RecipeRequest:
 
 def train_model(model: Trainable, request: RecipeRequest, options: RunOptions) -> Card:
     """One network by one recipe; raises as ``train``, and as ``describe`` for a network of one's own."""
+    _refuse_two_lengths(request, options)
     if isinstance(model, str) and not is_own(model):
         model = get_model(model)
     if not isinstance(model, Model):
         return _train_own(model, request, options)
     recipe, tag = request.resolve(model.name)
     return train(model, recipe, replace(options, name=tag))
+
+
+def _refuse_two_lengths(request: RecipeRequest, options: RunOptions) -> None:
+    if options.budget and "steps" in request.changes:
+        raise InputError(
+            f"steps = {request.changes['steps']} and a budget of {options.budget:g} s both say how long a run is: give one"
+        )
 
 
 # What a recipe of ours says of networks of ours and not of others: these are trained as they are.
@@ -129,6 +137,8 @@ def train_zoo(
         UnknownNameError: a recipe that serves no network.
         InterruptedRunError: the user stopped a run; the same call goes on.
     """
+    for request in requests:
+        _refuse_two_lengths(request, options)
     cards: list[Card] = []
     failed: list[str] = []
     for task in zoo_tasks(requests):

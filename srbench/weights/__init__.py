@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from torch import Tensor
 from srbench.errors import InputError
 from srbench.weights.fit import fit
 
-__all__ = ["PROGRAMS", "WeightsFile", "fit", "open_weights", "read_weights"]
+__all__ = ["PROGRAMS", "WeightsFile", "apart", "fit", "open_weights", "read_weights"]
 
 PROGRAMS = {"onnx": "an ONNX file", "litert": "a LiteRT file", "ncnn": "an ncnn network"}
 """Kinds of files that are programs and not weights."""
@@ -110,6 +110,18 @@ def digest_of(paths: Iterable[Path]) -> str:
             while piece := file.read(1 << 20):
                 digest.update(piece)
     return digest.hexdigest()
+
+
+def apart(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Tensors on the CPU, none of which shares memory with another, as safetensors wants them; layers may share one."""
+    found: dict[str, Tensor] = {}
+    seen: set[int] = set()
+    for key, tensor in state.items():
+        held = tensor.detach().cpu().contiguous()
+        place = held.untyped_storage().data_ptr()
+        found[key] = held.clone() if place in seen else held
+        seen.add(place)
+    return found
 
 
 def as_float32(tensor: Tensor) -> Tensor:

@@ -105,6 +105,8 @@ def _by_suffix(path: Path) -> str:
         raise InputError(f"{path} holds the weights of an ncnn network: give {path.with_suffix('.param')}")
     if suffix in (".pth", ".pt", ".ckpt", ".bin", ".tar"):
         return "torch"
+    if suffix == ".py":
+        raise InputError(f"{path} is Python code: name the class in it that makes the network, as {path}:MyNet")
     raise InputError(f"{path} is no file of weights that srbench knows; it knows {KNOWN}")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -85,9 +86,22 @@ def make_card(record: RunRecord, network: nn.Module, processes: Processes) -> Ca
 
 def left_out(val: list[Path], too_small: tuple[str, ...], bad: tuple[str, ...]) -> str:
     """Which images were not trained on, and why."""
-    lines = [f"validation images: {', '.join(path.stem for path in val)}"]
-    if too_small:
-        lines.append(f"smaller than a crop and left out: {', '.join(too_small)}")
-    if bad:
-        lines.append(f"unreadable and left out: {', '.join(bad)}")
-    return "; ".join(lines)
+    shown = f"validation images: {', '.join(path.stem for path in val)}"
+    return "; ".join([shown, *reasons(too_small, bad)])
+
+
+def reasons(too_small: Sequence[str], bad: Sequence[str], most: int | None = None) -> list[str]:
+    """Which images were left out and why, a line a reason.
+
+    Args:
+        too_small: names of files whose images are smaller than a crop.
+        bad: names of files that cannot be read, or whose LR image does not belong to them.
+        most: name no more of each.
+    """
+    found = (("smaller than a crop and left out", too_small), ("unreadable and left out", bad))
+    return [f"{why}: {_listed(names, most)}" for why, names in found if names]
+
+
+def _listed(names: Sequence[str], most: int | None) -> str:
+    more = f" and {len(names) - most} more" if most is not None and len(names) > most else ""
+    return ", ".join(names[:most]) + more

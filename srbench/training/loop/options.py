@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from srbench.errors import SrbenchError
+from srbench.errors import InputError, SrbenchError
 from srbench.training.data.cache import default_disk, default_memory
 
 
@@ -34,6 +34,9 @@ class RunOptions:
         extend: seconds by which a run that has ended is made longer; 0 for none.
         allow_overlap: train on images that show what test images show; the card and each record say so.
         dirty: train although the package's files differ from their commit; the card says so.
+
+    Raises:
+        InputError: a number below 0, or none.
     """
 
     name: str = ""
@@ -54,6 +57,18 @@ class RunOptions:
     extend: float = 0.0
     allow_overlap: bool = False
     dirty: bool = False
+
+    def __post_init__(self) -> None:
+        for name, value, least in (
+            ("threads", self.threads, "0, torch's default, or more"),
+            ("save_seconds", self.save_seconds, "0 or more seconds"),
+            ("budget", self.budget, "0 or more seconds"),
+            ("extend", self.extend, "0 or more seconds"),
+            ("cache_memory", self.cache_memory or 0, "0 or more bytes"),
+            ("cache_disk", self.cache_disk or 0, "0 or more bytes"),
+        ):
+            if not value >= 0:  # nor NaN
+                raise InputError(f"{name} = {value:g}: expected {least}")
 
     @property
     def memory(self) -> float:

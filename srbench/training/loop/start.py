@@ -21,7 +21,7 @@ from srbench.training.recipe.schema import Recipe
 from srbench.weights import fit, open_weights, read_weights
 from srbench.weights.recognise import Recognised, recognise
 from srbench.weights.white import folded
-from srbench.zoo import Card, find_checkpoint, load_weights, read_tensors, verify
+from srbench.zoo import Card, find_checkpoint, list_checkpoints, load_weights, read_tensors, verify
 
 
 @dataclass(frozen=True)
@@ -228,7 +228,7 @@ def start_from(name: str, network: nn.Module, build: Build, zoo: Path | None = N
         UnknownNameError: no such checkpoint.
         InputError: another architecture, scale, colours or options.
     """
-    card, root = _find(name, zoo)
+    card, root = _find(name, zoo, "init_from")
     model = build.model
     wanted = {"scale": f"x{build.scale}", "channels": build.channels, **_options(model, build.options)}
     parent = get_model(card.model)
@@ -276,7 +276,7 @@ def warm_start(name: str, network: nn.Module, model: Model, zoo: Path | None = N
     """
     if re.match(r"x\d", name):
         name = f"{model.name}_{name}"
-    card, root = _find(name, zoo)
+    card, root = _find(name, zoo, "warm_from")
     if card.model != model.name:
         raise InputError(f"warm_from = {name!r} is a {card.model}, this run trains {model.name}; expected the same")
     found = read_tensors(card, root)
@@ -290,13 +290,17 @@ def warm_start(name: str, network: nn.Module, model: Model, zoo: Path | None = N
     return Origin(warm=said, untold=_untold(card), overlaps=card.overlaps)
 
 
-def _find(name: str, zoo: Path | None) -> tuple[Card, Path | None]:
+def _find(name: str, zoo: Path | None, key: str) -> tuple[Card, Path | None]:
     if zoo is not None:
         try:
             return find_checkpoint(name, zoo), zoo
         except UnknownNameError:
             pass
-    return find_checkpoint(name), None
+    try:
+        return find_checkpoint(name), None
+    except UnknownNameError:
+        there = [card.name for card in list_checkpoints(broken=[])]
+        raise UnknownNameError("checkpoint", name, there, f"{key} of the recipe; train it first") from None
 
 
 def _options(model: Model, options: Mapping[str, Any]) -> dict[str, Any]:

@@ -29,6 +29,7 @@ from srbench.training.loop.pace import PaceFacts
 from srbench.training.loop.progress import ProgressFacts
 from srbench.training.losses.collapse import CollapseFacts
 from srbench.training.recipe.schema import Recipe
+from srbench.weights import apart
 
 STATE = "state.safetensors"
 OLDER = "state.older.safetensors"
@@ -122,11 +123,9 @@ def save_state(folder: Path, state: RunState) -> None:
     Raises:
         OSError: such as of a full disk, with the state's file name.
     """
-    flat = {
-        f"{group}/{name}": tensor.detach().cpu().contiguous()
-        for group, tensors in state.tensors.items()
-        for name, tensor in tensors.items()
-    }
+    flat = apart(
+        {f"{group}/{name}": tensor for group, tensors in state.tensors.items() for name, tensor in tensors.items()}
+    )
     path = folder / STATE
     header = {"step": str(state.step), "facts": json.dumps(state.facts.model_dump())}
     try:

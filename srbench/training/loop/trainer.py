@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from srbench.datasets.hashes import digest_of
 from srbench.datasets.image_set import ImageSet
-from srbench.errors import InputError
+from srbench.errors import InputError, SrbenchError, UnavailableError
 from srbench.home import home
 from srbench.inference import Inference
 from srbench.models import Model, get_model
@@ -27,7 +27,7 @@ from srbench.training.data.sets import find_training_sets
 from srbench.training.data.stages import Stages
 from srbench.training.loop.adversarial import AdversarialStep, Surroundings
 from srbench.training.loop.budget import decide_length
-from srbench.training.loop.card import RunRecord, left_out, make_card
+from srbench.training.loop.card import RunRecord, left_out, make_card, reasons
 from srbench.training.loop.compiled import compiled
 from srbench.training.loop.distributed import Processes, with_synchronised_norms
 from srbench.training.loop.folder import Stop, check_writable, claim, start_or_resume, stop_on_signal, write_recipe
@@ -255,6 +255,12 @@ class Trainer:
         self.validation.keep_within(options.memory - self.validation.size - images.size)
         if images.kept:
             watch.say(f"{self.name}: {images.kept}")
+        for text in reasons(images.too_small, images.bad, most=10):
+            watch.say(f"{self.name}: {text}")
+        if recipe.precision == "fp16" and self.device.type == "cpu":
+            watch.warn(
+                "precision = 'fp16' is for GPUs: a CPU computes float16 many times more slowly than bf16 or fp32"
+            )
         self._left_out = left_out(self.val_paths, images.too_small, images.bad)
         return Stages(
             images,
@@ -385,7 +391,7 @@ class Trainer:
         """Measure the average on the validation images after ``done`` steps, and keep it if it is the best so far."""
         main = self.processes.main
         self.progress.collect(self.folder, self.recipe.seed)
-        scores, each = self._scores() if main else ({}, [])
+        scores, each = self._scores(done) if main else ({}, [])
         scores = self.processes.agree({**scores, "seconds": self.time.seconds()})
         self.progress.validated(done, scores, self.average.weights(), self.recipe.keep, each)
         self.watch.log(done, self.progress.facts.curve[-1])
@@ -401,11 +407,15 @@ class Trainer:
                     f"a validation takes about {estimate:.0f} s of a budget of {budget:g} s; val takes fewer images"
                 )
             return {}
-        return self._scores()[0]
+        return self._scores(0)[0]
 
-    def _scores(self) -> tuple[dict[str, float], list[float]]:
+    def _scores(self, done: int) -> tuple[dict[str, float], list[float]]:
         begun = time.perf_counter()
-        scored = self.validation.scored(self.upscaler, perceptual=self.recipe.discriminator is not None)
+        try:
+            scored = self.validation.scored(self.upscaler, perceptual=self.recipe.discriminator is not None)
+        except UnavailableError as error:
+            when = f"after step {done}; the last good state is in {self.folder}; a lower lr or grad_clip may help"
+            raise SrbenchError(f"{self.name}: {error} {when if done else 'before the first step'}") from None
         self.pace.validated(time.perf_counter() - begun)
         return scored
 

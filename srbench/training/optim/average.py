@@ -28,7 +28,9 @@ class Average:
     def __init__(self, followed: nn.Module, decay: float) -> None:
         self.decay = decay
         self.network = copy.deepcopy(followed).eval().requires_grad_(False)
-        pairs = list(zip(self.weights().values(), followed.state_dict().values(), strict=True))
+        every = zip(self.weights().values(), followed.state_dict().values(), strict=True)
+        # Layers may share a tensor, which has several keys then and is averaged once.
+        pairs = list({(mean.data_ptr() or id(mean), mean.shape): (mean, live) for mean, live in every}.values())
         self._mean = [mean for mean, _ in pairs if mean.is_floating_point()]
         self._live = [live.detach() for _, live in pairs if live.is_floating_point()]
         self._counts = [(mean, live) for mean, live in pairs if not mean.is_floating_point()]

@@ -9,7 +9,7 @@ before training, and that is what its card stores.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from pydantic import ValidationError
 
 from srbench.errors import InputError, UnknownNameError, first_problem
 from srbench.home import home
+from srbench.models import MODELS
 from srbench.names import check_name
 from srbench.records import is_sealed, read_toml, unseal
 from srbench.training.recipe.schema import CPU_KEYS, Recipe, Size
@@ -78,7 +79,7 @@ def load_recipe(name: str, model: str, changes: Mapping[str, Any] | None = None,
     values.setdefault("name", path.stem.rpartition(".")[2])
     for table in tables:
         values = merged(values, _one_by_one(table), path)
-    return resolve(merged(values, changes or {}, path), str(path))
+    return resolve(merged(values, changes or {}, path), str(path), changes or {})
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -99,6 +100,9 @@ def _read(path: Path) -> dict[str, Any]:
 def _own_tables(values: dict[str, Any], path: Path, model: str, size: Size) -> list[dict[str, Any]]:
     """Take ``[models]`` and ``[cpu]`` out of a file's values: the tables that apply, the last word last."""
     by_model, cpu = (_table_of(values.pop(key, {}), key, path) for key in ("models", "cpu"))
+    for name in by_model:
+        if name != model and name not in MODELS:
+            raise UnknownNameError("model", name, MODELS.names(), f"[models] of {path}")
     own = dict(_table_of(by_model.get(model, {}), f"models.{model}", path))
     own_cpu = _table_of(own.pop("cpu", {}), f"models.{model}.cpu", path)
     for key in [*cpu, *own_cpu]:
@@ -138,8 +142,13 @@ def merged(values: Mapping[str, Any], changes: Mapping[str, Any], path: Path) ->
     return result
 
 
-def resolve(values: Mapping[str, Any], where: str) -> Recipe:
-    """Checked values; ``where`` names their source in an error.
+def resolve(values: Mapping[str, Any], where: str, changes: Iterable[str] = ()) -> Recipe:
+    """Checked values.
+
+    Args:
+        values: of every key that is not to have its default.
+        where: names their source in an error.
+        changes: keys whose values are not the source's, which an error says as well.
 
     Raises:
         UnknownNameError: an unknown key, with the nearest.
@@ -148,4 +157,7 @@ def resolve(values: Mapping[str, Any], where: str) -> Recipe:
     try:
         return Recipe.model_validate(dict(values))
     except ValidationError as error:
+        place = error.errors(include_url=False)[0]["loc"]
+        if place and place[0] in {key.partition(".")[0] for key in changes}:
+            where = f"a change of {where}"
         raise first_problem(error, where, Recipe, "recipe key") from None

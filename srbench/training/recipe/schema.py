@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from srbench.degradations import get_degradation
 from srbench.errors import SrbenchError
-from srbench.training.recipe.tables import Adversarial, Decay, Perceptual
+from srbench.training.recipe.tables import HIGHEST_RATE, Adversarial, Decay, Perceptual
 
 Size = Literal["full", "cpu"]
 CPU_KEYS = ("data", "val", "patch", "grow", "batch", "steps", "loss", "freeze_norm", "val_every", "log_every")
@@ -109,7 +109,7 @@ class Recipe(BaseModel):
     perceptual: Perceptual | None = None
     adversarial: Adversarial | None = None
     optimiser: Literal["adam", "adamw", "muon", "sgd", "rmsprop"] = "adam"
-    lr: float = Field(1e-3, gt=0)
+    lr: float = Field(1e-3, gt=0, le=HIGHEST_RATE)
     betas: tuple[Decay, Decay] = (0.9, 0.999)
     weight_decay: float = Field(0.0, ge=0)
     grad_clip: float = Field(0.0, ge=0)
@@ -141,6 +141,11 @@ class Recipe(BaseModel):
     def _some_term(cls, value: dict[str, float]) -> dict[str, float]:
         if not value:
             raise ValueError("needs at least one term, such as loss = { l1 = 1.0 }")
+        for term, weight in value.items():
+            if weight < 0:
+                raise ValueError(f"{term} = {weight:g} would teach the opposite; weights are 0 or more")
+        if not any(value.values()):
+            raise ValueError("teaches nothing: expected a weight above 0")
         return value
 
     @field_validator("degradation")
@@ -217,6 +222,16 @@ class Recipe(BaseModel):
     def discriminator(self) -> Adversarial | None:
         """How the discriminator is built and trained, or None where the loss has no adversarial term."""
         return self.adversarial if "adversarial" in self.loss else None
+
+    @model_validator(mode="after")
+    def _generator_learns(self) -> Recipe:
+        if self.discriminator and self.steps < self.discriminator.n_critic:
+            every = self.discriminator.n_critic
+            raise ValueError(
+                f"steps = {self.steps}: the generator learns from every {every}th batch alone (adversarial.n_critic); expected "
+                f"{every} steps or more"
+            )
+        return self
 
     @model_validator(mode="after")
     def _ends_as_planned(self) -> Recipe:

@@ -13,6 +13,10 @@ Decay = Annotated[float, Field(ge=0, lt=1)]
 """Of an average: of an optimiser's moments, a momentum."""
 
 
+HIGHEST_RATE = 1e6
+"""Of any optimiser; far above what teaches, and far below what a float32 cannot hold after its factors."""
+
+
 class Perceptual(BaseModel):
     """What the term ``perceptual`` compares.
 
@@ -61,7 +65,7 @@ class Adversarial(BaseModel):
     norm: Literal["batch", "none", "virtual", "spectral"] = "batch"
     reference: int = Field(16, ge=1)
     optimiser: Literal["adam", "adamw", "sgd", "rmsprop"] = "adam"
-    lr: float = Field(1e-4, gt=0)
+    lr: float = Field(1e-4, gt=0, le=HIGHEST_RATE)
     betas: tuple[Decay, Decay] = (0.9, 0.999)
     weight_decay: float = Field(0.0, ge=0)
     grad_clip: float = Field(0.0, ge=0)
