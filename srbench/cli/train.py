@@ -142,7 +142,7 @@ def command(
     from srbench.training.loop.options import RunOptions
     from srbench.training.zoo import RecipeRequest
 
-    _refuse_contradictions(model, every, recipes, name, overwrite)
+    _refuse_contradictions(model, every, recipes, name, overwrite, resume)
     _refuse_one_of_many(every, cluster is not None, bool(extend), bool(overwrite or budget or steps))
     keys = _given(scale=scale, channels=channels, steps=steps, data=data) | read_changes(changes)
     requests = [RecipeRequest(recipe, keys, size, device, seed, name or "") for recipe in recipes]
@@ -183,7 +183,7 @@ def _given(**keys: Any) -> dict[str, Any]:
 
 
 def _refuse_contradictions(
-    model: str | None, every: bool, recipes: Sequence[str], name: str | None, overwrite: bool
+    model: str | None, every: bool, recipes: Sequence[str], name: str | None, overwrite: bool, resume: bool
 ) -> None:
     if every == bool(model):
         raise click.UsageError("name one MODEL, or give --all")
@@ -191,6 +191,8 @@ def _refuse_contradictions(
         raise click.UsageError("one MODEL takes one --recipe; several go with --all")
     if name and len(recipes) > 1:
         raise click.UsageError("--name gives one recipe's checkpoints their name; several keep their own")
+    if resume and overwrite:
+        raise click.UsageError("--resume goes on with a run and --overwrite replaces it: give one of them")
     if every and overwrite:
         raise click.UsageError("--all skips what is in the zoo: to train one network again, name it with --overwrite")
 

@@ -132,8 +132,10 @@ def claim(folder: Path, main: bool = True) -> Iterator[None]:
         except OSError as error:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT):
                 raise
+            # By name: the states' own module stands on this one's folder.
+            kept = "the last saved state is whole" if any(folder.glob("state.*")) else "nothing was saved yet"
             raise InputError(
-                f"the disk that holds {folder} is full; the last saved state is whole: make room, then go on with --resume"
+                f"the disk that holds {folder} is full; {kept}: make room, then go on with --resume"
             ) from None
 
 

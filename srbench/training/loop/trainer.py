@@ -257,10 +257,8 @@ class Trainer:
             watch.say(f"{self.name}: {images.kept}")
         for text in reasons(images.too_small, images.bad, most=10):
             watch.say(f"{self.name}: {text}")
-        if recipe.precision == "fp16" and self.device.type == "cpu":
-            watch.warn(
-                "precision = 'fp16' is for GPUs: a CPU computes float16 many times more slowly than bf16 or fp32"
-            )
+        for text in self._doubts():
+            watch.warn(text)
         self._left_out = left_out(self.val_paths, images.too_small, images.bad)
         return Stages(
             images,
@@ -269,6 +267,19 @@ class Trainer:
             self.model.pre_upsampled,
             Share(self.processes.rank, self.processes.world),
         )
+
+    def _doubts(self) -> list[str]:
+        """What is allowed and hardly meant."""
+        recipe, found = self.recipe, []
+        if recipe.precision == "fp16" and self.device.type == "cpu":
+            found.append("precision = 'fp16' is for GPUs: a CPU takes many times as long for it as for bf16 or fp32")
+        every = recipe.discriminator.n_critic if recipe.discriminator else 1
+        if recipe.steps < every:
+            found.append(
+                f"the generator learns from every {every}th batch alone (adversarial.n_critic), and this run has "
+                f"{recipe.steps}: its weights stay what they are"
+            )
+        return found
 
     # The run
 

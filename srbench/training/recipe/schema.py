@@ -224,16 +224,6 @@ class Recipe(BaseModel):
         return self.adversarial if "adversarial" in self.loss else None
 
     @model_validator(mode="after")
-    def _generator_learns(self) -> Recipe:
-        if self.discriminator and self.steps < self.discriminator.n_critic:
-            every = self.discriminator.n_critic
-            raise ValueError(
-                f"steps = {self.steps}: the generator learns from every {every}th batch alone (adversarial.n_critic); expected "
-                f"{every} steps or more"
-            )
-        return self
-
-    @model_validator(mode="after")
     def _ends_as_planned(self) -> Recipe:
         if self.planned and self.planned[-1][1:] != (self.steps, self.val_every):
             raise ValueError(
