@@ -13,8 +13,8 @@ Decay = Annotated[float, Field(ge=0, lt=1)]
 """Of an average: of an optimiser's moments, a momentum."""
 
 
-HIGHEST_RATE = 1e6
-"""Of any optimiser; far above what teaches, and far below what a float32 cannot hold after its factors."""
+HIGHEST_RATE = 1e30
+"""Of any optimiser; times what an optimiser multiplies it by, a float32 still holds it."""
 
 
 class Perceptual(BaseModel):
