@@ -906,6 +906,11 @@ def test_an_encoder_that_cannot_be_told_of_a_screen_is_named(tmp_path: Path, bic
     assert "content light level" in said
 
 
+def test_what_is_said_of_frames_alone_and_lost_is_named(tmp_path: Path, bicubic: Any) -> None:
+    source = make_clip(tmp_path / "in.mp4", 2, sound=False, encoder={"x264-params": "frame-packing=3"})
+    assert "in.mp4: left out: 3D layout" in notes(source, tmp_path / "out.mp4", bicubic)
+
+
 def test_options_are_the_encoders(tmp_path: Path, bicubic: Any) -> None:
     """What an encoder does not take is refused before a frame is upscaled, by FFmpeg's own word of what it does."""
     source = make_clip(tmp_path / "in.mp4", 3, (64, 96), sound=False)
@@ -925,11 +930,16 @@ def test_options_are_the_encoders(tmp_path: Path, bicubic: Any) -> None:
         ({"encoder": ("g=many",)}, "--encoder-option g=many: libx264 takes a number from"),
         ({"encoder": ("g",)}, "expected NAME=VALUE"),
         ({"encoder": ("crf=20",)}, "give it as --crf 20"),
-        ({"encoder": ("tune=fill",)}, "libx264' cannot be used here"),
+        ({"encoder": ("tune=fill",)}, "libx264' cannot be used here with yuv420p and tune=fill: "),
     ):
         with pytest.raises((InputError, UnknownNameError), match=re.escape(words)):
             upscale_video(None, source, tmp_path / "out.mkv", VideoOptions(**options))
+    for name in ("h264_nvenc", "hevc_nvenc"):
+        if name in av.codecs_available:
+            with pytest.raises(InputError, match=r"gives what it takes: (.*, )?cq, "):
+                upscale_video(None, source, tmp_path / "out.mkv", VideoOptions(codec=name, crf=20))
     upscale_video(bicubic, source, tmp_path / "out.mkv", VideoOptions(codec="ffv1"))
+    upscale_video(bicubic, source, tmp_path / "o.webm", VideoOptions(codec="libvpx-vp9", encoder=("lossless=1",)))
     made = command(source, tmp_path / "o.mp4", "--encoder-option", "bf=0", "--encoder-option", "x264-params=me=dia")
     assert "wrote" in made
     said = re.findall(rb"\bme=\w+|bframes=\d|crf=\S+|mbtree=\d", (tmp_path / "o.mp4").read_bytes())

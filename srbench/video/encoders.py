@@ -22,8 +22,10 @@ _GENERAL = (
     "profile", "qcomp", "qmax", "qmin", "refs", "slices", "trellis",
 )  # fmt: skip
 """What FFmpeg lets any encoder be told, as far as it means something for more than one; colours and sizes are the clip's."""
-_RATES = ("b", "qp")
+_RATES = ("b", "cq", "lossless", "qp")
 """Whoever gives one of these wants no constant quality."""
+_FIRST = (*_RATES, "quality", "rc", "profile", "preset", "cpu-used", "deadline", "speed")
+"""What those look for whom ``--crf`` and ``--preset`` do not help."""
 _SHOWN = 12
 _SEPARATOR = ":"
 
@@ -137,7 +139,7 @@ def _check_preset(options: VideoOptions, takes: Mapping[str, Any]) -> None:
 
 
 def _instead(takes: Mapping[str, Any]) -> str:
-    own = list(_own(takes))
+    own = sorted(_own(takes), key=lambda name: name not in _FIRST)
     listed = ", ".join(own[:_SHOWN]) + (" …" if len(own) > _SHOWN else "")
     return f"--encoder-option NAME=VALUE gives what it takes: {listed or 'g, qmin, qmax'}"
 

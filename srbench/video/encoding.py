@@ -87,9 +87,10 @@ def check_encoder(clip: Clip, options: VideoOptions) -> None:
     try:
         context.open()
     except av.FFmpegError as error:
+        given = f" and {', '.join(options.encoder)}" if options.encoder else ""
+        way = "leave these out, or choose others" if given else f"expected one such as {', '.join(CODECS)}"
         raise InputError(
-            f"codec {options.codec!r} cannot be used here with {clip.pixel_format}: {error.strerror}; "
-            f"expected one such as {', '.join(CODECS)}"
+            f"codec {options.codec!r} cannot be used here with {clip.pixel_format}{given}: {error.strerror}; {way}"
         ) from None
 
 

@@ -51,14 +51,13 @@ _LOST = {
     "DOVI_RPU_BUFFER": "Dolby Vision",
     "DYNAMIC_HDR_PLUS": "HDR10+",
     "DYNAMIC_HDR_VIVID": "HDR Vivid",
-    "GOP_TIMECODE": "time code",
     "ICC_PROFILE": "colour profile",
-    "PANSCAN": "pan and scan",
     "S12M_TIMECODE": "time code",
     "SPHERICAL": "spherical mapping",
     "STEREO3D": "3D layout",
 }
-"""Of frames, that no encoder is told by name. What else there is says nothing of the image, or has been applied to it."""
+"""Of frames, that no encoder is told by name. What else there is says nothing of the image, has been applied to it, or is in
+every stream of its kind (pan and scan, and a time code, of MPEG-2)."""
 
 
 def grading_of(frame: Any) -> Grading:
