@@ -830,6 +830,24 @@ def test_fonts_covers_chapters_and_titles_are_kept(tmp_path: Path, bicubic: Any)
     assert (len(before["covers"]), before["words"]["own"]) == (1, "word")
 
 
+def test_time_code_place_and_date_are_kept(tmp_path: Path, bicubic: Any) -> None:
+    """As of cameras and phones, from QuickTime's kind of file to the others; none of it is said to be lost."""
+    with av.open(str(tmp_path / "in.mov"), "w") as out:
+        out.metadata.update({"creation_time": "2024-05-06T07:08:09.000000Z", "location": "+48.1000+011.5000/"})
+        stream = out.add_stream("libx264", rate=24)
+        stream.height, stream.width, stream.pix_fmt = 36, 48, "yuv420p"
+        stream.metadata["timecode"] = "01:02:03:04"
+        encode_all(out, stream, pan(2, 36, 48))
+    for suffix in (".mov", ".mp4", ".mkv"):
+        assert notes(tmp_path / "in.mov", tmp_path / f"out{suffix}", bicubic) == ""
+        with av.open(str(tmp_path / f"out{suffix}")) as opened:
+            said = {name.lower(): value for name, value in opened.metadata.items()}
+            frames = {name.lower(): value for name, value in opened.streams.video[0].metadata.items()}
+        assert said["creation_time"] == "2024-05-06T07:08:09.000000Z"
+        assert said["location"] == "+48.1000+011.5000/"
+        assert frames["timecode"] == "01:02:03:04"
+
+
 def test_an_encoder_without_constant_quality_says_so_where_nothing_is_asked_of_it(tmp_path: Path, bicubic: Any) -> None:
     """MPEG-4's own default is coarse, and was unsaid."""
     source = make_clip(tmp_path / "in.mp4", 2, sound=False)

@@ -129,8 +129,9 @@ def unsaid(source: Path, target: Path) -> list[str]:
         found = [
             f"{name!r}{where}"
             for where, said, there in pairs
-            for name in said
+            for name, value in said.items()
             if name.lower() not in {other.lower() for other in there}
+            and not (where and pairs[0][2].get(name) == value)  # the file says it of all, such as when it was made
         ]
         missing = len(before.chapters()) - len(after.chapters())
         return found + ([f"{missing} chapters"] if missing > 0 else [])
