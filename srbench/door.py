@@ -133,26 +133,36 @@ def train(
         SrbenchError: the loss is no number, or the run was stopped.
     """
     from srbench.subjects.start import Start, start_of
-    from srbench.training.loop.budget import parse_budget
     from srbench.training.loop.options import RunOptions
     from srbench.training.zoo import RecipeRequest, train_model
 
     start = start_of(network, scale) if isinstance(network, str) else Start(network)
     given = {"scale": scale, "steps": steps, "data": None if data is None else str(data)}
+    if not isinstance(changes or {}, Mapping):
+        raise InputError(f"changes = {changes!r}: expected keys of the recipe and their values, such as {{'lr': 1e-3}}")
     keys = {**start.changes, **{key: value for key, value in given.items() if value is not None}, **(changes or {})}
+    request = RecipeRequest(str(recipe), keys, size, how.get("device", "auto"), seed, how.get("name", ""))
+    return train_model(start.model, request, RunOptions(**_run_options(how)))
+
+
+def _run_options(how: TrainOptions) -> dict[str, Any]:
+    """What a caller may give as text, as ``RunOptions`` takes it."""
+    from srbench.training.loop.budget import parse_budget
+
     run: dict[str, Any] = {name: value for name, value in how.items() if name != "name"}
     for name in ("zoo", "runs"):
         if run.get(name) is not None:
             run[name] = Path(run[name])
     if run.get("data_root") is not None:
         run["data_root"] = str(run["data_root"])
+    if isinstance(run.get("trackers"), str):
+        run["trackers"] = (run["trackers"],)
     if run.pop("tensorboard", False):
         run["trackers"] = (*run.get("trackers", ()), "tensorboard")
     for name in ("budget", "extend"):
         if isinstance(run.get(name), str):
             run[name] = parse_budget(run[name], name)
-    request = RecipeRequest(str(recipe), keys, size, how.get("device", "auto"), seed, how.get("name", ""))
-    return train_model(start.model, request, RunOptions(**run))
+    return run
 
 
 class ExportOptions(SubjectOptions, total=False):

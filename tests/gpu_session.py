@@ -108,19 +108,23 @@ PARTS = tuple(_parts())
 def pack(folder: Path) -> int:
     """Write code, images and weights below ``folder``, in folders ``1``, ``2``, … of :data:`LIMIT` bytes each; how many."""
     data, weights = (Path(os.environ[name]) for name in ("SRBENCH_DATA", "SRBENCH_WEIGHTS"))
-    shutil.rmtree(folder, ignore_errors=True)
-    (folder / "all").mkdir(parents=True)
+    part = folder.with_name(f"{folder.name}.part")  # a pack that was broken off is none
+    for old in (folder, part):
+        shutil.rmtree(old, ignore_errors=True)
+    (part / "all").mkdir(parents=True)
     subprocess.run(
-        ["git", "-C", str(CHECKOUT), "archive", "--output", str((folder / "all" / "source.tar.gz").resolve()), "HEAD", "--",
+        ["git", "-C", str(CHECKOUT), "archive", "--output", str((part / "all" / "source.tar.gz").resolve()), "HEAD", "--",
          "srbench", "tests", "zoo/recipes", "zoo/ablations", "pyproject.toml", "README.md"],
         check=True,
     )  # fmt: skip
     for name in SETS:
-        _pack_images(data / name, folder / "all" / "data" / name)
-    (folder / "all" / "weights").mkdir()
+        _pack_images(data / name, part / "all" / "data" / name)
+    (part / "all" / "weights").mkdir()
     for name in BACKBONES:
-        shutil.copy2(weights / f"{name}.safetensors", folder / "all" / "weights")
-    return _in_loads(folder)
+        shutil.copy2(weights / f"{name}.safetensors", part / "all" / "weights")
+    count = _in_loads(part)
+    part.rename(folder)
+    return count
 
 
 def _in_loads(folder: Path) -> int:
@@ -139,7 +143,7 @@ def _in_loads(folder: Path) -> int:
         path.rename(target)
     shutil.rmtree(whole)
     for number, load in enumerate(loads, 1):
-        sys.stdout.write(f"{folder / str(number)}: {load / 2**20:.1f} of {LIMIT / 2**20:.0f} MiB\n")
+        sys.stdout.write(f"{folder.with_suffix('') / str(number)}: {load / 2**20:.1f} of {LIMIT / 2**20:.0f} MiB\n")
     return len(loads)
 
 

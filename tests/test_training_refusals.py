@@ -248,3 +248,26 @@ def test_left_out_images_and_float16_on_a_cpu_are_said(images: Path, srbench_hom
     assert done.exit_code == 0, done.output
     assert f"unreadable and left out: {bad.name}" in done.output
     assert "precision = 'fp16' is for GPUs" in done.output
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"size": "tiny"}, "unknown size 'tiny' in train"),
+        ({"changes": ["lr=1"]}, r"changes = \['lr=1'\]: expected keys of the recipe"),
+    ],
+)
+def test_arguments_of_another_kind(images: Path, given: dict[str, Any], words: str) -> None:
+    with pytest.raises(SrbenchError, match=words):
+        srbench.train("espcn", data=images, **given)
+
+
+def test_a_compiled_program_is_no_network_to_train(images: Path) -> None:
+    with pytest.raises(InputError, match="is a compiled program of TorchScript"):
+        srbench.train(torch.jit.script(torch.nn.Conv2d(3, 3, 3, padding=1)), scale=1, data=images)
+
+
+def test_one_tracker_may_be_a_text(images: Path, srbench_home: Path) -> None:
+    changes = {"val": 1, "patch": 8, "batch": 2, "steps": 1}
+    srbench.train("espcn", data=images, changes=changes, trackers="csv", progress=False)
+    assert (srbench_home / "runs" / "espcn_x4.tuned" / "log.csv").is_file()

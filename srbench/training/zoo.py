@@ -19,6 +19,8 @@ from srbench.training.recipe.load import list_recipes, load_recipe
 from srbench.training.recipe.schema import Recipe, Size
 from srbench.zoo import Card, checkpoint_name, list_checkpoints
 
+_SIZES = ("auto", "full", "cpu")
+
 
 @dataclass(frozen=True)
 class RecipeRequest:
@@ -34,6 +36,7 @@ class RecipeRequest:
 
     Raises:
         InputError: a name that cannot be a part of file names.
+        UnknownNameError: no such size.
     """
 
     recipe: str = "tuned"
@@ -46,6 +49,8 @@ class RecipeRequest:
     def __post_init__(self) -> None:
         if self.name:
             check_name("recipe", self.name)
+        if self.size not in _SIZES:
+            raise UnknownNameError("size", self.size, _SIZES, "train")
 
     def resolve(self, model: str) -> tuple[Recipe, str]:
         """The recipe of one network, and the recipe part of its checkpoint's name.

@@ -94,6 +94,10 @@ def _subject(
         return resolve_one(what, scale, channels=channels, options=options)
     if not isinstance(what, nn.Module):
         what = _made(what, scale, options)
+    if isinstance(what, torch.jit.ScriptModule):
+        raise InputError(
+            f"{_word(what)} is a compiled program of TorchScript: training needs the module that it was made from"
+        )
     return resolve_one(what, scale, channels=channels)
 
 
