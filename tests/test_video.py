@@ -922,6 +922,7 @@ def test_an_encoder_that_cannot_be_told_of_a_screen_is_named(tmp_path: Path, bic
     said = notes(hdr(tmp_path / "in.mp4"), tmp_path / "out.mkv", bicubic, codec="ffv1")
     assert "ffv1 is not told of its mastering display (kept by libx264" in said
     assert "content light level" in said
+    assert "frames are of PQ, which no image says" in notes(tmp_path / "in.mp4", tmp_path / "frames", bicubic)
 
 
 def test_what_is_said_of_frames_alone_and_lost_is_named(tmp_path: Path, bicubic: Any) -> None:

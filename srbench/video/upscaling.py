@@ -35,6 +35,8 @@ from srbench.video.sources import source_of
 
 _FULL = {errno.ENOSPC: "No space left on device", errno.EDQUOT: "Disk quota exceeded", errno.EFBIG: "File too large"}
 
+_HDR = {16: "PQ", 18: "HLG"}
+
 Pixels = npt.NDArray[Any]
 
 
@@ -84,7 +86,7 @@ def upscale_video(
         if to_folder:
             _check_folder(source, target, options)
             clip = frames.look(options)
-            _say(way, [*clip.notes, *frames.left_out("")])
+            _say(way, [*clip.notes, *frames.left_out(""), *_as_images(source, clip)])
             facts = facts_of(frames.inputs(), upscaler, way, {"format": options.format, "fps": options.fps})
             out = FramesOut(target, Statement(target / STATEMENT, facts), f".{options.format}")
             out.begin(resume)
@@ -119,6 +121,11 @@ def _say(way: Way, notes: Iterable[str]) -> None:
 def _unheard(source: Path, clip: Clip, options: VideoOptions) -> list[str]:
     names = unheard(clip.grading, options.codec)
     return [f"{source}: {options.codec} is not told of its {' and '.join(names)}"] if names else []
+
+
+def _as_images(source: Path, clip: Clip) -> list[str]:
+    name = _HDR.get(clip.colours.transfer)
+    return [f"{source}: its frames are of {name}, which no image says: programs will show them as sRGB"] if name else []
 
 
 def _unsaid(source: Path, target: Path) -> list[str]:
