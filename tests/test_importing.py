@@ -94,6 +94,12 @@ def test_a_stated_set_is_compared_with_test_images(weights: Path, srbench_home: 
 
 
 @pytest.mark.data
+def test_a_stated_set_that_is_none_is_told(weights: Path, srbench_home: Path) -> None:
+    said = command(weights, "--name", "typo", "--trained-on", "div2k-trainn").output
+    assert "div2k-trainn, whose images are not known here (did you mean 'div2k-train'?)" in said
+    assert "not known here" not in command(weights, "--name", "known", "--trained-on", "t91").output
+
+
 def test_what_a_stated_set_has_seen_is_named(weights: Path, srbench_home: Path) -> None:
     assert srbench_home.is_dir()
     card = import_weights(weights, "stated", Statement(trained_on=("bsds200",)))

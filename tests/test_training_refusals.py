@@ -239,6 +239,14 @@ def test_a_network_that_makes_no_numbers_says_when(images: Path, tmp_path: Path)
         )
 
 
+def test_a_validation_image_that_cannot_be_read_is_said_to_be_one(images: Path) -> None:
+    bad = sorted(images.glob("*.png"))[1]
+    bad.write_bytes(b"\x89PNG\r\n\x1a\n")
+    recipe = small_recipe(images, "espcn", val=[bad.stem])
+    with pytest.raises(InputError, match=rf"{bad.name}: .*; {bad.name} is for validation: val names others"):
+        train("espcn", recipe, RunOptions(progress=False, skip_bad=True))
+
+
 def test_left_out_images_and_float16_on_a_cpu_are_said(images: Path, srbench_home: Path, capfd: Any) -> None:
     (images / "p5.png").unlink(missing_ok=True)
     bad = sorted(images.glob("*.png"))[0]

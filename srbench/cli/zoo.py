@@ -128,6 +128,8 @@ def import_(
     or with sets whose images are not known here, each record says that nobody can tell whether it has seen the test images.
     """
     from srbench.cli._subjects import read_pairs
+    from srbench.datasets.catalog import CATALOG
+    from srbench.errors import nearest
     from srbench.importing import Statement, import_weights
     from srbench.weights.recognise import Wanted
     from srbench.zoo import NOT_STATED
@@ -145,3 +147,6 @@ def import_(
     click.echo(
         f"  licence: {card.imported.licence or NOT_STATED}; trained on: {card.imported.trained_on or NOT_STATED}"
     )
+    for said in card.untold if card.imported.trained_on else ():
+        guess = nearest(said.partition(",")[0].lower(), CATALOG)
+        click.echo(f"  {said}" + (f" (did you mean {guess!r}?)" if guess else ""))

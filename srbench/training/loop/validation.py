@@ -86,14 +86,16 @@ class Validation:
         self._references = References()
         self._pairs: list[tuple[U8, U8]] = []
         for path in paths:
-            if lr:
-                self._pairs.append(read_pair(path, lr[path], scale))
-                continue
             try:
-                hr = prepare_hr(read_rounded(path), scale, self._protocol)
+                self._pairs.append(read_pair(path, lr[path], scale) if lr else self._made(path))
             except InputError as error:
-                raise error if str(path) in str(error) else InputError(f"{path}: {error}") from None
-            self._pairs.append((hr, degrade(hr, scale, self._protocol, path.stem)))
+                text = str(error) if str(path) in str(error) or lr else f"{path}: {error}"
+                raise InputError(f"{text}; {path.name} is for validation: val names others") from None
+
+    def _made(self, path: Path) -> tuple[U8, U8]:
+        """HR and the LR that is made of it."""
+        hr = prepare_hr(read_rounded(path), self._scale, self._protocol)
+        return hr, degrade(hr, self._scale, self._protocol, path.stem)
 
     @property
     def size(self) -> int:
