@@ -147,6 +147,6 @@ def import_(
     click.echo(
         f"  licence: {card.imported.licence or NOT_STATED}; trained on: {card.imported.trained_on or NOT_STATED}"
     )
-    for said in card.untold if card.imported.trained_on else ():
-        guess = nearest(said.partition(",")[0].lower(), CATALOG)
-        click.echo(f"  {said}" + (f" (did you mean {guess!r}?)" if guess else ""))
+    for unknown in card.untold if card.imported.trained_on else ():
+        guess = nearest(unknown.partition(",")[0].lower(), CATALOG)
+        click.echo(f"  {unknown}" + (f" (did you mean {guess!r}?)" if guess else ""))
