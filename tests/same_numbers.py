@@ -22,7 +22,7 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 SETS = "set5,set14,sample"
 TRAININGS = {
     "fsrcnn_x4.psnr": ["fsrcnn", "--steps", "40", "--name", "psnr", "--set", "val_every=20"],
-    "srgan_s_x4.gan": ["srgan_s", "--recipe", "srgan", "--steps", "12", "--name", "gan", "--set", "val_every=6"],
+    "srgan_s_x4.gan": ["srgan_s", "--recipe", "srgan-v2", "--steps", "12", "--name", "gan", "--set", "val_every=6"],
 }
 
 
