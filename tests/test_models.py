@@ -23,6 +23,7 @@ NETWORKS = [  # a pre-upsampled network is the same at every scale
     for model, scale in [case.values]
     if not (model.interpolator or (model.pre_upsampled and scale != model.scales[0]))
 ]
+FURTHER = [pytest.param(model, scale, id=f"{model.name}-x{scale}") for model in MODELS for scale in model.further]
 BOUNDED = [case for case in NETWORKS if case.values[0].receptive_radius is not None]
 WITHOUT_SKIP = [case for case in NETWORKS if not case.values[0].has_skip]
 INTERPOLATORS = [case for case in CASES if case.values[0].interpolator]
@@ -67,7 +68,7 @@ def test_describes_itself(model: Model) -> None:
     assert list_models(model.name) == [model.name]
 
 
-@pytest.mark.parametrize(("model", "scale"), [*NETWORKS, *INTERPOLATORS])
+@pytest.mark.parametrize(("model", "scale"), [*NETWORKS, *FURTHER, *INTERPOLATORS])
 @pytest.mark.parametrize("size", [(3, 9), (8, 2)])
 def test_output_is_scale_times_the_input_and_finite(model: Model, scale: int, size: tuple[int, int]) -> None:
     x = image(model, scale, *size)
@@ -125,7 +126,7 @@ VARIANTS |= {
 }
 
 
-@pytest.mark.parametrize(("model", "scale"), CASES)
+@pytest.mark.parametrize(("model", "scale"), [*CASES, *FURTHER])
 @pytest.mark.parametrize("varied", [False, True], ids=["small", "varied"])
 def test_is_found_from_the_shapes_of_its_weights(model: Model, scale: int, varied: bool) -> None:
     """What ``infer`` reads off a state dict builds a network with exactly its keys and shapes; other models' say no or other."""
@@ -137,7 +138,7 @@ def test_is_found_from_the_shapes_of_its_weights(model: Model, scale: int, varie
     assert model.infer is not None
     found = model.infer(Shapes({key: tuple(value.shape) for key, value in state.items()}))
     assert found is not None
-    assert scale in found.scales
+    assert scale in found.scales or (scale in model.further and len(found.scales) > 1)  # then the user says it
     with torch.device("meta"):
         again = create_model(model.name, scale, channels=found.channels, **found.options_at(scale)).state_dict()
     assert {key: value.shape for key, value in again.items()} == {key: value.shape for key, value in state.items()}
@@ -153,7 +154,7 @@ def test_works_on_the_other_channels(model: Model, scale: int) -> None:
         build(model, scale, channels="bgr")
 
 
-@pytest.mark.parametrize(("model", "scale"), BOUNDED)
+@pytest.mark.parametrize(("model", "scale"), [*BOUNDED, *(c for c in FURTHER if c.values[0].receptive_radius)])
 def test_receptive_radius_is_an_upper_bound_and_a_close_one(model: Model, scale: int) -> None:
     """NaN in one column of the input marks every output column that reads it, whatever the weights."""
     network = build(model, scale).eval()
@@ -247,7 +248,7 @@ def test_published_skip_needs_no_second_one(model: Model, scale: int) -> None:
 def test_bad_requests_name_the_value_and_what_is_allowed() -> None:
     with pytest.raises(UnknownNameError, match="Did you mean 'fsrcnn'"):
         get_model("fsrcn")
-    with pytest.raises(UnavailableError, match="x5; it has x2, x3, x4") as caught:
+    with pytest.raises(UnavailableError, match="x5; it has x2, x3, x4, x8") as caught:
         create_model("espcn", 5)
     assert caught.value.status == "unsupported_scale"
     with pytest.raises(InputError, match="no option 'width'"):

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from srbench.cli import main, train
-from srbench.errors import SrbenchError
+from srbench.errors import InputError, SrbenchError
 from srbench.images import write_image
 from srbench.models import Model
 from srbench.training import zoo
@@ -37,6 +37,15 @@ def test_a_recipe_trains_the_networks_it_serves_smallest_first(srbench_home: Pat
     assert "msrresnet" not in served("paper")
     with pytest.raises(SrbenchError, match="Did you mean 'tuned'"):
         served("tunde")
+
+
+def test_further_scales_have_the_networks_that_can_be_built_for_them(srbench_home: Path) -> None:
+    def at(scale: int) -> list[str]:
+        return zoo.served(RecipeRequest("tuned", size="cpu", device="cpu", changes={"scale": scale}))
+
+    assert {"espcn", "fsrcnn", "srcnn", "edsr_baseline", "srresnet"} <= set(at(8)) < set(at(4))
+    with pytest.raises(InputError, match=r"built at x5; expected x2, x3, x4, x8$"):
+        at(5)
 
 
 @pytest.fixture

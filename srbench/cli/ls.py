@@ -37,6 +37,7 @@ def _models(pattern: str) -> Rows:
             "url": model.paper.url,
             "channels": "any" if model.interpolator else model.channels,
             "scales": list(model.scales),
+            "further_scales": list(model.further),
             "parameters": {f"x{scale}": model.parameters[scale] for scale in model.scales},
             "options": dict(model.options),
             "checkpoints": trained.get(model.name, []),
@@ -196,7 +197,7 @@ _KINDS: dict[str, Callable[[str], Rows]] = {
     "degradations": _degradations,
     "recipes": _recipes,
 }
-_ONLY_IN_JSON = {"url", "options", "homepage", "source", "sha256", "file", "licence"}
+_ONLY_IN_JSON = {"url", "further_scales", "options", "homepage", "source", "sha256", "file", "licence"}
 
 
 @click.command()

@@ -47,7 +47,8 @@ class Model:
         build: ``build(scale, **options)`` → a freshly initialised network; each option's default is the paper's.
         paper: its source.
         channels: what it was published on; a recipe may choose the other through the ``channels`` option.
-        scales: the scales that it can be built for.
+        scales: the scales that it was published for.
+        further: others that it can be built and trained for; nothing is published of them.
         parameters: exact number of trainable parameters per scale, of the default options.
         receptive_radius: pixels of its input, on each side, that can change one output pixel (a safe upper bound);
             tiles overlap by as much. It holds for the default options; a network whose options change it has an
@@ -82,6 +83,7 @@ class Model:
     counted: str = ""
     infer: Callable[[Shapes], Found | None] | None = None
     display: str = ""
+    further: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.display:
@@ -109,6 +111,7 @@ def register_size(  # noqa: PLR0913  (a keyword a fact of the model)
     multi_scale: bool = False,
     channels: Channels = "rgb",
     display: str = "",
+    further: tuple[int, ...] = (),
 ) -> Model:
     """Register one size of a network of which there are several, and return it.
 
@@ -125,6 +128,7 @@ def register_size(  # noqa: PLR0913  (a keyword a fact of the model)
         multi_scale: as in :class:`Model`.
         channels: as in :class:`Model`.
         display: as in :class:`Model`.
+        further: as in :class:`Model`.
     """
     return MODELS.register(
         Model(
@@ -141,6 +145,7 @@ def register_size(  # noqa: PLR0913  (a keyword a fact of the model)
             options=options,
             infer=infer,
             display=display,
+            further=further,
         )
     )
 
@@ -164,7 +169,7 @@ def create_model(name: str | Model, scale: int, **options: Any) -> nn.Module:
 
     Args:
         name: a registered model, or the description of any.
-        scale: one of the model's scales.
+        scale: one of the model's scales, or of its further ones.
         options: the model's own options; ``channels="y"`` or ``"rgb"``; and ``skip="bicubic"``, which adds the network's
             output to its bicubically upscaled input.
 
@@ -176,8 +181,8 @@ def create_model(name: str | Model, scale: int, **options: Any) -> nn.Module:
     from srbench.models._skip import BicubicSkip
 
     model = get_model(name) if isinstance(name, str) else name
-    if scale not in model.scales:
-        scales = ", ".join(f"x{s}" for s in model.scales)
+    if scale not in (*model.scales, *model.further):
+        scales = ", ".join(f"x{s}" for s in (*model.scales, *model.further))
         raise UnavailableError("unsupported_scale", f"{model.name} cannot be built at x{scale}; it has {scales}")
     skip = options.pop("skip", None)
     allowed = {"channels", *model.options}

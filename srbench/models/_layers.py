@@ -71,13 +71,16 @@ class ResidualBlock(nn.Module):
         return x + self.conv2(F.relu(self.conv1(x))) * self.res_scale
 
 
-def subpixel_tail(features: int, scale: int) -> nn.Sequential:
-    """Convolution to r² · ``features`` channels and a pixel shuffle: once for ×2 and ×3, twice for ×4.
+STEPS = {2: (2,), 3: (3,), 4: (2, 2), 8: (2, 2, 2)}
+"""By what a tail enlarges step by step, by scale."""
 
-    Keys ``0`` and, for ×4, ``2``, as in BasicSR's ``Upsample``.
+
+def subpixel_tail(features: int, scale: int) -> nn.Sequential:
+    """Convolution to r² · ``features`` channels and a pixel shuffle: once for ×2 and ×3, twice for ×4, thrice for ×8.
+
+    Keys ``0``, ``2`` and ``4``, as in BasicSR's ``Upsample``.
     """
-    steps = {2: (2,), 3: (3,), 4: (2, 2)}[scale]
     layers: list[nn.Module] = []
-    for step in steps:
+    for step in STEPS[scale]:
         layers += [conv3x3(features, features * step * step), nn.PixelShuffle(step)]
     return nn.Sequential(*layers)

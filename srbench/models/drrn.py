@@ -70,5 +70,6 @@ MODELS.register(
         pre_upsampled=True,
         has_skip=True,
         infer=_infer,
+        further=(8,),
     )
 )

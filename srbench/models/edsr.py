@@ -48,7 +48,8 @@ def _infer(shapes: Shapes) -> Found | None:
     channels, features = shapes.channels("conv_first.weight"), shapes.side("conv_first.weight")
     if channels is None or "conv_after_body.weight" not in shapes or "body.0.conv1.weight" not in shapes:
         return None
-    scale = shuffle_scale(shapes.side("upsample.0.weight"), features) ** (2 if "upsample.2.weight" in shapes else 1)
+    steps = max(1, sum(f"upsample.{place}.weight" in shapes for place in (0, 2, 4)))
+    scale = shuffle_scale(shapes.side("upsample.0.weight"), features) ** steps
     blocks = shapes.count("body")
     published = {(64, 16): 1.0, (256, 32): 0.1}.get((features, blocks))
     res_scale = published or (0.1 if features >= 256 else 1.0)
@@ -67,6 +68,7 @@ register_size(
     {2: 1_369_859, 3: 1_554_499, 4: 1_517_571},
     paper=_PAPER,
     infer=_infer,
+    further=(8,),
     receptive_radius=37,
     options={"features": 64, "blocks": 16, "res_scale": 1.0},
 )
@@ -76,6 +78,7 @@ register_size(
     {2: 40_729_603, 3: 43_680_003, 4: 43_089_923},
     paper=_PAPER,
     infer=_infer,
+    further=(8,),
     receptive_radius=69,
     options={"features": 256, "blocks": 32, "res_scale": 0.1},
 )

@@ -64,5 +64,6 @@ MODELS.register(
         parameters={2: 21_284, 3: 22_729, 4: 24_752},
         receptive_radius=4,
         infer=_infer,
+        further=(8,),
     )
 )

@@ -106,6 +106,7 @@ for _name, _parameters, _d, _s, _m in (("fsrcnn", 12_809, 56, 12, 4), ("fsrcnn_s
         dict.fromkeys((2, 3, 4), _parameters),
         paper=_PAPER,
         infer=_infer,
+        further=(8,),
         receptive_radius=4 + _m,
         channels="y",
         options={"d": _d, "s": _s, "m": _m, "kernel": KERNEL, "activation": "prelu"},

@@ -108,5 +108,6 @@ MODELS.register(
         receptive_radius=None,
         options={"features": 64, "blocks": 6},
         infer=_infer,
+        further=(8,),
     )
 )

@@ -93,5 +93,6 @@ MODELS.register(
         minimum=MINIMUM,
         options={"features": 50, "blocks": 4},
         infer=_infer,
+        further=(8,),
     )
 )

@@ -94,6 +94,7 @@ for _name, _parameters, _features in (
         _parameters,
         paper=_PAPER,
         infer=_infer,
+        further=(8,),
         receptive_radius=None,
         minimum=MINIMUM,
         display={"rlfn_s": "RLFN-S"}.get(_name, ""),

@@ -78,5 +78,6 @@ MODELS.register(
         pre_upsampled=True,
         options={"kernels": KERNELS},
         infer=_infer,
+        further=(8,),
     )
 )

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from srbench.errors import InputError
 from srbench.models import Paper, register_size
-from srbench.models._layers import colours, conv3x3
+from srbench.models._layers import STEPS, colours, conv3x3
 from srbench.models._shapes import Found, Shapes, shuffle_scale
 
 _OPTIONS: dict[str, Any] = {"upsampler": "pixelshuffle", "tail_activation": "prelu"}
@@ -73,7 +73,7 @@ def _upsampling(scale: int, features: int, upsampler: str, activation: str) -> l
     if activation not in ("prelu", "lrelu"):
         raise InputError(f"tail_activation must be 'prelu' or 'lrelu', not {activation!r}")
     layers: list[nn.Module] = []
-    for step in {2: (2,), 3: (3,), 4: (2, 2)}[scale]:
+    for step in STEPS[scale]:
         if upsampler == "pixelshuffle":
             layers += [conv3x3(features, features * step * step), nn.PixelShuffle(step)]
         else:
@@ -97,7 +97,7 @@ def _infer(shapes: Shapes) -> Found | None:
     }
     if step > 1:
         return Found((step ** len(convs),), channels, options)
-    return Found((4,) if len(convs) == 2 else (2, 3), channels, options)
+    return Found({1: (2, 3), 2: (4,)}.get(len(convs), (8,)), channels, options)
 
 
 _PAPER = Paper(
@@ -114,6 +114,7 @@ for _name in ("srgan", "srresnet"):
         {2: 1_402_883, 3: 1_587_523, 4: 1_550_659},
         paper=_PAPER,
         infer=_infer,
+        further=(8,),
         receptive_radius=40,
         options={**_OPTIONS, "features": 64, "blocks": 16},
     )
@@ -124,6 +125,7 @@ for _name in ("srgan_s", "srresnet_s"):
         {2: 155_235, 3: 201_475, 4: 192_259},
         paper=_PAPER,
         infer=_infer,
+        further=(8,),
         receptive_radius=18,
         options={**_OPTIONS, "features": 32, "blocks": 5},
     )

@@ -68,5 +68,6 @@ MODELS.register(
         has_skip=True,
         options={"bias": False},
         infer=_infer,
+        further=(8,),
     )
 )

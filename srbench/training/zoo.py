@@ -200,6 +200,7 @@ def served(request: RecipeRequest) -> list[str]:
 
     Raises:
         UnknownNameError: a recipe that serves no network.
+        InputError: a scale that no network has.
     """
     scale = request.changes.get("scale") or 4
     fitting = []
@@ -208,17 +209,26 @@ def served(request: RecipeRequest) -> list[str]:
             continue
         recipe = request.resolve(model.name)[0]
         if ("gan" in model.name) == bool(recipe.discriminator) and _has_parent(model, scale, recipe.init_from):
-            fitting.append((model.parameters[scale], model.name))
+            fitting.append((_size(model, scale), model.name))
+    if not fitting and not list(_buildable(scale)):
+        scales = sorted({s for model in MODELS if not model.interpolator for s in (*model.scales, *model.further)})
+        raise InputError(f"no network can be built at x{scale}; expected {', '.join(f'x{s}' for s in scales)}")
     if not fitting:
         raise UnknownNameError("recipe", request.recipe, list_recipes("*"), "zoo/recipes for some network")
     return [name for _, name in sorted(fitting)]
 
 
 def _buildable(scale: int) -> Iterator[Model]:
-    return (model for model in MODELS if not (model.interpolator or model.multi_scale) and scale in model.scales)
+    single = (model for model in MODELS if not (model.interpolator or model.multi_scale))
+    return (model for model in single if scale in (*model.scales, *model.further))
+
+
+def _size(model: Model, scale: int) -> int:
+    """Parameters at a scale; at one of which nothing was published those of another, which order networks as well."""
+    return model.parameters.get(scale, max(model.parameters.values()))
 
 
 def _has_parent(model: Model, scale: int, parent: str) -> bool:
     """Whether the checkpoint ``parent``, if any, is of a network with as many weights; an unknown one fails when it is sought."""
     found = MODELS.get(name) if (name := parent.rpartition("_x")[0]) in MODELS else None
-    return found is None or found.parameters.get(scale) == model.parameters[scale]
+    return found is None or _size(found, scale) == _size(model, scale)

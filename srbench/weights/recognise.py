@@ -223,6 +223,7 @@ def _named(members: list[Model], found: Found) -> Model:
 
 
 def _ours(file: WeightsFile, match: _Match, wanted: Wanted, card: PublishedCard | None) -> Recognised:
+    match = _at_further_scale(match, wanted.scale)
     model, found = match.model, match.found
     _agree(file, found, wanted)
     reader = _Reader(file, match, wanted)
@@ -267,6 +268,15 @@ def _ours(file: WeightsFile, match: _Match, wanted: Wanted, card: PublishedCard 
         notes=(*file.notes, *match.notes, *reader.notes),
         doubts=tuple(reader.doubts),
     )
+
+
+def _at_further_scale(match: _Match, scale: int | None) -> _Match:
+    """For weights that say no scale: the one asked for, where the network can be built for it."""
+    model, found = match.model, match.found
+    if scale is None or scale not in model.further or scale in found.scales or len(found.scales) < 2:
+        return match
+    shapes = Shapes({key: tuple(tensor.shape) for key, tensor in match.state.items()})
+    return replace(match, found=replace(found, scales=(scale,))) if _has_keys(model, found, scale, shapes) else match
 
 
 def _agree(file: WeightsFile, found: Found, wanted: Wanted) -> None:
