@@ -13,7 +13,7 @@ from srbench.reports.units import NONE, amount, number, share, short
 from srbench.reports.view import ALIKE, NOT_MEASURED, not_asked_for, rank_text, score_cell
 from srbench.stats import SMALL
 
-MOST = 10
+MOST = 8
 """Rows of a condensed table."""
 
 _GAP = "  "
@@ -64,7 +64,7 @@ def render(
         tables: in the order shown.
         width: of the terminal, in characters.
         wide: every column and row there is, however wide the terminal.
-        condense: the best checkpoint of each architecture, the best ten of them; of the interpolators bicubic alone.
+        condense: the best checkpoint of each architecture, the best eight of them; of the interpolators bicubic alone.
         style: makes the best of a column stand out.
         asked: metrics that the reader named, which stand before all else that needs room.
     """
