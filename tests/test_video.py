@@ -87,11 +87,16 @@ def make_clip(
                 out.mux(audio.encode(piece))
             out.mux(audio.encode(None))
         if subtitles:
-            for packet in lines.demux():
-                if packet.pts is not None:
-                    packet.stream = text
-                    out.mux(packet)
+            copy_packets(lines, text, out)
     return path
+
+
+def copy_packets(opened: Any, stream: Any, out: Any) -> None:
+    """The packets of a file's only stream, into a stream of another."""
+    for packet in opened.demux():
+        if packet.pts is not None:
+            packet.stream = stream
+            out.mux(packet)
 
 
 def seen(path: Path) -> dict[str, Any]:
@@ -798,10 +803,8 @@ def rich(path: Path, subtitles: bool = True) -> Path:
             ]
         )
         encode_all(out, stream, pan(4, 36, 48))
-        for packet in text.demux() if subtitles else ():
-            if packet.pts is not None:
-                packet.stream = said
-                out.mux(packet)
+        if subtitles:
+            copy_packets(text, said, out)
     return path
 
 
