@@ -127,8 +127,8 @@ def test_checkpoint_has_its_own_options_and_file(srbench_home: Path) -> None:
 def test_errors_name_the_value() -> None:
     with pytest.raises(UnknownNameError, match="fsrcn"):
         cost("fsrcn", 4)
-    with pytest.raises(UnavailableError, match="x8"):
-        cost("edsr", 8)
+    with pytest.raises(UnavailableError, match="x7"):
+        cost("edsr", 7)
     with pytest.raises(InputError, match="0×5"):
         cost("edsr", 4, (5, 0))
 
