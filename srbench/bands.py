@@ -24,15 +24,15 @@ import torch
 from torch import Tensor
 
 from srbench.errors import InputError, UnavailableError
-from srbench.images import planar, read_image, resize_rows, rgb, to_array, ycbcr
+from srbench.images import coloured, planar, read_image, resize_rows, to_array, ycbcr
 from srbench.inference import Inference
 from srbench.process import LARGE, blocks_are_kept, large_blocks_go_back
 from srbench.upscaler import Upscaler, begin_array, network_pass, not_finite, upscale
 
-_BAND = 128  # LR rows; more take memory, fewer spend time on what bands share
+_BAND = 208  # LR rows; more take memory, fewer spend time on what bands share
 _INTERPOLATED = 64  # LR rows; their bands share nothing that would have to be made twice
 _COLOURED = 32  # LR rows, whose colours take as much memory as what the network has made of a band
-_COLUMNS = 192  # of LR, of what the network makes at once
+_COLUMNS = 128  # of LR, of what the network makes at once
 _SHARED = 20  # times the receptive field's rows where that is large, so that bands share a tenth
 _PERIOD = 16  # pixels: kernels make so many at once, and others make the rest of an axis
 _LEAST = 20480  # samples that the network sees at once; torch convolves fewer by itself, and adds in another order
@@ -249,15 +249,15 @@ def _maker(upscaler: Upscaler, lr: Tensor, unit: Callable[[Tensor], Tensor], col
         return lambda band: iter([(band.start, network(band))])
     luma = _network(upscaler, lambda rows: ycbcr(colours(rows))[:, :1], (height, width), columns)
 
-    def coloured(band: _Part) -> Band:
+    def in_colours(band: _Part) -> Band:
         made = luma(band)
         for first in range(band.start, band.stop, _COLOURED):
             rows = slice(first * scale, min(first + _COLOURED, band.stop) * scale)
             chroma = resize_rows(lambda rows: ycbcr(colours(rows))[:, 1:], height, scale, rows, edges=upscaler.edges)
             part = made[..., rows.start - band.start * scale : rows.stop - band.start * scale, :]
-            yield first, rgb(torch.cat([part, chroma], dim=1))
+            yield first, coloured(part, chroma)
 
-    return coloured
+    return in_colours
 
 
 def _network(upscaler: Upscaler, source: Rows, size: tuple[int, int], columns: int) -> Callable[[_Part], Tensor]:

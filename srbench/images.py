@@ -6,6 +6,7 @@ torch tensor ``(N, C, H, W)``. torch is imported by the functions that need it, 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -20,8 +21,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 __all__ = [
-    "SUFFIXES", "U8", "as_rgb", "check_name", "crop_to_multiple", "imresize", "list_images", "luma", "natural_order", "planar",
-    "read_image", "resize_rows", "resize_weights", "rgb", "shave", "to_array", "to_tensor", "write_image", "ycbcr",
+    "SUFFIXES", "U8", "as_rgb", "check_name", "coloured", "crop_to_multiple", "imresize", "list_images", "luma",
+    "natural_order", "planar", "read_image", "resize_rows", "resize_weights", "rgb", "shave", "to_array", "to_tensor",
+    "write_image", "ycbcr",
 ]  # fmt: skip
 
 ImageArray = TypeVar("ImageArray", bound=Any)
@@ -114,26 +116,42 @@ def luma(image: Any) -> Any:
 
 def ycbcr(image: Tensor) -> Tensor:
     """RGB ``(N, 3, H, W)`` in [0, 1] → BT.601 studio Y, Cb, Cr on the same scale (Y 16/255–235/255)."""
-    return _mix(image, np.array(_YCBCR) / 255.0, np.zeros(3), np.array(_OFFSET) / 255.0)
+    import torch
+
+    out = torch.empty_like(image)
+    return _mix(image.unbind(1), out, np.array(_YCBCR) / 255.0, np.zeros(3), np.array(_OFFSET) / 255.0)
 
 
 def rgb(image: Tensor) -> Tensor:
     """BT.601 studio YCbCr ``(N, 3, H, W)`` → RGB, both in [0, 1]; the inverse of ``ycbcr``, not clipped."""
-    return _mix(image, np.linalg.inv(np.array(_YCBCR) / 255.0), np.array(_OFFSET) / 255.0, np.zeros(3))
+    return coloured(image[:, :1], image[:, 1:])
+
+
+def coloured(luma: Tensor, chroma: Tensor) -> Tensor:
+    """RGB ``(N, 3, H, W)`` of luma ``(N, 1, H, W)`` and chroma ``(N, 2, H, W)``, as ``rgb`` makes it of both together."""
+    import torch
+
+    kind = torch.promote_types(luma.dtype, chroma.dtype)
+    planes = (luma[:, 0].to(kind), *chroma.to(kind).unbind(1))
+    out = luma.new_empty((len(luma), 3, *luma.shape[-2:]), dtype=kind)
+    return _mix(planes, out, np.linalg.inv(np.array(_YCBCR) / 255.0), np.array(_OFFSET) / 255.0, np.zeros(3))
 
 
 def _mix(
-    image: Tensor, matrix: npt.NDArray[Any], before: npt.NDArray[np.float64], after: npt.NDArray[np.float64]
+    planes: Sequence[Tensor],
+    out: Tensor,
+    matrix: npt.NDArray[Any],
+    before: npt.NDArray[np.float64],
+    after: npt.NDArray[np.float64],
 ) -> Tensor:
-    """``matrix @ (image − before) + after`` over the channels, as three sums in place (no matrix product: no BLAS)."""
+    """``matrix @ (planes − before) + after``, as three sums in ``out`` (no matrix product: no BLAS)."""
     import torch
 
     constant = after - matrix @ before
-    out = torch.empty_like(image)
-    for row in range(3):
+    for row, into in enumerate(out.unbind(1)):
         w = [float(v) for v in matrix[row]]
-        plane = torch.mul(image[:, 0], w[0], out=out[:, row])
-        plane.add_(image[:, 1], alpha=w[1]).add_(image[:, 2], alpha=w[2]).add_(float(constant[row]))
+        plane = torch.mul(planes[0], w[0], out=into)
+        plane.add_(planes[1], alpha=w[1]).add_(planes[2], alpha=w[2]).add_(float(constant[row]))
     return out
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from srbench.errors import InputError, UnavailableError
 from srbench.images import luma, round_u8, shave, ycbcr
 from srbench.metrics import Metric, Part, Truth, get_metric
-from srbench.metrics._images import Rows
+from srbench.metrics._images import Rows, check_alike, check_size, sums_of
 from srbench.process import LARGE, free_memory
 from srbench.protocol import Protocol
 from srbench.references import References
@@ -71,7 +71,7 @@ class Measure:
             lr: what ``sr`` was made from, on the 0–255 scale, or None.
         """
         border = self.protocol.shave(self.scale)
-        made, true = _Views(sr, self.protocol, border), _Views(hr, self.protocol, border)
+        made, true = (_Views(image, self.protocol, border, self.metrics) for image in (sr, hr))
         self.images.append(name)
         for metric in self.metrics:
             if metric.name in self._failed:
@@ -136,16 +136,18 @@ class _Views:
         image: as in ``Measure.add``.
         protocol: what to measure.
         border: pixels that it leaves out.
+        metrics: all that look at it.
     """
 
-    def __init__(self, image: Tensor, protocol: Protocol, border: int) -> None:
-        self.image, self._protocol, self._border = image, protocol, border
+    def __init__(self, image: Tensor, protocol: Protocol, border: int, metrics: Sequence[Metric]) -> None:
+        self.image, self._protocol, self._border, self._metrics = image, protocol, border, metrics
         self._made: dict[tuple[str, str, bool], Any] = {}
         self._wholes: dict[Hashable, Any] = {}
+        self._sums: dict[str, Sequence[list[float]]] = {}
 
     def seen_by(self, metric: Metric) -> Any:
         """The part and the channels that a metric looks at; of a large image as ``Rows``, where the metric takes these."""
-        by_rows = metric.by_rows and metric.space == "channel" and self.image[0, 0].numel() > LARGE
+        by_rows = self._by_rows(metric)
         key = (metric.space, metric.crop, by_rows)
         if key not in self._made:
             inner = self.image if metric.crop == "full" else shave(self.image, self._border)
@@ -154,12 +156,34 @@ class _Views:
 
     def score(self, metric: Metric, reference: Any) -> Tensor:
         """A metric's score against its reference; what several metrics are parts of is made once."""
+        if self._by_rows(metric):
+            return self._score_by_rows(metric, reference)
         if not isinstance(metric.score, Part):
             return metric.score(self.seen_by(metric), reference)
         key = (metric.score.whole, metric.prepare, metric.space, metric.crop, metric.by_rows)
         if key not in self._wholes:
             self._wholes[key] = metric.score.whole(self.seen_by(metric), reference)
         return metric.score.take(self._wholes[key])
+
+    def _by_rows(self, metric: Metric) -> bool:
+        return metric.by_rows is not None and metric.space == "channel" and self.image[0, 0].numel() > LARGE
+
+    def _score_by_rows(self, metric: Metric, reference: Rows) -> Tensor:
+        """A metric's score of a large image, whose rows all such metrics see together."""
+        seen: Rows = self.seen_by(metric)
+        check_alike(metric.name, seen, reference.shape, reference.device)
+        check_size(metric.name, seen.shape, minimum=metric.minimum)
+        if metric.name not in self._sums:
+            sums = {
+                one.name: one.by_rows
+                for one in self._metrics
+                if one.by_rows is not None
+                and (one.prepare, one.space, one.crop) == (metric.prepare, metric.space, metric.crop)
+                and one.minimum <= min(seen.shape[-2:])
+            }
+            self._sums.update(zip(sums, sums_of(list(sums.values()), seen, reference), strict=True))
+        assert metric.by_rows is not None
+        return metric.by_rows.end(self._sums[metric.name], seen)
 
     def _view(self, inner: Tensor, space: str, by_rows: bool) -> Any:
         if by_rows:

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from srbench.errors import InputError, UnavailableError, UnknownNameError
 from srbench.graphs import Replayed
-from srbench.images import imresize, planar, read_image, rgb, to_array, ycbcr
+from srbench.images import coloured, imresize, planar, read_image, to_array, ycbcr
 from srbench.inference import Inference
 from srbench.models import Model
 from srbench.models._fused import fuse
@@ -335,7 +335,7 @@ def _in_its_colours(upscaler: Upscaler, lr: Tensor) -> Callable[[], Tensor]:
         return lambda: three.mean(1, keepdim=True)
     planes = ycbcr(lr)
     luma = _through_network(upscaler, planes[:, :1])
-    return lambda: rgb(torch.cat([luma, imresize(planes[:, 1:], upscaler.scale, edges=upscaler.edges)], dim=1))
+    return lambda: coloured(luma, imresize(planes[:, 1:], upscaler.scale, edges=upscaler.edges))
 
 
 def network_pass(upscaler: Upscaler, x: Tensor, module: nn.Module | None = None) -> Tensor:

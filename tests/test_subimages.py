@@ -109,6 +109,18 @@ def test_pairs_of_another_scale_are_named(tmp_path: Path) -> None:
         cut([path], tmp_path / "out", Cut(size=32, step=16, scale=4), {path: tmp_path / "half.png"})
 
 
+def test_pairs_that_are_shifted_are_named_before_they_are_cut(tmp_path: Path) -> None:
+    hr = smooth(240, 240, seed=3)
+    write_image(tmp_path / "set" / "HR" / "a.png", hr)
+    write_image(tmp_path / "set" / "LR_x4" / "a.png", np.roll(imresize(hr, 0.25), 1, 0))
+    arguments = ["data", "subimages", str(tmp_path / "set"), str(tmp_path / "out"), "--size", "64", "--lr", "4"]
+    refused = CliRunner().invoke(main, arguments)
+    assert refused.exit_code == 1
+    assert "a.png is shifted by +1.0 rows and +0.0 columns of LR pixels against a.png" in refused.output
+    write_image(tmp_path / "set" / "LR_x4" / "a.png", imresize(hr, 0.25))
+    assert CliRunner().invoke(main, arguments).exit_code == 0
+
+
 @pytest.mark.data
 def test_images_that_show_test_images_are_not_cut(tmp_path: Path) -> None:
     for name in ("baby", "bird"):

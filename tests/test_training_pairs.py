@@ -15,7 +15,7 @@ from srbench.images import imresize, read_image, write_image
 from srbench.models import get_model
 from srbench.training.data.decode import Wanted, decode
 from srbench.training.data.images import load_images
-from srbench.training.data.pairs import find_lr, misfit, read_pair
+from srbench.training.data.pairs import find_lr, misfit, read_pair, unused_lr
 from srbench.training.loop.options import InterruptedRunError, RunOptions
 from srbench.training.loop.trainer import Trainer, train
 from srbench.training.loop.validation import Validation
@@ -119,6 +119,29 @@ def test_degraded_lr_of_the_same_image_is_a_pair(degradation: str, data_root: Pa
             assert (
                 misfit(hr, chosen(hr, How(4 if degradation != "bd" else 3)), 4 if degradation != "bd" else 3) == ""
             ), path
+
+
+def test_lr_images_of_another_scale_beside_a_folder_are_told(
+    pairs: Path, srbench_home: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    said = "LR images at x4 alone: those at x2 are made from HR"
+    assert unused_lr([find_dataset(pairs)], 4) == []
+    assert said in unused_lr([find_dataset(pairs)], 2)[0]
+    recipe = small_recipe(pairs, scale=2, patch=8)
+    train("fsrcnn_s", recipe, RunOptions(threads=1))
+    assert said in capfd.readouterr().err
+    train("fsrcnn_s", recipe.model_copy(update={"data_lr": "none"}), RunOptions(threads=1, overwrite=True))
+    assert said not in capfd.readouterr().err
+
+
+def test_a_pair_that_is_left_out_is_not_called_unreadable(
+    pairs: Path, srbench_home: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = pairs / "LR_bicubic" / "X4" / "p3.png"
+    write_image(path, imresize(smooth(96, 68, seed=99), 0.25))
+    recipe = small_recipe(pairs, rescale=[], data_lr="beside", patch=8, val=["p1"])
+    card = train("fsrcnn_s", recipe, RunOptions(progress=False, threads=1, skip_bad=True))
+    assert "unreadable, or their LR does not fit, and left out: p3.png" in card.notes
 
 
 def test_hr_that_was_cropped_for_its_lr_fits(tmp_path: Path) -> None:

@@ -259,6 +259,18 @@ def test_left_out_images_and_float16_on_a_cpu_are_said(images: Path, srbench_hom
 
 
 @pytest.mark.parametrize(
+    ("option", "change"),
+    [("--scale=4", "scale=2"), ("--seed=1", "seed=2"), ("--steps=5", "steps=6"), ("--channels=y", "channels=rgb")],
+)
+def test_options_and_changes_that_contradict_each_other(option: str, change: str) -> None:
+    done = CliRunner().invoke(main, ["train", "espcn", option, "--set", change])
+    assert done.exit_code == 1
+    key, _, value = change.partition("=")
+    given = option.partition("=")[2]
+    assert f"Error: --{key} {given} and --set {key}={value} contradict each other; expected one of them" in done.output
+
+
+@pytest.mark.parametrize(
     ("given", "words"),
     [
         ({"size": "tiny"}, "unknown size 'tiny' in train"),

@@ -228,7 +228,7 @@ def subimages(
 
     from srbench.datasets.subimages import Cut, check, cut
     from srbench.training.data.guard import guard
-    from srbench.training.data.pairs import find_lr
+    from srbench.training.data.pairs import find_lr, misfit
     from srbench.training.data.sets import find_training_sets
 
     how = Cut(size=size, step=step or size // 2, scale=scale or 0, compared=True)
@@ -240,7 +240,7 @@ def subimages(
     lr = find_lr(sets, "beside", scale) if scale else {}
     how = how.model_copy(update={"overlaps": guarded.marks})
     with click.progressbar(length=len(guarded.train), label="cutting", file=sys.stderr) as bar:
-        made = cut(guarded.train, Path(out), how, lr, lambda: bar.update(1))
+        made = cut(guarded.train, Path(out), how, lr, lambda: bar.update(1), misfit)
     click.echo(f"{made.folder}: {made.count} parts of {len(guarded.train)} images, {made.bytes / 1e6:,.1f} MB")
     if made.small:
         some = ", ".join(made.small[:3]) + (" …" if len(made.small) > 3 else "")

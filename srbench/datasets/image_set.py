@@ -225,6 +225,13 @@ class ImageSet:
             )
         return found[0] if found else None
 
+    def has_lr(self, scale: int) -> bool:
+        """Whether LR images at this scale lie beside the set, in one folder or in several."""
+        try:
+            return self.lr_folder(scale) is not None
+        except InputError:
+            return True
+
     def lr_path(self, hr_path: Path, scale: int) -> Path:
         """The LR image of ``hr_path``: ``babyx4.png``, ``baby_LRBI_x4.png``, ``baby.png`` … in ``lr_folder(scale)``.
 

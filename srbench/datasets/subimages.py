@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict
 from srbench.datasets import names
 from srbench.datasets.hashes import digest_of, sha256_of
 from srbench.errors import InputError
-from srbench.images import write_image
+from srbench.images import as_rgb, write_image
 from srbench.photos import read_rounded
 from srbench.records import parse, read_json, unseal, write_json
 
@@ -91,6 +91,7 @@ def cut(
     how: Cut,
     lr: Mapping[Path, Path] | None = None,
     advance: Callable[[], None] = lambda: None,
+    misfit: Callable[[U8, U8, int], str] = lambda *_: "",
 ) -> Parts:
     """Write the parts of images as PNG into ``out/HR``, those of their LR images into ``out/LR_x<scale>``.
 
@@ -102,13 +103,14 @@ def cut(
         how: size and step, multiples of ``scale`` where LR images are cut.
         lr: the LR file of each HR file.
         advance: called after each file.
+        misfit: ``misfit(hr, lr, scale)`` says what is wrong with a pair, in words between the names of LR and HR; "" for nothing.
 
     Returns:
         what is there now.
 
     Raises:
         InputError: sizes that cannot be used, a folder that holds something else, an image that cannot be read, a pair of another
-            scale, two files whose parts would have one name.
+            scale or that does not fit, two files whose parts would have one name.
     """
     check(how)
     stems = _stems(paths)
@@ -117,7 +119,7 @@ def cut(
     small: list[str] = []
 
     def work(path: Path) -> bool:
-        return _cut_one(path, stems[path], out, how, (lr or {}).get(path))
+        return _cut_one(path, stems[path], out, how, (lr or {}).get(path), misfit)
 
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1), "cutter") as threads:
         for path, short in zip(paths, threads.map(work, paths), strict=True):
@@ -171,7 +173,7 @@ def _claim(out: Path, how: Cut) -> None:
     write_json(path, how.model_dump())
 
 
-def _cut_one(path: Path, stem: str, out: Path, how: Cut, lr: Path | None) -> bool:
+def _cut_one(path: Path, stem: str, out: Path, how: Cut, lr: Path | None, misfit: Callable[[U8, U8, int], str]) -> bool:
     """Write the parts of one image and its LR; whether a side of it is shorter than a part."""
     hr = read_rounded(path)
     small = None if lr is None else read_rounded(lr)
@@ -183,6 +185,8 @@ def _cut_one(path: Path, stem: str, out: Path, how: Cut, lr: Path | None) -> boo
                 f"not x{how.scale}"
             )
         hr = hr[:height, :width]
+        if trouble := misfit(as_rgb(hr), as_rgb(small), how.scale):
+            raise InputError(f"{lr} {trouble} {path.name}")
     multiple = how.scale or 1
     places = [
         (top, left)

@@ -13,12 +13,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import Tensor
 
 from srbench.registry import Registry
+
+if TYPE_CHECKING:
+    from srbench.metrics._images import Sums
 
 
 @dataclass(frozen=True)
@@ -131,7 +134,8 @@ class Metric:
             them; it loads nothing. None where it needs none.
         memory: bytes for each pixel of an image that both steps hold at once, where that is much: a large image is not begun
             that would not fit into what is free.
-        by_rows: whether ``score`` takes :class:`srbench.metrics._images.Rows` in the place of large images.
+        by_rows: what it sums up over strips of rows: ``score`` then takes :class:`srbench.metrics._images.Rows` in the place of
+            large images, and several such metrics see each row when it is made, once. None where it needs whole images.
     """
 
     name: str
@@ -153,7 +157,7 @@ class Metric:
     licence: str = ""
     ready: Callable[[], object] | None = None
     memory: int = 0
-    by_rows: bool = False
+    by_rows: Sums | None = None
 
     def __post_init__(self) -> None:
         if self.prepare is _keep_all and not isinstance(self.score, _OfPairs):

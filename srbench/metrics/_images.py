@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -10,8 +11,10 @@ import torch
 from torch import Tensor
 
 from srbench.errors import InputError, UnavailableError
+from srbench.threads import share_out
 
 PEAK = 255.0
+_BLOCK = 96  # rows of an image that are converted at once, at least
 
 
 @dataclass(frozen=True)
@@ -55,9 +58,66 @@ class Rows:
 Image = Tensor | Rows
 
 
-def rows_of(image: Image, wanted: slice) -> Tensor:
-    """Some rows of an image, ``(N, C, rows, W)``."""
-    return image.rows(wanted) if isinstance(image, Rows) else image.detach()[..., wanted, :]
+@dataclass(frozen=True)
+class Sums:
+    """A metric that is made of sums over strips of two images, such as can be had of ``Rows``.
+
+    Attributes:
+        rows: that a strip begins after the last one.
+        overlap: rows that it reaches into the next.
+        begin: ``begin(sr, hr)`` → ``sums(x, y)``, the numbers of a strip: one list each, of one length. One thread calls it.
+        end: ``end(sums, sr)`` → float64 ``(N,)`` of the numbers of all strips from top to bottom.
+    """
+
+    rows: int
+    overlap: int
+    begin: Callable[[Image, Image], Callable[[Tensor, Tensor], list[float]]]
+    end: Callable[[Sequence[list[float]], Image], Tensor]
+
+    def __call__(self, sr: Rows, hr: Rows) -> Tensor:
+        """The metric of two images."""
+        return self.end(sums_of([self], sr, hr)[0], sr)
+
+
+def sums_of(metrics: Sequence[Sums], sr: Rows, hr: Rows) -> list[list[list[float]]]:
+    """The numbers of all strips for each of several metrics, for which the rows of both images are made once.
+
+    Args:
+        metrics: what is summed up.
+        sr: ``(N, C, H, W)``.
+        hr: like ``sr``.
+    """
+    height, most = sr.shape[-2], max(metric.overlap for metric in metrics)
+    step = math.lcm(*(metric.rows for metric in metrics))
+    tops = range(0, height, -(-_BLOCK // step) * step)
+
+    def blocks(some: Sequence[int]) -> list[list[list[list[float]]]]:
+        makers = [(metric, metric.begin(sr, hr)) for metric in metrics]
+        found = []
+        for top in some:
+            below = top + tops.step
+            seen = slice(top, min(below + most, height))
+            x, y = sr.rows(seen), hr.rows(seen)
+            found.append(
+                [
+                    [
+                        make(x[..., rows, :], y[..., rows, :])
+                        for rows in metric_strips(metric, seen.stop - top, below - top)
+                    ]
+                    for metric, make in makers
+                ]
+            )
+        return found
+
+    made = share_out(blocks, tops, sr.shape.numel())
+    return [[numbers for block in made for numbers in block[index]] for index in range(len(metrics))]
+
+
+def metric_strips(metric: Sums, height: int, end: int) -> Iterator[slice]:
+    """The strips of a metric that begin in the first ``end`` of ``height`` rows."""
+    for rows in strips(height, metric.rows, metric.overlap):
+        if rows.start < end:
+            yield rows
 
 
 def check(metric: str, sr: Image, hr: Image, channels: tuple[int, ...] = (), minimum: int = 1) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
 from srbench.metrics import METRICS, Metric, keep_hr
-from srbench.metrics._images import PEAK, Image, check, numbers, rows_of, strips
+from srbench.metrics._images import PEAK, Image, Rows, Sums, check, numbers, strips, sums_of
 from srbench.threads import share_out
 
 _ROWS = 16  # a strip and its widened copies stay in the second-level cache
@@ -21,24 +21,47 @@ def squared_error(sr: Image, hr: Image) -> Tensor:
         sr: ``(N, C, H, W)`` on the 0–255 scale. For two uint8 images the sum is one of integers, hence exact.
         hr: like ``sr``.
     """
-    wide, sum_type = (
-        (torch.int32, torch.int64) if sr.dtype == hr.dtype == torch.uint8 else (torch.float64, torch.float64)
-    )
-
-    def total(rows: slice) -> Tensor:
-        difference = rows_of(sr, rows).to(wide) - rows_of(hr, rows).to(wide)
-        return difference.mul_(difference).sum(dim=(1, 2, 3))
+    if isinstance(sr, Rows) and isinstance(hr, Rows):
+        return _mean(sums_of([SUMS], sr, hr)[0], sr)
+    assert isinstance(sr, Tensor)
+    assert isinstance(hr, Tensor)
+    x, y = sr.detach(), hr.detach()
+    total = _begin(x, y)
 
     def sums(parts: Sequence[slice]) -> list[list[float]]:
-        # Numbers, not tensors: small blocks that stay, between large ones that go, leave gaps that no large one fits into.
-        return [total(rows).tolist() for rows in parts]
+        return [total(x[..., rows, :], y[..., rows, :]) for rows in parts]
 
-    if sr.device.type == "cpu":
-        found = share_out(sums, list(strips(sr.shape[-2], _ROWS)), sr.shape.numel())
-        whole = torch.tensor(found, dtype=sum_type).sum(dim=0)
-    else:
-        whole = total(slice(None))
+    if x.device.type == "cpu":
+        return _mean(share_out(sums, list(strips(x.shape[-2], _ROWS)), x.numel()), x)
+    return _mean(sums([slice(None)]), x)
+
+
+def _begin(sr: Image, hr: Image) -> Callable[[Tensor, Tensor], list[float]]:
+    """The sum of squares of each pair of strips."""
+    wide = torch.int32 if sr.dtype == hr.dtype == torch.uint8 else torch.float64
+
+    def total(x: Tensor, y: Tensor) -> list[float]:
+        difference = x.to(wide) - y.to(wide)
+        # Numbers, not tensors: small blocks that stay, between large ones that go, leave gaps that no large one fits into.
+        found: list[float] = difference.mul_(difference).sum(dim=(1, 2, 3)).tolist()
+        return found
+
+    return total
+
+
+def _mean(sums: Sequence[list[float]], sr: Image) -> Tensor:
+    """The mean of what the strips add up to; integers stay integers until they are divided."""
+    kind = torch.int64 if isinstance(sums[0][0], int) else torch.float64
+    whole = torch.tensor(sums, dtype=kind, device=sr.device).sum(dim=0)
     return whole.to(torch.float64) / sr.shape[1:].numel()
+
+
+def _decibels(metric: str, error: Tensor) -> Tensor:
+    return numbers(metric, 10.0 * torch.log10(PEAK**2 / error))
+
+
+SUMS = Sums(_ROWS, 0, _begin, lambda sums, sr: _decibels("psnr", _mean(sums, sr)))
+"""PSNR in strips."""
 
 
 @torch.no_grad()
@@ -62,7 +85,7 @@ def psnr(sr: Image, hr: Image) -> Tensor:
 def decibels(metric: str, sr: Image, hr: Image) -> Tensor:
     """PSNR under the name of ``metric``, with which messages begin."""
     check(metric, sr, hr)
-    return numbers(metric, 10.0 * torch.log10(PEAK**2 / squared_error(sr, hr)))
+    return _decibels(metric, squared_error(sr, hr))
 
 
 METRICS.register(
@@ -70,7 +93,7 @@ METRICS.register(
         name="psnr",
         prepare=keep_hr,
         score=psnr,
-        by_rows=True,
+        by_rows=SUMS,
         space="channel",
         crop="shave",
         unit="dB",

@@ -12,7 +12,7 @@ a = E[s]², b = E[d]², p = E[s²] − a and q = E[d²] − b,
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 
 import torch
@@ -20,7 +20,7 @@ from torch import Tensor
 
 from srbench.fast_cpu import parts, product
 from srbench.metrics import METRICS, Metric, keep_hr
-from srbench.metrics._images import PEAK, Image, check, numbers, rows_of, strips
+from srbench.metrics._images import PEAK, Image, Rows, Sums, check, numbers, strips
 from srbench.threads import share_out
 
 WINDOW = 11
@@ -134,11 +134,6 @@ def _constants(device: torch.device) -> Tensor:
     return torch.tensor((2 * _C1, 2 * _C2), dtype=torch.float64, device=device).view(2, 1, 1)
 
 
-def _plane(images: Image, image: int, channel: int, rows: slice) -> Tensor:
-    """Some rows of one channel, float64 ``(rows, W)``."""
-    return rows_of(images, rows)[image, channel].to(torch.float64)
-
-
 @torch.no_grad()
 def ssim(sr: Image, hr: Image) -> Tensor:
     """SSIM of each pair of images, float64 ``(N,)``, at most 1; the mean over channels where there are several.
@@ -155,24 +150,54 @@ def ssim(sr: Image, hr: Image) -> Tensor:
     tensor([1.], dtype=torch.float64)
     """
     check("ssim", sr, hr, minimum=WINDOW)
-    count, channels, height, width = sr.shape
+    if isinstance(sr, Rows) and isinstance(hr, Rows):
+        return SUMS(sr, hr)
+    assert isinstance(sr, Tensor)
+    assert isinstance(hr, Tensor)
+    x, y = sr.detach(), hr.detach()
+    count, channels, height, width = x.shape
 
     def maps(parts: Sequence[tuple[int, int, slice]]) -> Iterator[Tensor]:
-        sum_map = _Strips(width, sr.device)
+        sum_map = _Strips(width, x.device)
         for image, channel, rows in parts:
-            yield sum_map(_plane(sr, image, channel, rows), _plane(hr, image, channel, rows))
+            yield sum_map(x[image, channel, rows].to(torch.float64), y[image, channel, rows].to(torch.float64))
 
     def sums(parts: Sequence[tuple[int, int, slice]]) -> list[float]:
         return [float(one) for one in maps(parts)]  # numbers, as in PSNR
 
     rows = list(strips(height, _ROWS, overlap=WINDOW - 1))
     parts = [(image, channel, part) for image in range(count) for channel in range(channels) for part in rows]
-    if sr.device.type == "cpu":
-        found = torch.tensor(share_out(sums, parts, sr.shape.numel()), dtype=torch.float64)
+    if x.device.type == "cpu":
+        found = torch.tensor(share_out(sums, parts, x.numel()), dtype=torch.float64)
     else:
         found = torch.stack(list(maps(parts)))
-    total = found.view(count, -1).sum(dim=1)
+    return _mean(found, x)
+
+
+def _mean(sums: Tensor, sr: Image) -> Tensor:
+    """The mean of the maps of what their strips add up to: image after image, channel after channel, strips downwards."""
+    count, channels, height, width = sr.shape
+    total = sums.view(count, -1).sum(dim=1)
     return numbers("ssim", total / (channels * (height - WINDOW + 1) * (width - WINDOW + 1)))
+
+
+def _begin(sr: Image, _hr: Image) -> Callable[[Tensor, Tensor], list[float]]:
+    """The sums of the maps of each pair of strips, of every image and channel."""
+    sum_map = _Strips(sr.shape[-1], sr.device)
+
+    def sums(x: Tensor, y: Tensor) -> list[float]:
+        planes = (pair.to(torch.float64).flatten(0, 1) for pair in (x, y))
+        return [float(sum_map(one, other)) for one, other in zip(*planes, strict=True)]
+
+    return sums
+
+
+def _end(sums: Sequence[list[float]], sr: Image) -> Tensor:
+    return _mean(torch.tensor(sums, dtype=torch.float64).T.contiguous(), sr)
+
+
+SUMS = Sums(_ROWS, WINDOW - 1, _begin, _end)
+"""SSIM in strips."""
 
 
 METRICS.register(
@@ -180,7 +205,7 @@ METRICS.register(
         name="ssim",
         prepare=keep_hr,
         score=ssim,
-        by_rows=True,
+        by_rows=SUMS,
         space="channel",
         crop="shave",
         unit="",

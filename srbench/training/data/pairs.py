@@ -21,6 +21,7 @@ _LEAST_ALIKE = 0.7  # correlation of LR with reduced HR; JPEG, noise and blur le
 _SHIFT = 0.4  # LR pixels; less cannot be told from what noise and blur do to LR
 _GAIN = 1.26  # by which moving LR back must make the squared error smaller: 1 dB
 _LARGER = 12  # HR may be as much larger than LR says, less one: it was cropped to a multiple for LR
+_SCALES = (2, 3, 4, 8)  # that LR images are commonly made at
 _SEEN = 256  # LR pixels a side, in the middle, that are compared
 
 
@@ -66,6 +67,17 @@ def _refuse_unsaid(sets: Sequence[ImageSet], scale: int) -> None:
                 f"{images.name} has LR images at x{scale} in {folder}: data_lr = 'beside' trains on them, "
                 "data_lr = 'none' makes LR from HR"
             )
+
+
+def unused_lr(sets: Sequence[ImageSet], scale: int) -> list[str]:
+    """What is said of LR images beside one's own HR images that are of other scales: LR is made, and they are not looked at."""
+    found = []
+    for images in sets:
+        others = [other for other in _SCALES if other != scale and images.entry is None and images.has_lr(other)]
+        if others:
+            scales = " and ".join(f"x{other}" for other in others)
+            found.append(f"{images.name} has LR images at {scales} alone: those at x{scale} are made from HR")
+    return found
 
 
 def _beside(images: ImageSet, scale: int) -> Path | None:

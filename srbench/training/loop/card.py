@@ -84,21 +84,23 @@ def make_card(record: RunRecord, network: nn.Module, processes: Processes) -> Ca
     )
 
 
-def left_out(val: list[Path], too_small: tuple[str, ...], bad: tuple[str, ...]) -> str:
+def left_out(val: list[Path], too_small: tuple[str, ...], bad: tuple[str, ...], paired: bool) -> str:
     """Which images were not trained on, and why."""
     shown = f"validation images: {', '.join(path.stem for path in val)}"
-    return "; ".join([shown, *reasons(too_small, bad)])
+    return "; ".join([shown, *reasons(too_small, bad, paired)])
 
 
-def reasons(too_small: Sequence[str], bad: Sequence[str], most: int | None = None) -> list[str]:
+def reasons(too_small: Sequence[str], bad: Sequence[str], paired: bool, most: int | None = None) -> list[str]:
     """Which images were left out and why, a line a reason.
 
     Args:
         too_small: names of files whose images are smaller than a crop.
         bad: names of files that cannot be read, or whose LR image does not belong to them.
+        paired: whether they have LR images.
         most: name no more of each.
     """
-    found = (("smaller than a crop and left out", too_small), ("unreadable and left out", bad))
+    why = "unreadable, or their LR does not fit, and left out" if paired else "unreadable and left out"
+    found = (("smaller than a crop and left out", too_small), (why, bad))
     return [f"{why}: {_listed(names, most)}" for why, names in found if names]
 
 

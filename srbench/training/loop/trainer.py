@@ -21,7 +21,7 @@ from srbench.names import check_name
 from srbench.provenance import refuse_edited_code
 from srbench.training.data.guard import Guarded, guard
 from srbench.training.data.images import load_images, upscaling_margin
-from srbench.training.data.pairs import find_lr, lr_facts
+from srbench.training.data.pairs import find_lr, lr_facts, unused_lr
 from srbench.training.data.sampler import Share
 from srbench.training.data.sets import find_training_sets
 from srbench.training.data.stages import Stages
@@ -147,9 +147,10 @@ class Trainer:
         self.guarded = self._guard([*sets, *val_from], *split(sets, recipe.val, val_from))
         self.train_paths, self.val_paths = self.guarded.train, self.guarded.val
         self._remarks += self.guarded.lines()
-        self.lr_paths = find_lr(
-            [*{images.paths: images for images in (*sets, *val_from)}.values()], recipe.data_lr, recipe.scale
-        )
+        seen = [*{images.paths: images for images in (*sets, *val_from)}.values()]
+        self.lr_paths = find_lr(seen, recipe.data_lr, recipe.scale)
+        if not recipe.data_lr:
+            self._remarks += unused_lr(seen, recipe.scale)
         if self.lr_paths:
             self.digests["lr"] = digest_of(dict(lr_facts(self.lr_paths)))
         self.validation = Validation(self.val_paths, recipe.scale, recipe.degradation, self.lr_paths)
@@ -255,11 +256,11 @@ class Trainer:
         self.validation.keep_within(options.memory - self.validation.size - images.size)
         if images.kept:
             watch.say(f"{self.name}: {images.kept}")
-        for text in reasons(images.too_small, images.bad, most=10):
+        for text in reasons(images.too_small, images.bad, bool(self.lr_paths), most=10):
             watch.say(f"{self.name}: {text}")
         for text in self._doubts():
             watch.warn(text)
-        self._left_out = left_out(self.val_paths, images.too_small, images.bad)
+        self._left_out = left_out(self.val_paths, images.too_small, images.bad, bool(self.lr_paths))
         return Stages(
             images,
             recipe,
