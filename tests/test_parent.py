@@ -99,6 +99,22 @@ def test_a_parent_beside_the_output_is_found_also_when_a_budget_is_planned(tmp_p
     assert card.init_sha256 == find_checkpoint(parent.name, tmp_path / "other").sha256
 
 
+def test_weights_no_better_than_their_parents_are_told(
+    tmp_path: Path, srbench_home: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    images = write_images(tmp_path / "images", 5)
+    parent = train("espcn", small_recipe(images, "espcn", lr=1e-3), RunOptions(progress=False, threads=1))
+    worse = small_recipe(images, "espcn", init_from=parent.name, lr=0.1, ema=0.0)
+    card = train("espcn", worse, RunOptions(threads=1, name="worse"))
+    first, best = parent.curve[-1]["val_psnr"], max(point["val_psnr"] for point in card.curve)
+    said = f"no validation was above the {first:.2f} dB of {parent.name}; the best had {best:.2f} dB"
+    assert said in card.notes
+    assert f"warning: {said}" in " ".join(capfd.readouterr().err.split())
+    better = small_recipe(images, "espcn", init_from=parent.name, lr=1e-4)
+    card = train("espcn", better, RunOptions(progress=False, threads=1, name="better"))
+    assert ("no validation was above" in card.notes) == (max(p["val_psnr"] for p in card.curve) <= first)
+
+
 def test_a_card_names_the_parent_that_the_run_had_and_not_one_that_came_later(
     tmp_path: Path, srbench_home: Path
 ) -> None:

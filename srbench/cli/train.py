@@ -144,9 +144,7 @@ def command(
 
     _refuse_contradictions(model, every, recipes, name, overwrite, resume)
     _refuse_one_of_many(every, cluster is not None, bool(extend), bool(overwrite or budget or steps))
-    keys = _both(
-        {"scale": scale, "channels": channels, "steps": steps, "data": data, "seed": seed}, read_changes(changes)
-    )
+    keys = _both(read_changes(changes), scale=scale, channels=channels, steps=steps, data=data, seed=seed)
     requests = [RecipeRequest(recipe, keys, size, device, seed, name or "") for recipe in recipes]
     options = RunOptions(
         data_root=data_root,
@@ -180,8 +178,8 @@ def _train_one(model: str, scale: int | None, request: RecipeRequest, options: R
     return train_model(start.model, replace(request, changes={**start.changes, **request.changes}), options)
 
 
-def _both(options: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    """What the command's options and ``--set`` say of the recipe; InputError where one says this and the other that."""
+def _both(changes: dict[str, Any], **options: Any) -> dict[str, Any]:
+    """What ``--set`` and the command's options say of the recipe; InputError where one says this and the other that."""
     given = {key: value for key, value in options.items() if value is not None}
     for key in given.keys() & changes.keys():
         if given[key] != changes[key]:

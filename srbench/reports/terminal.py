@@ -13,8 +13,10 @@ from srbench.reports.units import NONE, amount, number, share, short
 from srbench.reports.view import ALIKE, NOT_MEASURED, not_asked_for, rank_text, score_cell
 from srbench.stats import SMALL
 
-MOST = 8
-"""Rows of a condensed table."""
+MOST = 10
+"""Rows of a condensed table, fewer where many tables would not fit one screen."""
+_FEWEST = 5
+_SCREEN = 58  # lines of all condensed tables; one of progress and one of what was written come on top
 
 _GAP = "  "
 _FIRST = ("psnr", "ssim", "lpips")
@@ -64,21 +66,31 @@ def render(
         tables: in the order shown.
         width: of the terminal, in characters.
         wide: every column and row there is, however wide the terminal.
-        condense: the best checkpoint of each architecture, the best eight of them; of the interpolators bicubic alone.
+        condense: the best checkpoint of each architecture, as many of them as leave all tables on one screen, at most ten; of
+            the interpolators bicubic alone.
         style: makes the best of a column stand out.
         asked: metrics that the reader named, which stand before all else that needs room.
     """
-    condense = condense and not wide
+    for most in range(MOST, _FEWEST - 1, -1) if condense and not wide else (0,):
+        text = _rendered(tables, width, wide, most, style, asked)
+        if len(text) <= _SCREEN:
+            break
+    return "\n".join(text).rstrip("\n") + "\n" if text else ""
+
+
+def _rendered(
+    tables: Sequence[Table], width: int, wide: bool, most: int, style: Style | None, asked: Collection[str]
+) -> list[str]:
+    """The lines of ``render``; ``most`` rows of a condensed table, 0 for all of them."""
     text: list[str] = []
     left_out: dict[str, None] = {}
     for table in tables:
         if table.rows:
-            shown, hidden = _table(table, width, wide, condense, style, asked)
+            shown, hidden = _table(table, width, wide, most, style, asked)
             text += [*shown, ""]
             left_out |= dict.fromkeys(hidden)
     text += not_shown(list(left_out), width, "--wide shows all")
-    text += _statuses(tables, width if not wide else 10**6)
-    return "\n".join(text).rstrip("\n") + "\n" if text else ""
+    return [*text, *_statuses(tables, width if not wide else 10**6)]
 
 
 def lines(columns: Sequence[Column], style: Style | None = None) -> Iterator[str]:
@@ -121,11 +133,11 @@ def fitted(columns: Sequence[Column], width: int, remedy: str) -> list[str]:
 
 
 def _table(
-    table: Table, width: int, wide: bool, condense: bool, style: Style | None, asked: Collection[str]
+    table: Table, width: int, wide: bool, most: int, style: Style | None, asked: Collection[str]
 ) -> tuple[list[str], list[str]]:
     """Its lines, and the heads of the columns that there is no room for."""
-    rows = _condensed(table) if condense else list(table.rows)
-    columns = [c for c in _columns(table, rows, condense, asked) if not c.urgency or set(c.cells) != {NONE}]
+    rows = _condensed(table, most) if most else list(table.rows)
+    columns = [c for c in _columns(table, rows, bool(most), asked) if not c.urgency or set(c.cells) != {NONE}]
     chosen = columns if wide else fitting(columns, width)
     few = "" if table.separable or len(table.rows) < 2 else f", too few to separate models ({ALIKE})"
     count = f"{len(table.images)} image{'s' if len(table.images) != 1 else ''}"
@@ -135,14 +147,14 @@ def _table(
     return [first, *lines(chosen, style)], [column.head for column in columns if column not in chosen]
 
 
-def _condensed(table: Table) -> list[Row]:
-    """The best of each architecture, and bicubic to compare with; all rows where none has a rank."""
+def _condensed(table: Table, most: int) -> list[Row]:
+    """The best of each architecture, ``most`` in all, and bicubic to compare with; all rows where none has a rank."""
     best = best_rows(table)
     if not best:
         return list(table.rows)
     networks = [row for row in best if row.who.kind != "interpolator"]
     reference = [row for row in best if row.who.model == REFERENCE]
-    kept = networks[: MOST - len(reference)] + reference if networks else best
+    kept = networks[: most - len(reference)] + reference if networks else best
     return [row for row in best if row in kept]
 
 

@@ -32,6 +32,7 @@ from srbench.training.loop.compiled import compiled
 from srbench.training.loop.distributed import Processes, with_synchronised_norms
 from srbench.training.loop.folder import Stop, check_writable, claim, start_or_resume, stop_on_signal, write_recipe
 from srbench.training.loop.half import halved
+from srbench.training.loop.log import read_log
 from srbench.training.loop.options import InterruptedRunError, RunOptions
 from srbench.training.loop.own import OwnModel, PlainLayout, check_generator
 from srbench.training.loop.pace import Pace
@@ -481,9 +482,22 @@ class Trainer:
                 self._left_out,
                 *self._sources,
                 *(f"step {step}: {reason}" for step, reason in self.learning.events),
+                *self._not_above_its_parent(),
             ),
         )
         return make_card(record, self.network, self.processes)
+
+    def _not_above_its_parent(self) -> list[str]:
+        """What is said of weights that are no better than those that the run began with."""
+        if not self.processes.main or not self.recipe.init_from or self.recipe.keep != "best":
+            return []
+        first = [line["val_psnr"] for line in read_log(self.folder).lines if line["step"] == 0 and "val_psnr" in line]
+        best = max(point["val_psnr"] for point in self.progress.facts.curve)
+        if not first or best > first[0]:
+            return []
+        said = f"no validation was above the {first[0]:.2f} dB of {self.recipe.init_from}; the best had {best:.2f} dB"
+        self.watch.warn(said)
+        return [said]
 
     def _finish(self) -> Card:
         card = self.card()
