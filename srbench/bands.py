@@ -29,10 +29,10 @@ from srbench.inference import Inference
 from srbench.process import LARGE, blocks_are_kept, large_blocks_go_back
 from srbench.upscaler import Upscaler, begin_array, network_pass, not_finite, upscale
 
-_BAND = 208  # LR rows; more take memory, fewer spend time on what bands share
+_BAND = 144  # LR rows; more take memory, fewer spend time on what bands share
 _INTERPOLATED = 64  # LR rows; their bands share nothing that would have to be made twice
-_COLOURED = 32  # LR rows, whose colours take as much memory as what the network has made of a band
-_COLUMNS = 128  # of LR, of what the network makes at once
+_COLOURED = 24  # LR rows, whose colours take as much memory as what the network has made of a band
+_COLUMNS = 144  # of LR, of what the network makes at once
 _SHARED = 20  # times the receptive field's rows where that is large, so that bands share a tenth
 _PERIOD = 16  # pixels: kernels make so many at once, and others make the rest of an axis
 _LEAST = 20480  # samples that the network sees at once; torch convolves fewer by itself, and adds in another order
@@ -114,7 +114,7 @@ def begin(upscaler: Upscaler, image: Any) -> Callable[[], Any]:
     if not can_band(upscaler, lr):
         return begin_array(upscaler, image)
     out = np.empty((image.shape[0] * scale, image.shape[1] * scale, 3), np.uint8)
-    with large_blocks_go_back():
+    with large_blocks_go_back(), blocks_are_kept():
         for top, part in in_bands(upscaler, lr, lambda rows: rows.to(torch.float32).div_(255.0)):
             out[top : top + part.shape[-2]] = to_array(part)
     return lambda: out
@@ -247,7 +247,7 @@ def _maker(upscaler: Upscaler, lr: Tensor, unit: Callable[[Tensor], Tensor], col
     if upscaler.channels == "rgb" or channels == 1:
         network = _network(upscaler, colours, (height, width), columns)
         return lambda band: iter([(band.start, network(band))])
-    luma = _network(upscaler, lambda rows: ycbcr(colours(rows))[:, :1], (height, width), columns)
+    luma = _network(upscaler, lambda rows: ycbcr(colours(rows))[:, :1], (height, width), columns, reuse=True)
 
     def in_colours(band: _Part) -> Band:
         made = luma(band)
@@ -260,7 +260,9 @@ def _maker(upscaler: Upscaler, lr: Tensor, unit: Callable[[Tensor], Tensor], col
     return in_colours
 
 
-def _network(upscaler: Upscaler, source: Rows, size: tuple[int, int], columns: int) -> Callable[[_Part], Tensor]:
+def _network(
+    upscaler: Upscaler, source: Rows, size: tuple[int, int], columns: int, reuse: bool = False
+) -> Callable[[_Part], Tensor]:
     """The network's part of a band; see ``upscaler._through_network``.
 
     Args:
@@ -268,9 +270,11 @@ def _network(upscaler: Upscaler, source: Rows, size: tuple[int, int], columns: i
         source: its channels in [0, 1].
         size: LR height and width.
         columns: of LR, that it sees at once.
+        reuse: whether a band may lie where the last one did: of blocks of two sizes that come and go, gaps would stay.
     """
     traits, scale, (height, width) = upscaler.traits, upscaler.scale, size
     unit = scale if traits.pre_upsampled else 1
+    room: list[Tensor] | None = [] if reuse else None
 
     def seen_rows(band: _Part) -> Tensor:
         if not traits.pre_upsampled:
@@ -282,17 +286,24 @@ def _network(upscaler: Upscaler, source: Rows, size: tuple[int, int], columns: i
     def make(band: _Part) -> Tensor:
         seen = seen_rows(band)
         first, count = (band.start - band.first) * scale, (band.stop - band.start) * scale
-        out = torch.empty((*seen.shape[:2], count, width * scale), dtype=_wide(source))
-        with blocks_are_kept():
-            for part in _parts(width, columns, *_seen(upscaler)):
-                made = network_pass(upscaler, _alone(seen[..., part.first * unit : part.last * unit]))
-                start = (part.start - part.first) * scale
-                made = made[..., first : first + count, start : start + (part.stop - part.start) * scale]
-                out[..., part.start * scale : part.stop * scale] = made
-            del made
+        out = _empty((*seen.shape[:2], count, width * scale), _wide(source), room)
+        for part in _parts(width, columns, *_seen(upscaler)):
+            made = network_pass(upscaler, _alone(seen[..., part.first * unit : part.last * unit]))
+            start = (part.start - part.first) * scale
+            made = made[..., first : first + count, start : start + (part.stop - part.start) * scale]
+            out[..., part.start * scale : part.stop * scale] = made
         return out
 
     return make
+
+
+def _empty(shape: tuple[int, ...], dtype: torch.dtype, room: list[Tensor] | None) -> Tensor:
+    """A new tensor, or one in the memory that ``room`` holds, which becomes as large as is needed."""
+    if room is None:
+        return torch.empty(shape, dtype=dtype)
+    if not room or room[0].numel() < math.prod(shape):
+        room[:] = [torch.empty(shape, dtype=dtype)]
+    return room[0].flatten()[: math.prod(shape)].view(shape)
 
 
 def _wide(source: Rows) -> torch.dtype:

@@ -13,7 +13,7 @@ from srbench.errors import InputError, UnavailableError
 from srbench.images import luma, round_u8, shave, ycbcr
 from srbench.metrics import Metric, Part, Truth, get_metric
 from srbench.metrics._images import Rows, check_alike, check_size, sums_of
-from srbench.process import LARGE, free_memory
+from srbench.process import LARGE, blocks_are_kept, free_memory
 from srbench.protocol import Protocol
 from srbench.references import References
 from srbench.results import MetricScores
@@ -181,7 +181,8 @@ class _Views:
                 and (one.prepare, one.space, one.crop) == (metric.prepare, metric.space, metric.crop)
                 and one.minimum <= min(seen.shape[-2:])
             }
-            self._sums.update(zip(sums, sums_of(list(sums.values()), seen, reference), strict=True))
+            with blocks_are_kept():
+                self._sums.update(zip(sums, sums_of(list(sums.values()), seen, reference), strict=True))
         assert metric.by_rows is not None
         return metric.by_rows.end(self._sums[metric.name], seen)
 

@@ -29,7 +29,7 @@ _MAPPINGS = 65536  # glibc's own bound of blocks that are mapped one by one
 _PAD = (
     64 * 2**20
 )  # asked for beyond each need: an aligned block fits where one of its size was freed only with some room
-_LITTLE_PAD = 8 * 2**20  # where memory is short
+_LITTLE_PAD = 2 * 2**20  # where memory is short
 _keeps: list[bool] = []  # whether malloc was set up here
 _BLOCK = 2**22  # bytes of one that goes back where large ones shall
 _within: list[int] = []  # threads that are within ``large_blocks_go_back``

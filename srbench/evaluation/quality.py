@@ -29,7 +29,7 @@ from srbench.inference import Inference
 from srbench.measure import DEFAULT_METRICS, Measure, to_sr, unit
 from srbench.metrics import get_metric
 from srbench.models import create_model, get_model
-from srbench.process import large_blocks_go_back
+from srbench.process import blocks_are_kept, large_blocks_go_back
 from srbench.protocol import Protocol
 from srbench.provenance import machine, versions
 from srbench.references import References
@@ -219,14 +219,12 @@ def super_resolve(upscaler: Upscaler, lr: torch.Tensor, protocol: Protocol) -> t
 def _in_bands(upscaler: Upscaler, lr: torch.Tensor, protocol: Protocol) -> torch.Tensor:
     """The same SR image, of which only the bytes that are measured are ever whole."""
     height, width = (side * upscaler.scale for side in lr.shape[-2:])
-    sr: torch.Tensor | None = None
-    for top, band in in_bands(upscaler, lr, unit):
-        made = to_sr(band.contiguous(), protocol)
-        if sr is None:
-            sr = made.new_empty((*made.shape[:2], height, width))
-        sr[..., top : top + made.shape[-2], :] = made
-        del band, made  # before the next is computed
-    assert sr is not None
+    kind = to_sr(unit(lr[..., :1, :1]), protocol).dtype
+    sr = torch.empty((*lr.shape[:2], height, width), dtype=kind)  # apart from what is kept for the next band
+    with blocks_are_kept():
+        for top, band in in_bands(upscaler, lr, unit):
+            sr[..., top : top + band.shape[-2], :] = to_sr(band.contiguous(), protocol)
+            del band  # before the next is computed
     return sr
 
 
