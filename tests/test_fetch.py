@@ -282,6 +282,34 @@ def test_archive_is_unpacked_and_its_hashes_written_down(server: Server, root: P
     assert server.asked == []
 
 
+@pytest.mark.parametrize("done", range(4))
+def test_a_download_that_ends_between_two_files_is_made_whole_by_the_next(
+    done: int, server: Server, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class EndedError(BaseException):
+        """As a kill, after which nothing is tidied."""
+
+    entry = in_zip(server, zipped({"inner/0001.png": b"1", "inner/0002.png": b"2"}))
+    replace, moved = Path.replace, 0
+
+    def replacing(path: Path, place: Path) -> Path:
+        nonlocal moved
+        if root.joinpath("Tiny") in place.parents:
+            if moved == done:
+                raise EndedError
+            moved += 1
+        return replace(path, place)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "replace", replacing)
+        with suppress(EndedError):
+            fetch(entry, root)
+    assert moved == min(done, 3)
+    fetch(entry, root)
+    assert sorted(everything(root)) == ["Tiny/HR/0001.png", "Tiny/HR/0002.png", "Tiny/SHA256SUMS"]
+    assert verify(entry, root).status == "verified"
+
+
 def test_archive_without_a_known_hash_is_unverified(
     server: Server, root: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

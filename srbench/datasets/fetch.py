@@ -105,11 +105,13 @@ def _archive_moves(
         example = f", without {missing[0]}" if missing else ""
         raise InputError(f"{archive.url}: expected {entry.count} images in {archive.inner}, got {len(images)}{example}")
     target = top / entry.folder
-    moves = [(path, target / "HR" / path.name) for path in images]
-    if archive.sha256 is not None:
+    moves = []
+    if (
+        archive.sha256 is not None
+    ):  # before the images: with the last of them the set is whole, and nothing more is asked for
         sums = write_sums(staging, archive, images)
         moves.append((sums, target / sums.name))
-    return moves
+    return moves + [(path, target / "HR" / path.name) for path in images]
 
 
 def _download_for(

@@ -13,7 +13,7 @@ from srbench.datasets.entry import Archive, Dataset, File
 from srbench.datasets.hashes import digest_of
 from srbench.datasets.local import Located, data_roots, locate
 from srbench.datasets.pixels import same_image
-from srbench.files import sha256
+from srbench.files import sha256, write_text
 from srbench.images import list_images
 
 State = Literal["present", "unverified", "incomplete", "absent"]
@@ -135,7 +135,7 @@ def write_sums(folder: Path, archive: Archive, images: Iterable[Path]) -> Path:
     """Write down the hashes of what a verified archive held, as ``sha256sum`` would, with the archive's own hash on top."""
     path = folder / SUMS
     lines = [f"# {archive.sha256}  {Path(archive.url).name}", *(f"{sha256(p)}  HR/{p.name}" for p in images)]
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    write_text(path, "\n".join(lines) + "\n")
     return path
 
 
