@@ -106,9 +106,8 @@ def _archive_moves(
         raise InputError(f"{archive.url}: expected {entry.count} images in {archive.inner}, got {len(images)}{example}")
     target = top / entry.folder
     moves = []
-    if (
-        archive.sha256 is not None
-    ):  # before the images: with the last of them the set is whole, and nothing more is asked for
+    if archive.sha256 is not None:
+        # Before the images: with the last of them the set is whole, and nothing more is asked for.
         sums = write_sums(staging, archive, images)
         moves.append((sums, target / sums.name))
     return moves + [(path, target / "HR" / path.name) for path in images]

@@ -134,8 +134,8 @@ class Metric:
             them; it loads nothing. None where it needs none.
         memory: bytes for each pixel of an image that both steps hold at once, where that is much: a large image is not begun
             that would not fit into what is free.
-        by_rows: what it sums up over strips of rows: ``score`` then takes :class:`srbench.metrics._images.Rows` in the place of
-            large images, and several such metrics see each row when it is made, once. None where it needs whole images.
+        by_rows: the same as sums over strips of rows, of which several metrics see each row of a large image when it is made,
+            once. None where it needs whole images.
     """
 
     name: str

@@ -74,10 +74,6 @@ class Sums:
     begin: Callable[[Image, Image], Callable[[Tensor, Tensor], list[float]]]
     end: Callable[[Sequence[list[float]], Image], Tensor]
 
-    def __call__(self, sr: Rows, hr: Rows) -> Tensor:
-        """The metric of two images."""
-        return self.end(sums_of([self], sr, hr)[0], sr)
-
 
 def sums_of(metrics: Sequence[Sums], sr: Rows, hr: Rows) -> list[list[list[float]]]:
     """The numbers of all strips for each of several metrics, for which the rows of both images are made once.
@@ -92,32 +88,25 @@ def sums_of(metrics: Sequence[Sums], sr: Rows, hr: Rows) -> list[list[list[float
     tops = range(0, height, -(-_BLOCK // step) * step)
 
     def blocks(some: Sequence[int]) -> list[list[list[list[float]]]]:
-        makers = [(metric, metric.begin(sr, hr)) for metric in metrics]
+        makers = [metric.begin(sr, hr) for metric in metrics]
         found = []
         for top in some:
-            below = top + tops.step
-            seen = slice(top, min(below + most, height))
+            seen = slice(top, min(top + tops.step + most, height))
             x, y = sr.rows(seen), hr.rows(seen)
+            parts = [
+                [rows for rows in strips(seen.stop - top, metric.rows, metric.overlap) if rows.start < tops.step]
+                for metric in metrics
+            ]
             found.append(
                 [
-                    [
-                        make(x[..., rows, :], y[..., rows, :])
-                        for rows in metric_strips(metric, seen.stop - top, below - top)
-                    ]
-                    for metric, make in makers
+                    [make(x[..., rows, :], y[..., rows, :]) for rows in of_metric]
+                    for make, of_metric in zip(makers, parts, strict=True)
                 ]
             )
         return found
 
     made = share_out(blocks, tops, sr.shape.numel())
     return [[numbers for block in made for numbers in block[index]] for index in range(len(metrics))]
-
-
-def metric_strips(metric: Sums, height: int, end: int) -> Iterator[slice]:
-    """The strips of a metric that begin in the first ``end`` of ``height`` rows."""
-    for rows in strips(height, metric.rows, metric.overlap):
-        if rows.start < end:
-            yield rows
 
 
 def check(metric: str, sr: Image, hr: Image, channels: tuple[int, ...] = (), minimum: int = 1) -> None:

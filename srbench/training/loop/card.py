@@ -99,8 +99,8 @@ def reasons(too_small: Sequence[str], bad: Sequence[str], paired: bool, most: in
         paired: whether they have LR images.
         most: name no more of each.
     """
-    why = "unreadable, or their LR does not fit, and left out" if paired else "unreadable and left out"
-    found = (("smaller than a crop and left out", too_small), (why, bad))
+    unusable = "unreadable, or their LR does not fit, and left out" if paired else "unreadable and left out"
+    found = (("smaller than a crop and left out", too_small), (unusable, bad))
     return [f"{why}: {_listed(names, most)}" for why, names in found if names]
 
 
