@@ -14,6 +14,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, model_validator
 
 from srbench.errors import SrbenchError, UnavailableError, UnknownNameError
+from srbench.files import listed
 from srbench.records import parse, read_json, refuse_newer, unseal, write_json
 from srbench.results import MetricScores, Result, cell_path, read_all, results_root
 
@@ -137,5 +138,5 @@ def read_clip_result(path: Path | str) -> ClipResult:
 def read_clip_results(root: Path | str | None = None, broken: list[SrbenchError] | None = None) -> list[ClipResult]:
     """Every record of clips below ``root``, sorted by path; arguments as of :func:`srbench.results.read_results`."""
     folder = Path(root) if root is not None else results_root()
-    paths = sorted((folder / "clips").glob("*/*/[!.]*.json"))
+    paths = listed(folder / "clips", "*/*/*.json")
     return read_all(paths, read_clip_result, lambda result: clip_result_path(result, folder), broken)

@@ -3,7 +3,7 @@ several writers.
 
 Content goes into a staging file in the same folder, which is flushed to the disk and renamed; then the folder is flushed.
 A staging file's name says which process of which machine writes it, so that the next writer in the folder removes those that
-a killed process left. Such names begin with a dot: whoever lists a folder passes over them.
+a killed process left. Such names begin with a dot, and whoever lists a folder does it by :func:`listed`, which passes over them.
 """
 
 from __future__ import annotations
@@ -83,6 +83,22 @@ def replacing(path: Path | str) -> Iterator[Path]:
     finally:
         with contextlib.suppress(OSError):
             staging.unlink(missing_ok=True)
+
+
+def listed(folder: Path | str, pattern: str) -> list[Path]:
+    """What a folder holds, without what is hidden: another process may be writing a staging file there, which is nobody else's to
+    read, to count or to remove.
+
+    Args:
+        folder: where to look; a folder that is not there holds nothing.
+        pattern: of :meth:`pathlib.Path.glob`.
+
+    Returns:
+        the paths, sorted.
+    """
+    folder = Path(folder)
+    found = sorted(folder.glob(pattern))
+    return [path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
 
 
 def sweep(folder: Path | str) -> list[Path]:

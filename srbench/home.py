@@ -10,6 +10,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from srbench.files import listed
+
 
 def home() -> Path:
     """The folder that holds zoo/, results/ and reports/ (it need not exist)."""
@@ -25,4 +27,4 @@ def home() -> Path:
 
 def _holds_ours(folder: Path) -> bool:
     """Whether a folder has srbench's own files; many projects have a ``results/`` or a ``zoo/`` of another kind."""
-    return (folder / "results" / "quality").is_dir() or any((folder / "zoo").glob("*/*.toml"))
+    return (folder / "results" / "quality").is_dir() or bool(listed(folder / "zoo", "*/*.toml"))

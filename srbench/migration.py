@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from srbench.errors import InputError, SrbenchError
+from srbench.files import listed
 from srbench.records import is_sealed, parse, read_json, read_toml, unseal, write_json, write_toml
 from srbench.results import Result
 from srbench.speed_results import SpeedResult
@@ -68,7 +69,7 @@ def broken_ablations(home: Path) -> list[SrbenchError]:
 
 
 def _ablations(home: Path) -> list[Path]:
-    return sorted((home / "zoo" / "ablations").glob("[!.]*.json"))
+    return listed(home / "zoo" / "ablations", "*.json")
 
 
 Put = Callable[[Path, Mapping[str, Any]], None]
@@ -77,11 +78,11 @@ Validate = Callable[[Mapping[str, Any], Path], object]
 
 def _records(home: Path) -> Iterator[tuple[Path, Put, Validate]]:
     """Every record's file, what writes it, and what finds fault with its content."""
-    for path in sorted((home / "results" / "quality").glob("*/*/[!.]*.json")):
+    for path in listed(home / "results" / "quality", "*/*/*.json"):
         yield path, write_json, lambda values, path: parse(Result, values, str(path))
-    for path in sorted((home / "results" / "speed").glob("*/[!.]*.json")):
+    for path in listed(home / "results" / "speed", "*/*.json"):
         yield path, write_json, lambda values, path: parse(SpeedResult, values, str(path))
-    for path in sorted((home / "zoo").glob("*/x*.toml")):
+    for path in listed(home / "zoo", "*/x*.toml"):
         if path.parent.name != "recipes":
             yield path, write_toml, lambda values, path: parse(Card, values, str(path))
     for path in _ablations(home):

@@ -16,6 +16,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from srbench.errors import InputError, UnknownNameError, first_problem
+from srbench.files import listed, replacing, sha256
 from srbench.home import home
 from srbench.records import read_toml
 
@@ -118,7 +119,7 @@ def list_published() -> list[PublishedCard]:
     """Every card, by name; raises InputError that names a broken one."""
     found: dict[str, PublishedCard] = {}
     for folder in _folders():
-        for path in sorted(folder.glob("*.toml")):
+        for path in listed(folder, "*.toml"):
             found.setdefault(path.stem, _read(path, path.stat().st_mtime_ns))
     return [found[name] for name in sorted(found)]
 
@@ -161,8 +162,6 @@ def local_file(card: PublishedCard, folder: Path | str | None = None) -> Path | 
         card: of published weights.
         folder: to look in first, also under other names; then ``SRBENCH_CHECKPOINTS``, then the download cache.
     """
-    from srbench.files import sha256
-
     for path in _candidates(card, folder):
         if path.is_file() and path.stat().st_size == card.bytes and sha256(path) == card.sha256:
             return path
@@ -175,7 +174,7 @@ def _candidates(card: PublishedCard, folder: Path | str | None) -> Iterator[Path
         if not top.is_dir():
             raise InputError(f"{top} is no folder of checkpoints")
         yield top / card.file
-        yield from sorted(path for path in top.iterdir() if path.is_file())
+        yield from (path for path in listed(top, "*") if path.is_file())
     yield _cached(card)
 
 
@@ -198,7 +197,6 @@ def fetch(name: str, progress: bool = False) -> Path:
         InputError: what came is not the file.
     """
     from srbench.download import download, progress_bar
-    from srbench.files import replacing
 
     card = find_published(name)
     if (found := local_file(card)) is not None:

@@ -17,6 +17,7 @@ from urllib.parse import quote
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
 
 from srbench.errors import InputError, SrbenchError, UnavailableError, UnknownNameError
+from srbench.files import listed
 from srbench.home import home
 from srbench.records import parse, read_each, read_json, refuse_newer, unseal, write_json
 
@@ -260,7 +261,7 @@ def read_results(root: Path | str | None = None, broken: list[SrbenchError] | No
         InputError: names the first such file, where ``broken`` is not given.
     """
     folder = Path(root) if root is not None else results_root()
-    paths = sorted((folder / "quality").glob("*/*/[!.]*.json"))
+    paths = listed(folder / "quality", "*/*/*.json")
     return read_all(paths, read_result, lambda result: result_path(result, folder), broken)
 
 
@@ -281,7 +282,7 @@ def read_all(
 def read_dataset(dataset: str, root: Path | str | None = None) -> list[Result]:
     """The quality records of one dataset at all scales and under all protocols; broken ones are left out."""
     folder = Path(root) if root is not None else results_root()
-    paths = sorted((folder / "quality").glob(f"{glob_escape(_component(dataset))}_x[0-9]*/*/[!.]*.json"))
+    paths = listed(folder / "quality", f"{glob_escape(_component(dataset))}_x[0-9]*/*/*.json")
     return read_all(paths, read_result, lambda result: result_path(result, folder), [])
 
 

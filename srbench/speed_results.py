@@ -16,6 +16,7 @@ from urllib.parse import quote
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, model_validator
 
 from srbench.errors import SrbenchError
+from srbench.files import listed
 from srbench.records import parse, read_json, unseal, write_json
 from srbench.results import Fields, read_all, results_root
 
@@ -217,7 +218,7 @@ def find_speed(
 def read_speeds(root: Path | str | None = None, broken: list[SrbenchError] | None = None) -> list[SpeedResult]:
     """Every speed record below ``root``, sorted by path; ``broken`` and errors as in ``read_results``."""
     folder = Path(root) if root is not None else results_root()
-    paths = sorted((folder / "speed").glob("*/[!.]*.json"))
+    paths = listed(folder / "speed", "*/*.json")
     return read_all(paths, read_speed, lambda r: speed_path(r.device, r.name, r.scale, r.input, folder), broken)
 
 

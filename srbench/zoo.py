@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from srbench import __version__
 from srbench.errors import InputError, SrbenchError, UnavailableError, UnknownNameError
-from srbench.files import sha256, write_bytes
+from srbench.files import listed, sha256, write_bytes
 from srbench.home import home
 from srbench.names import PATTERN
 from srbench.records import parse, read_each, read_toml, unseal, write_toml
@@ -199,7 +199,7 @@ def list_checkpoints(
         InputError: names the first broken card, where ``broken`` is not given.
     """
     folder = Path(root) if root is not None else zoo_root()
-    paths = [path for path in sorted(folder.glob("*/x*.toml")) if path.parent.name not in ("recipes", "published")]
+    paths = [path for path in listed(folder, "*/x*.toml") if path.parent.name not in ("recipes", "published")]
     cards = read_each(paths, read_card, broken)
     return sorted((card for card in cards if fnmatch.fnmatch(card.name, pattern)), key=lambda card: card.name)
 

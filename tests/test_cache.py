@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from srbench.errors import InputError
+from srbench.files import listed, replacing
 from srbench.images import write_image
 from srbench.training.data import cache
 from srbench.training.data.decode import Decoded, Wanted, decode_all
@@ -120,6 +121,11 @@ def test_bad_images_are_named_and_a_cache_remembers_them(paths: list[Path], tmp_
     assert (again.bad, count) == (("p2.png",), 0)
     with pytest.raises(InputError, match=r"p2\.png"):
         load(paths, 0)
+    for path in paths:
+        path.write_bytes(path.read_bytes()[:300])
+    for memory in (0, 10**9):
+        with pytest.raises(InputError, match=r"none of the 5 training images .* \(5 cannot be read\)"):
+            load(paths, memory, skip_bad=True)
 
 
 def test_a_disk_without_room_is_named_before_or_while_it_fills(
@@ -169,6 +175,35 @@ def test_files_come_in_order_however_long_each_takes(paths: list[Path], monkeypa
     assert [file.name for file in decode_all(paths, Wanted(4), 24)] == [path.name for path in paths]
 
 
+def test_room_is_made_of_whole_caches_alone(paths: list[Path], tmp_path: Path) -> None:
+    """What another process is writing is not counted, removed or waited for, and the cache it has just written goes last."""
+    load(paths, 0)
+    folder = tmp_path / "cache" / "training"
+    pixels, index = files(tmp_path)
+    os.utime(index, (1, 1))
+    with replacing(folder / "other.bin") as staging:
+        staging.write_bytes(b"x" * 1000)
+        (folder / "new.bin").write_bytes(b"x" * 10)  # its index comes next
+        cache.make_room(folder, pixels.stat().st_size, pixels.stat().st_size + 10)
+        assert staging.exists()
+    assert {path.name for path in files(tmp_path)} == {"other.bin", "new.bin"}
+
+
+def test_caches_that_another_process_removes_meanwhile_are_no_fault(
+    paths: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load(paths, 0)
+    folder = tmp_path / "cache" / "training"
+
+    def gone(folder: Path, pattern: str) -> list[Path]:
+        return [*listed(folder, pattern), folder / "gone.bin"]
+
+    monkeypatch.setattr(cache, "listed", gone)
+    assert cache.default_disk() > 0
+    cache.make_room(folder, 10, 0)
+    assert files(tmp_path) == []
+
+
 @pytest.mark.slow
 def test_processes_that_build_one_cache_at_once_agree(paths: list[Path], tmp_path: Path) -> None:
     code = (
@@ -178,5 +213,27 @@ def test_processes_that_build_one_cache_at_once_agree(paths: list[Path], tmp_pat
     )
     runs = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) for _ in range(3)]
     sums = {run.communicate(timeout=120)[0] for run in runs}
+    assert {run.returncode for run in runs} == {0}
     assert sums == {f"{sum(int(hr.sum()) for hr in load(paths, 10**9)[0].hr)}\n"}
     assert len(files(tmp_path)) == 2
+
+
+@pytest.mark.slow
+def test_processes_that_take_each_others_room_all_go_on(paths: list[Path], tmp_path: Path) -> None:
+    """Three sets on a disk with room for one: each process removes the caches that the others have just written."""
+    for index in range(3):
+        (tmp_path / f"set{index}").mkdir()
+        for path in paths:
+            shutil.copy(path, tmp_path / f"set{index}" / f"{index}{path.name}")
+    code = (
+        "import random, sys; from pathlib import Path; from srbench.training.data.images import load_images\n"
+        "random.seed(int(sys.argv[2]))\n"
+        "for _ in range(60):\n"
+        "    found = sorted((Path(sys.argv[1]) / f'set{random.randrange(3)}').glob('*.png'))\n"
+        "    print(sum(int(hr.sum()) for hr in load_images(found, 4, 6, (0.7, 0.5), memory=0, disk=130000).hr))"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    runs = [subprocess.Popen([*command, str(seed)], stdout=subprocess.PIPE, text=True) for seed in range(3)]
+    sums = [run.communicate(timeout=120)[0] for run in runs]
+    assert {run.returncode for run in runs} == {0}
+    assert set("".join(sums).split()) == {str(sum(int(hr.sum()) for hr in load(paths, 10**9)[0].hr))}

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from srbench import files
-from srbench.files import replacing, staging_folder, staging_name, sweep, write_bytes, write_text
+from srbench.files import listed, replacing, staging_folder, staging_name, sweep, write_bytes, write_text
 
 
 def test_writes_whole_files_readable_by_all_in_new_folders(tmp_path: Path) -> None:
@@ -68,7 +68,7 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
 
 def test_what_a_killed_process_left_is_swept_and_nothing_else(tmp_path: Path) -> None:
     code = (
-        "import os, signal, sys\nfrom srbench.files import replacing, staging_folder\n"
+        "import os, signal, sys\nfrom srbench.files import listed, replacing, staging_folder\n"
         "with staging_folder(sys.argv[1], 'set5') as folder, replacing(sys.argv[1] + '/x.json') as staging:\n"
         "    (folder / 'part').write_bytes(b'1'); staging.write_bytes(b'half'); os.kill(os.getpid(), signal.SIGKILL)\n"
     )
@@ -80,6 +80,20 @@ def test_what_a_killed_process_left_is_swept_and_nothing_else(tmp_path: Path) ->
         path.write_bytes(b"")
     write_text(tmp_path / "y.json", "new")
     assert sorted(tmp_path.iterdir()) == sorted([*kept, tmp_path / "y.json"])
+
+
+def test_a_listing_passes_over_what_another_process_is_writing(tmp_path: Path) -> None:
+    for name in ("b.json", "a.json", "in/c.json"):
+        write_text(tmp_path / name, "{}")
+    with replacing(tmp_path / "d.json"), replacing(tmp_path / "in" / "e.json"), staging_folder(tmp_path, "set") as half:
+        (half / "f.json").write_text("{}")
+        assert listed(tmp_path, "*.json") == [tmp_path / "a.json", tmp_path / "b.json"]
+        assert listed(tmp_path, "*/*.json") == [tmp_path / "in" / "c.json"]
+        assert listed(tmp_path, "**/*.json") == [tmp_path / name for name in ("a.json", "b.json", "in/c.json")]
+    assert listed(tmp_path / "nowhere", "*") == []
+    hidden = tmp_path / ".home"
+    write_text(hidden / "x.json", "{}")
+    assert listed(hidden, "*") == [hidden / "x.json"]
 
 
 def test_names_of_any_length_and_with_odd_suffixes_are_staged_and_swept(tmp_path: Path) -> None:

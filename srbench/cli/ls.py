@@ -9,6 +9,7 @@ import click
 
 from srbench.cli._common import json_option, print_json, print_table
 from srbench.errors import InputError
+from srbench.files import listed
 
 if TYPE_CHECKING:
     from srbench.metrics import Metric
@@ -174,7 +175,7 @@ def _recipes(pattern: str) -> Rows:
 
     rows: Rows = []
     for folder in recipe_folders():
-        for path in sorted(folder.glob("*.toml")):
+        for path in listed(folder, "*.toml"):
             model = path.stem.rpartition(".")[0]
             if not _matches(path.stem, pattern) or any(row["name"] == path.stem for row in rows):
                 continue

@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict
 from srbench.datasets import names
 from srbench.datasets.hashes import digest_of, sha256_of
 from srbench.errors import InputError
+from srbench.files import listed
 from srbench.images import as_rgb, write_image
 from srbench.photos import read_rounded
 from srbench.records import parse, read_json, unseal, write_json
@@ -125,7 +126,7 @@ def cut(
         for path, short in zip(paths, threads.map(work, paths), strict=True):
             small += [path.name] if short else []
             advance()
-    written = [path for path in out.rglob("*.png") if path.is_file()]
+    written = [path for path in listed(out, "**/*.png") if path.is_file()]
     count = sum(path.parent.name == "HR" for path in written)
     return Parts(out / "HR", count, tuple(small), sum(path.stat().st_size for path in written))
 

@@ -19,6 +19,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from srbench.errors import InputError, UnknownNameError
+from srbench.files import listed
 from srbench.home import home
 from srbench.records import parse, read_json, unseal, write_json
 
@@ -185,7 +186,7 @@ def new_folder(command: str, root: Path | None = None) -> Path:
 
 def list_launches(root: Path | None = None) -> list[Path]:
     """The folders of launches, oldest first."""
-    found = (root or jobs_root()).glob(f"*/{_LAUNCH}")
+    found = listed(root or jobs_root(), f"*/{_LAUNCH}")
     return sorted((path.parent for path in found), key=lambda path: path.name.partition("-")[2])
 
 
@@ -255,7 +256,7 @@ def read_journal(path: Path) -> list[Entry]:
 
 def read_journals(launches: Iterable[Path]) -> list[Entry]:
     """The entries of all jobs of some launches, by their folders."""
-    return [entry for folder in launches for path in folder.glob("job-*.jsonl") for entry in read_journal(path)]
+    return [entry for folder in launches for path in listed(folder, "job-*.jsonl") for entry in read_journal(path)]
 
 
 @dataclass(frozen=True)

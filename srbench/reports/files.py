@@ -12,7 +12,7 @@ from pathlib import Path
 
 from srbench.clip_results import ClipResult, read_clip_results
 from srbench.errors import InputError, SrbenchError
-from srbench.files import write_text
+from srbench.files import listed, write_text
 from srbench.home import home
 from srbench.markdown import marks, with_part
 from srbench.reports.aims import read_aims, render_adversarial, render_aims
@@ -142,7 +142,7 @@ def write_reports(
     if changed or redraw or not all(path.is_file() for path in drawn):
         figures = {path: plot.draw() for path, plot in drawn.items()}
         changed |= {path: text for path, text in figures.items() if _read(path) != text}
-        for path in folder.glob("*.svg"):
+        for path in listed(folder, "*.svg"):
             if path not in drawn:
                 path.unlink()
     for path, text in changed.items():

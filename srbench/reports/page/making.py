@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from srbench.errors import InputError, UnknownNameError
-from srbench.files import write_bytes
+from srbench.files import listed, write_bytes
 from srbench.images import U8, as_rgb
 from srbench.reports.crops import Versions, cut, telling_crop
 from srbench.reports.page.images import HR, LR, StoredFile, StoredImage, write_index
@@ -63,7 +63,7 @@ def store_images(
         stored.append(_store(folder, wanted, image))
     write_index(folder, stored)
     kept = {folder / file.file for image in stored for file in image.files.values()}
-    for path in folder.glob("*/*/*.webp"):
+    for path in listed(folder, "*/*/*.webp"):
         if path not in kept:
             path.unlink()
     return stored

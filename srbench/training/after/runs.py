@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from srbench.errors import InputError, SrbenchError, UnknownNameError
+from srbench.files import listed
 from srbench.home import home
 from srbench.names import PATTERN
 from srbench.records import is_sealed, read_toml, unseal
@@ -64,7 +65,7 @@ def list_runs(root: Path | None = None, broken: list[SrbenchError] | None = None
         InputError: as :func:`read_run`, where ``broken`` is not given.
     """
     root = root or runs_root()
-    folders = [path.parent for pattern in (f"*/{LOG}", f"*/*/{LOG}") for path in root.glob(pattern)]
+    folders = [path.parent for pattern in (f"*/{LOG}", f"*/*/{LOG}") for path in listed(root, pattern)]
     found = []
     for folder in sorted(folders):
         try:
@@ -116,7 +117,7 @@ def read_run(folder: Path, root: Path) -> Run:
 def sample_files(folder: Path) -> tuple[Path, dict[int, Path], Path] | None:
     """Columns of sample images: LR, SR by step, HR; None before the first."""
     samples = folder / SAMPLES
-    steps = {int(path.stem.partition("-")[2]): path for path in sorted(samples.glob("sr-*.png"))}
+    steps = {int(path.stem.partition("-")[2]): path for path in listed(samples, "sr-*.png")}
     return (samples / "lr.png", steps, samples / "hr.png") if steps else None
 
 

@@ -23,7 +23,7 @@ import numpy as np
 
 from srbench.datasets.hashes import cache_root, sha256_of
 from srbench.errors import InputError
-from srbench.files import replacing, write_text
+from srbench.files import listed, replacing, write_text
 from srbench.references import CACHE_MEMORY, bytes_of, cache_memory
 from srbench.training.data.decode import U8, Copy, Decoded, Wanted, decode_all
 from srbench.training.data.pairs import lr_facts
@@ -57,7 +57,7 @@ def default_disk() -> float:
         return bytes_of(named, CACHE_DISK)
     folder = cache_root() / "training"
     there = next((one for one in (folder, *folder.parents) if one.is_dir()), Path("/"))
-    held = sum(path.stat().st_size for path in folder.glob("*.bin"))
+    held = sum(_sizes(folder).values())
     return min(_MOST_DISK, (shutil.disk_usage(there).free + held) / 2)
 
 
@@ -99,10 +99,7 @@ def cached(
     found = read(folder, stem, wanted)
     if found is None:
         make_room(folder, size, disk, spare=stem)
-        build(folder, stem, paths, wanted, size, skip_bad, advance)
-        found = read(folder, stem, wanted, trusted=True)
-        if found is None:
-            raise InputError(f"{folder / stem}.bin changed while it was read; expected nobody else to write there")
+        found = build(folder, stem, paths, wanted, size, skip_bad, advance)
     return found
 
 
@@ -117,19 +114,32 @@ def make_room(folder: Path, size: float, disk: float, spare: str = "") -> None:
         disk: bytes for all of them.
         spare: the new one's name.
     """
-    used: dict[Path, float] = {}
-    for path in folder.glob("*.bin"):
-        with suppress(OSError):
-            used[path] = path.with_suffix(".json").stat().st_mtime if path.with_suffix(".json").exists() else 0.0
-    used.pop(folder / f"{spare}.bin", None)
-    sizes = {path: path.stat().st_size for path in used}
-    for path in sorted(used, key=lambda one: used[one]):
+    sizes = _sizes(folder)
+    sizes.pop(folder / f"{spare}.bin", None)
+    for path in sorted(sizes, key=_last_used):
         if sum(sizes.values()) + size <= disk:
             return
         with suppress(OSError):
             path.with_suffix(".json").unlink(missing_ok=True)
             path.unlink()
             del sizes[path]
+
+
+def _sizes(folder: Path) -> dict[Path, int]:
+    """Bytes of each cache; another process may remove one meanwhile, and what it is still writing is no cache yet."""
+    sizes = {}
+    for path in listed(folder, "*.bin"):
+        with suppress(OSError):
+            sizes[path] = path.stat().st_size
+    return sizes
+
+
+def _last_used(pixels: Path) -> float:
+    """When a cache was last read, or written where another process has not written its index yet."""
+    for path in (pixels.with_suffix(".json"), pixels):
+        with suppress(OSError):
+            return path.stat().st_mtime
+    return 0.0
 
 
 def key(paths: Sequence[Path], wanted: Wanted) -> str:
@@ -151,8 +161,11 @@ def build(
     size: int,
     skip_bad: bool,
     advance: Callable[[], None],
-) -> None:
-    """Decode every file into a new cache; raises InputError as :func:`cached`."""
+) -> list[Decoded]:
+    """Decode every file into a new cache and return it, mapped before it has its name: another process may need its room at once.
+
+    Raises InputError as :func:`cached`.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     advice = "raise --cache-memory, or point SRBENCH_CACHE to a larger disk; a lower --cache-disk decodes what is drawn"
     if (free := shutil.disk_usage(folder).free) < size:
@@ -160,7 +173,11 @@ def build(
     try:
         with replacing(folder / f"{stem}.bin") as staging, staging.open("wb") as file:
             index = _write_pixels(file, decode_all(paths, wanted, wanted.scale, advance), skip_bad)
+            file.flush()
+            with staging.open("rb") as written:
+                found = _unpack(_mapped(written), index["files"], wanted)
         write_text(folder / f"{stem}.json", json.dumps(index))
+        return found
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
@@ -181,23 +198,29 @@ def _write_pixels(file: BinaryIO, found: Iterable[Decoded], skip_bad: bool) -> d
     return {"sha256": digest.hexdigest(), "files": entries}
 
 
-def read(folder: Path, stem: str, wanted: Wanted, trusted: bool = False) -> list[Decoded] | None:
-    """What a cache holds, or None where it is not there, cut off or damaged.
+def read(folder: Path, stem: str, wanted: Wanted) -> list[Decoded] | None:
+    """What a cache holds, or None where it is not there, cut off or damaged, or another process removes it meanwhile.
 
-    The sha256 of all pixels is compared, and remembered by the file's size and time of change; ``trusted`` files were
-    written just now.
+    The sha256 of all pixels is compared, and remembered by the file's size and time of change.
     """
     pixels = folder / f"{stem}.bin"
     try:
         index = json.loads((folder / f"{stem}.json").read_text(encoding="utf-8"))
-        if not trusted and sha256_of([pixels])[pixels] != index["sha256"]:
-            return None
-        mapped: U8 = np.asarray(np.memmap(pixels, np.uint8, "r"))
+        with pixels.open("rb") as file:
+            mapped = _mapped(file)
+            same = sha256_of([pixels])[pixels] == index["sha256"]
+            if not (same and os.path.samestat(pixels.stat(), os.fstat(file.fileno()))):
+                return None
         with suppress(OSError):
             os.utime(folder / f"{stem}.json")  # who was used last is removed last
         return _unpack(mapped, index["files"], wanted)
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, InputError, ValueError, KeyError, TypeError):
         return None
+
+
+def _mapped(file: BinaryIO) -> U8:
+    """A file's bytes, mapped; those of an empty one, which no system maps."""
+    return np.asarray(np.memmap(file, np.uint8, "r")) if os.fstat(file.fileno()).st_size else np.zeros(0, np.uint8)
 
 
 def _unpack(mapped: U8, files: list[dict[str, Any]], wanted: Wanted) -> list[Decoded]:

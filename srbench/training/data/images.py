@@ -119,9 +119,10 @@ def load_images(  # noqa: PLR0913  (a keyword a choice)
     else:
         made = _collected(decode_all(paths, wanted, crop, advance), wanted, crop, skip_bad)
     if not made.hr:
+        bad = f" ({len(made.bad)} cannot be read)" if made.bad else ""
         raise InputError(
             f"none of the {len(paths)} training images holds a crop of {crop}×{crop} pixels "
-            f"(patch {patch} at x{scale}); expected a smaller patch or larger images"
+            f"(patch {patch} at x{scale}){bad}; expected a smaller patch or larger images"
         )
     kept = "" if size <= memory else _where(size, memory, disk)
     return replace(made, degradation=degradation if drawn else "", kept=kept)

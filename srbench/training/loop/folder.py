@@ -17,6 +17,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, TextIO
 
 from srbench.errors import InputError, InUseError
+from srbench.files import listed
 from srbench.records import write_toml
 from srbench.training.loop.log import LOG, forget_after
 
@@ -133,7 +134,7 @@ def claim(folder: Path, main: bool = True) -> Iterator[None]:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT):
                 raise
             # By name: the states' own module stands on this one's folder.
-            kept = "the last saved state is whole" if any(folder.glob("state.*")) else "nothing was saved yet"
+            kept = "the last saved state is whole" if listed(folder, "state.*") else "nothing was saved yet"
             raise InputError(
                 f"the disk that holds {folder} is full; {kept}: make room, then go on with --resume"
             ) from None

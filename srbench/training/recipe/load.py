@@ -16,6 +16,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from srbench.errors import InputError, UnknownNameError, first_problem
+from srbench.files import listed
 from srbench.home import home
 from srbench.models import MODELS
 from srbench.names import check_name
@@ -33,7 +34,7 @@ def list_recipes(model: str) -> list[str]:
     """Names of the recipes that serve a model, sorted."""
     names = set()
     for folder in recipe_folders():
-        for path in folder.glob("*.toml"):
+        for path in listed(folder, "*.toml"):
             owner, _, name = path.stem.rpartition(".")
             if owner in ("", model):
                 names.add(name)
