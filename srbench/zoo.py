@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 NOT_STATED = "not stated"
 """What is said of imported weights where nobody has said it."""
+# What a card says of the time that its steps followed from, as training writes it.
+_TIME = re.compile(r"budget of [\d.e+]+ s|made longer after its end by [^;]+")
 _NAME = re.compile(rf"(?P<model>[a-z0-9][a-z0-9_-]*)_(?P<scales>x\d+(?:x\d+)*)\.(?P<recipe>{PATTERN})")
 
 
@@ -151,8 +153,14 @@ class Card(BaseModel):
 
     @property
     def family(self) -> str:
-        """Equal for trainings of one network by one recipe, in all its keys, that differ in the seed alone."""
-        recipe = json.dumps({**self.config, "seed": None}, sort_keys=True, default=str)
+        """Equal for trainings of one network by one recipe, in all its keys, that differ in the seed alone.
+
+        Where the steps followed from a time it is the time that must be equal: a machine's pace is no choice.
+        """
+        facts: dict[str, Any] = {**self.config, "seed": None}
+        if facts.get("planned"):
+            facts |= {"steps": None, "val_every": None, "planned": _TIME.findall(self.notes)}
+        recipe = json.dumps(facts, sort_keys=True, default=str)
         digest = hashlib.sha256(recipe.encode()).hexdigest()[:8]
         return f"{checkpoint_name(self.model, self.scales, self.base_recipe)} {digest}"
 

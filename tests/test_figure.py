@@ -212,6 +212,13 @@ def test_which_checkpoints_are_shown() -> None:
     assert best_checkpoints(tables, cards, "set14", 4) == {
         "bicubic": "", "fsrcnn_x4.paper": "b", "espcn_x4.tuned": "c",
     }  # fmt: skip
+    # What the overview shows, which goes by the largest set, has its images, and so has the best on the set itself.
+    other = [
+        cell(card.name, gain, 4, dataset="sample", weights_sha256=card.sha256)
+        for card, gain in zip(cards, (2, 1), strict=False)
+    ]
+    both = build_tables([cell("bicubic", parameters=0), *results, *other], (), cards)
+    assert list(best_checkpoints(both, cards, "sample", 4)) == ["bicubic", "fsrcnn_x4.tuned", "fsrcnn_x4.paper"]
     assert list(best_checkpoints(tables, cards, "set14", 4, ["fsrcnn_x4.tuned"])) == ["bicubic", "fsrcnn_x4.tuned"]
     with pytest.raises(UnknownNameError, match=r"fsrcnn_x4\.tuned"):
         best_checkpoints(tables, cards, "set14", 4, ["fsrcnn_x4.comon"])

@@ -18,6 +18,7 @@ from srbench.evaluation import score_methods
 from srbench.evaluation.matching import methods
 from srbench.images import imresize, write_image
 from srbench.results import read_results
+from srbench.zoo import list_checkpoints
 from tests.builders import smooth
 
 
@@ -133,8 +134,50 @@ def test_records_like_those_of_eval(hr: Path, tmp_path: Path, srbench_home: Path
     ours = srbench.evaluate("bicubic", hr, 4, metrics=["psnr"])
     assert (found.dataset, found.data_sha256) == (ours.dataset, ours.data_sha256)
     made(folder, "{}.png", error=7)
-    CliRunner().invoke(main, [*command, "--name", "SwinIR official"])
+    done = CliRunner().invoke(main, [*command, "--name", "SwinIR official"])
+    assert done.exit_code != 0
+    assert "SwinIR official" in done.output
+    assert read_results() == [found], "nothing is lost"
+    assert CliRunner().invoke(main, [*command, "--name", "SwinIR official", "--overwrite"]).exit_code == 0
     assert read_results()[0].cell_hash != found.cell_hash
+
+
+def test_further_metrics_of_the_same_images_join_their_record(hr: Path, tmp_path: Path, srbench_home: Path) -> None:
+    command = [
+        "score",
+        "--sr",
+        str(made(tmp_path / "out", "{}.png")),
+        "--hr",
+        str(hr),
+        "--scale",
+        "4",
+        "--name",
+        "theirs",
+    ]
+    for metrics in ("psnr", "ssim"):
+        assert CliRunner().invoke(main, [*command, "--metrics", metrics]).exit_code == 0
+    (both,) = read_results()
+    assert set(both.metrics) == {"psnr", "ssim"}
+    assert CliRunner().invoke(main, [*command, "--metrics", "psnr,ssim", "--overwrite"]).exit_code == 0
+    (anew,) = read_results()
+    assert (anew.cell_hash, anew.metrics) == (both.cell_hash, both.metrics)
+
+
+@pytest.mark.parametrize("name", ["bicubic", "fsrcnn", "fsrcnn_x4.tuned", "imdn_x3.authors"])
+def test_no_record_takes_the_name_of_what_srbench_has(
+    name: str, hr: Path, tmp_path: Path, srbench_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    zoo = Path(__file__).resolve().parent.parent / "zoo"
+    monkeypatch.setattr(
+        "srbench.evaluation.scoring.list_checkpoints", lambda broken: list_checkpoints(root=zoo, broken=broken)
+    )
+    several = name == "bicubic"
+    folder = made(tmp_path / "out", *([f"{{}}_{name}.png", "{}_other.png"] if several else ["{}.png"]))
+    command = ["score", "--sr", str(folder), "--hr", str(hr), "--scale", "4", "--metrics", "psnr", "--overwrite"]
+    done = CliRunner().invoke(main, [*command, *(["--record"] if several else ["--name", name])])
+    assert done.exit_code != 0
+    assert f"--name {name}" in done.output
+    assert read_results() == []
 
 
 def test_several_records_and_a_table(hr: Path, tmp_path: Path, srbench_home: Path) -> None:

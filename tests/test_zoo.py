@@ -62,6 +62,29 @@ def test_round_trip(tmp_path: Path) -> None:
     assert list_checkpoints("espcn*", tmp_path) == []
 
 
+def test_seeds_of_one_budget_are_one_family() -> None:
+    """How many steps fit in a time is the machine's, not a choice."""
+
+    def of(seed: int, steps: int, seconds: str, **config: Any) -> Card:
+        planned = {
+            "planned": [[1, 10, 5], [4, steps, steps // 2]],
+            "steps": steps,
+            "val_every": steps // 2,
+            "seed": seed,
+        }
+        notes = f"validation images: a; steps follow from a budget of {seconds}, planned after step 1, {seed + 4}"
+        return card(
+            recipe="tuned" if seed == 0 else f"tuned-seed{seed}", seed=seed, notes=notes, config={**planned, **config}
+        )
+
+    assert of(0, 100, "60 s").family == of(1, 104, "60 s").family == of(2, 97, "60 s; x").family
+    assert len({of(0, 100, "60 s").family, of(0, 100, "600 s").family, of(0, 100, "60 s", lr=0.1).family}) == 3
+    longer = of(0, 100, "60 s, planned after step 1; made longer after its end by 30 s")
+    assert longer.family != of(0, 100, "60 s").family
+    given = [card(config={"steps": steps, "seed": 0, "planned": []}) for steps in (100, 104)]
+    assert given[0].family != given[1].family
+
+
 def test_multi_scale_checkpoint(tmp_path: Path) -> None:
     options = {"blocks": 1, "features": 8}
     network = create_model("mdsr_baseline", 2, **options)

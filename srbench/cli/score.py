@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 @click.option("--name", default="", help='Store the result under this name, such as "SwinIR official".')
 @click.option("--fid", is_flag=True, help="Also FID between the two folders (extra fid).")
 @click.option("--record", is_flag=True, help="Store the results under the names that the files say.")
+@click.option("--overwrite", is_flag=True, help="Replace a record of other images of the same name.")
 @cache_memory_option
 @data_root_option
 @json_option
@@ -48,6 +49,7 @@ def command(
     name: str,
     fid: bool,
     record: bool,
+    overwrite: bool,
     data_root: str | None,
     as_json: bool,
 ) -> None:
@@ -62,13 +64,14 @@ def command(
     baby_SwinIR.png), or each in a folder of its own. What does not match is listed; the exit code is 1 where an HR image
     has no SR image, or where a metric failed.
     """
-    from srbench.evaluation.scoring import score_methods
+    from srbench.evaluation.scoring import refuse_our_name, score_methods
 
+    refuse_our_name(name)
     manifest = _manifest(lr) if lr else None
     protocol_ = _protocol(protocol, manifest)
     results = score_methods(sr, hr, scale, protocol_, split(metrics), data_root=data_root, lr=lr, name=name)
     if record or name:
-        _store(results, hr)
+        _store(results, hr, overwrite)
     distance = _fid(sr, hr, results, data_root) if fid else None
     if as_json:
         shown = [_as_json(result) | ({"fid": vars(distance)} if distance else {}) for result in results]
@@ -156,9 +159,10 @@ def _protocol(name: str, manifest: Manifest | None) -> Protocol:
     return manifest.protocol
 
 
-def _store(results: list[Result], hr: str) -> None:
+def _store(results: list[Result], hr: str, overwrite: bool) -> None:
     """Write a record a method; InputError where one lacks images, as its mean would stand beside those over all."""
     from srbench.errors import InputError
+    from srbench.evaluation.scoring import record_of
     from srbench.results import write_result
 
     for result in results:
@@ -168,7 +172,7 @@ def _store(results: list[Result], hr: str) -> None:
             )
         if not result.data_sha256:
             raise InputError("a record is of a whole set: give folders, not two files")
-    for result in results:
+    for result in [record_of(result, overwrite) for result in results]:
         click.echo(f"wrote {write_result(result)}", err=True)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -27,11 +27,14 @@ from srbench.evaluation.matching import Matches, methods
 from srbench.images import as_rgb, check_name, imresize, luma, planar, read_image
 from srbench.keywords import typed_keywords
 from srbench.measure import DEFAULT_METRICS, Measure, check_scale
-from srbench.metrics import get_metric
+from srbench.metrics import METRICS, get_metric
+from srbench.models import MODELS
 from srbench.protocol import Protocol, get_protocol
 from srbench.provenance import machine, versions
+from srbench.published import list_published
 from srbench.references import References
-from srbench.results import Result
+from srbench.results import Result, read_result, result_path
+from srbench.zoo import list_checkpoints
 
 ImageArray = np.ndarray[Any, Any]
 
@@ -271,21 +274,57 @@ def _measure(
         metrics=scores,
         own=True,
         notes=[note for note in notes if note],
-        cell_hash=_cell_hash(job, scale, protocol, metrics),
+        cell_hash=_cell_hash(job.facts, scale, protocol.model_dump(), metrics),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         **facts,
     )
 
 
-def _cell_hash(job: Job, scale: int, protocol: Protocol, metrics: Sequence[str]) -> str:
+def record_of(result: Result, replace: bool = False, root: Path | str | None = None) -> Result:
+    """What is stored of images that another program made: with the scores that a record has of these very images already.
+
+    Args:
+        result: their scores, under a name that their owner chose.
+        replace: take the place of a record of other images.
+        root: the results folder; home's by default.
+
+    Raises:
+        InputError: the name is that of a network, an interpolator or a checkpoint; or it has a record of other images or other
+            HR, or one that cannot be read.
+    """
+    refuse_our_name(result.checkpoint)
+    path = result_path(result, root)
+    if replace or not path.exists():
+        return result
+    old = read_result(path)
+    if (old.weights_sha256, old.data_sha256) != (result.weights_sha256, result.data_sha256):
+        raise InputError(f"--name {result.checkpoint}: {path} is of other images; choose another name, or --overwrite")
+    now = {name: get_metric(name).version for name in old.metrics if name in METRICS}
+    kept = {name: scores for name, scores in old.metrics.items() if scores.version == now.get(name)}
+    metrics = {**kept, **result.metrics}
+    facts = {"weights_sha256": result.weights_sha256, "data_sha256": result.data_sha256}
+    whole = _cell_hash(facts, result.scale, result.protocol_fields, list(metrics))
+    return result.model_copy(update={"metrics": metrics, "cell_hash": whole})
+
+
+def refuse_our_name(name: str) -> None:
+    """InputError where srbench itself has a network, an interpolator or a checkpoint of that name."""
+    ours = {card.name for card in list_checkpoints(broken=[])} | {card.name for card in list_published()}
+    if name in ours or name in MODELS.names():
+        raise InputError(
+            f"--name {name}: so srbench calls a network or an interpolator of its own; choose another name"
+        )
+
+
+def _cell_hash(files: Mapping[str, Any], scale: int, protocol: Mapping[str, Any], metrics: Sequence[str]) -> str:
     """sha256 of everything that changes a number, as for a checkpoint; empty for arrays and single files."""
-    if not job.facts:
+    if not files:
         return ""
     facts = {
-        "images": job.facts["weights_sha256"],
-        "data": job.facts["data_sha256"],
+        "images": files["weights_sha256"],
+        "data": files["data_sha256"],
         "scale": scale,
-        "protocol": protocol.model_dump(),
+        "protocol": protocol,
         "metrics": {name: get_metric(name).version for name in sorted(set(metrics))},
     }
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()

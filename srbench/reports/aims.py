@@ -11,7 +11,7 @@ from srbench.markdown import bold, table
 from srbench.records import parse, read_toml
 from srbench.reports.tables.comparison import mean_score
 from srbench.reports.tables.order import PROTOCOL
-from srbench.reports.tables.published import published_figure
+from srbench.reports.tables.published import is_published_form, published_figure
 from srbench.reports.units import NONE, number
 from srbench.results import Result
 from srbench.zoo import Card
@@ -62,7 +62,7 @@ def render_aims(aims: Sequence[Aim], cards: Sequence[Card], results: Sequence[Re
         set14 = [score for c in alike if (score := _mean(results, c, "set14")) is not None]
         met = bool(set5) and len(set5) == len(alike) and round(min(set5), 2) >= aim.psnr
         reached = _range(set5)
-        found = published_figure(own.model, own.scales[0], "set5") if own else None
+        found = published_figure(own.model, own.scales[0], "set5") if own and is_published_form(own.options) else None
         rows.append(
             [
                 aim.checkpoint,

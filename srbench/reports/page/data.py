@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from srbench.facts import model_facts
 from srbench.reports.page.images import StoredImage
-from srbench.reports.tables.published import published_figure
+from srbench.reports.tables.published import is_published_form, published_figure
 from srbench.reports.tables.rows import Entrant, Row, Score, Speed, Table
 from srbench.reports.view import describe
 from srbench.stats import least_p
@@ -223,7 +223,7 @@ def _score(table: Table, row: Row, metric: str, digits: int, book: _Book) -> Jso
         found += [score.published.value, book.source(score.published.note)]
     elif not row.who.own and row.who.kind == "network" and not row.who.variant:
         other = published_figure(row.who.model, table.scale, table.dataset, metric)
-        if other is not None and set(row.who.options) <= {"skip"}:
+        if other is not None and is_published_form(row.who.options):
             found += [other[0].value, book.source(other[0].note), other[1]]
     while found and found[-1] is None:
         found.pop()

@@ -18,7 +18,7 @@ from srbench.files import listed, write_bytes
 from srbench.images import U8, as_rgb
 from srbench.reports.crops import Versions, cut, telling_crop
 from srbench.reports.page.images import HR, LR, StoredFile, StoredImage, write_index
-from srbench.reports.tables.overview import REFERENCE, best_rows
+from srbench.reports.tables.overview import REFERENCE, shown_checkpoints
 from srbench.reports.tables.rows import Table
 from srbench.zoo import Card
 
@@ -102,7 +102,7 @@ def encode(image: U8, quality: int | None = None) -> bytes:
 def best_checkpoints(
     tables: Sequence[Table], cards: Iterable[Card], dataset: str, scale: int, names: Sequence[str] = ()
 ) -> dict[str, str]:
-    """Names and weights (sha256) to upscale with: bicubic, then the best checkpoint of each architecture, best first.
+    """Names and weights (sha256) to upscale with: bicubic, then those that the tables call the best of each architecture.
 
     Args:
         tables: with the scores that say which is best.
@@ -118,10 +118,9 @@ def best_checkpoints(
     known = {card.name: card.sha256 for card in cards if scale in card.scales}
     if not names:
         fitting = [t for t in tables if t.scale == scale and t.protocol_name == "standard" and t.rows]
-        table = next((t for t in fitting if t.dataset == dataset), None)
-        if table is None:
+        if all(table.dataset != dataset for table in fitting):
             raise InputError(f"results/ has nothing of {dataset} ×{scale}: srbench eval --all --datasets {dataset}")
-        names = [row.who.checkpoint for row in best_rows(table) if row.who.kind == "network" and not row.who.own]
+        names = shown_checkpoints(fitting, dataset)
     for name in names:
         if name not in known:
             raise UnknownNameError("checkpoint", name, known, f"the zoo at x{scale}")

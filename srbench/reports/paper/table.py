@@ -13,7 +13,7 @@ from srbench.markdown import Markup, escape
 from srbench.markdown import table as grid
 from srbench.reports.tables.entrants import distinct_names
 from srbench.reports.tables.pick import pick, pick_best
-from srbench.reports.tables.published import Figure, find_figure, published_figure
+from srbench.reports.tables.published import Figure, find_figure, is_published_form, published_figure
 from srbench.reports.tables.rows import Entrant, MetricInfo, Table
 from srbench.reports.units import amount, number
 from srbench.reports.view import describe
@@ -245,7 +245,7 @@ def _cell(table: Table, who: Entrant, info: MetricInfo, published: bool) -> Pape
     row = table.row(*who.key)
     score = row.scores.get(info.name) if row else None
     value = score.mean if score else None
-    if not published or who.own:
+    if not published or who.own or not is_published_form(who.options):
         return PaperCell(value)
     figure = score.published if score else find_figure(who.model, table.dataset, table.scale, table.protocol, info.name)
     if figure is None and not who.variant:

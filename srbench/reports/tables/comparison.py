@@ -96,7 +96,9 @@ class Comparison:
         """One sentence."""
         if self.p <= ALPHA:
             better = self.a if (self.difference > 0) == self.higher_is_better else self.b
-            return f"{better} is better (p = {self.p:.2g})"
+            low, high = self.interval or (1.0, 1.0)
+            but = "; yet the interval of the mean difference holds 0" if low <= 0 <= high else ""
+            return f"{better} is better (p = {self.p:.2g}){but}"
         if self.least_p > ALPHA:
             n = len(self.images)
             return f"{n} images cannot tell them apart: the least p is {self.least_p:.3g}"

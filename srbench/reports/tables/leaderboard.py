@@ -14,7 +14,7 @@ from srbench.facts import metric_facts
 from srbench.reports.tables.absent import absent_of
 from srbench.reports.tables.cells import Cell, cells_of, current_weights, newest_metrics, split_version
 from srbench.reports.tables.entrants import entrant_of, entrant_of_model
-from srbench.reports.tables.published import Figure, find_figure, published_models
+from srbench.reports.tables.published import Figure, find_figure, is_published_form, published_models
 from srbench.reports.tables.rows import Entrant, MetricInfo, Provenance, PublishedRow, Row, Speed, Table
 from srbench.reports.tables.scores import ranks_of, scores_of
 from srbench.reports.tables.seeds import with_seeds
@@ -148,8 +148,7 @@ def _rows(
 def _figure(cell: Cell, metric: str) -> Figure | None:
     """The published figure of the same network, run the same way under the same protocol."""
     result = cell.result
-    options = {name for name, value in result.options.items() if value not in (None, "", "none")}
-    if result.own or not options <= {"skip"}:
+    if result.own or not is_published_form(result.options):
         return None
     inference = "" if result.variant == "lrfiles" else result.variant
     return find_figure(result.model, result.dataset, result.scale, result.protocol, metric, inference)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from srbench.errors import InputError, UnavailableError
 from srbench.reports.tables.comparison import Comparison, compare, mean_score
-from srbench.reports.tables.published import Figure, published_figure
+from srbench.reports.tables.published import Figure, is_published_form, published_figure
 from srbench.results import Result
 from srbench.zoo import Card
 
@@ -49,7 +49,8 @@ def order_of(cards: Iterable[Card], results: Sequence[Result], scale: int = 4) -
         if card.trained_by == "tuned" and card.seed == 0 and card.scales == [scale]:
             means = tuple(mean_score(results, card, dataset, PROTOCOL) for dataset in DATASETS)
             if means[-1] is not None:
-                measured.append((card, means, published_figure(card.model, scale, DATASETS[-1])))
+                own = is_published_form(card.options)
+                measured.append((card, means, published_figure(card.model, scale, DATASETS[-1]) if own else None))
     measured.sort(key=lambda entry: (-(entry[1][-1] or 0.0), entry[0].name))
     known = sorted((found[0].value for _, _, found in measured if found), reverse=True)
     places, above = [], ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from srbench.reports.tables.published import Figure, published_figure
+from srbench.reports.tables.published import Figure, is_published_form, published_figure
 from srbench.reports.tables.rows import Entrant, Row, Speed, Table
 
 DATASETS = ("set5", "set14", "sample")
@@ -103,11 +103,7 @@ def overview(
     columns = tuple(by_name[name] for name in datasets if name in by_name)
     if not columns:
         return None
-    leading = max(columns, key=lambda table: len(table.images))
-    chosen: dict[str, tuple[float, Row]] = {}
-    for table in (leading, *columns):
-        for row in best_rows(table):
-            chosen.setdefault(row.who.model, (_goodness(table, row), row))
+    chosen = _chosen(columns)
     order = sorted(chosen, key=lambda model: (-chosen[model][0], model))
     networks = [model for model in order if chosen[model][1].who.kind == "network"]
     room = most - (REFERENCE in chosen)
@@ -115,6 +111,34 @@ def overview(
     rows = [_row(chosen[model][1], columns) for model in shown]
     left = tuple(chosen[model][1].who.display for model in order if model not in shown)
     return Overview(columns, tuple(_marked(rows, columns)), left)
+
+
+def _chosen(columns: Sequence[Table]) -> dict[str, tuple[float, Row]]:
+    """Of each architecture how good its best training is, and its row, by the largest table that has one."""
+    chosen: dict[str, tuple[float, Row]] = {}
+    for table in sorted(columns, key=lambda table: -len(table.images)):
+        for row in best_rows(table):
+            chosen.setdefault(row.who.model, (_goodness(table, row), row))
+    return chosen
+
+
+def shown_checkpoints(tables: Sequence[Table], dataset: str) -> list[str]:
+    """Networks whose images of a dataset are shown: those of the overview, and of each architecture the best on the dataset.
+
+    Args:
+        tables: of one scale and protocol.
+        dataset: one of theirs.
+
+    Returns:
+        names of checkpoints, best on the dataset first; none of the user's own.
+    """
+    own = next(table for table in tables if table.dataset == dataset)
+    named = {
+        row.who.key for _, row in _chosen([table for table in tables if table.dataset in (*DATASETS, dataset)]).values()
+    }
+    named |= {row.who.key for row in best_rows(own)}
+    rows = [row for row in own.rows if row.who.key in named and row.who.kind == "network" and not row.who.own]
+    return [row.who.checkpoint for row in sorted(rows, key=lambda row: (-_goodness(own, row), row.who.key))]
 
 
 def best_rows(table: Table) -> list[Row]:
@@ -161,7 +185,8 @@ def _cell(table: Table, who: Entrant) -> OverviewCell | None:
     info = table.primary
     if row is None or info is None:
         return None
-    figure = published_figure(who.model, table.scale, table.dataset, info.name) if not who.own else None
+    comparable = not who.own and is_published_form(who.options)
+    figure = published_figure(who.model, table.scale, table.dataset, info.name) if comparable else None
     spread = row.seeds.spread.get(info.name) if row.seeds else None
     value, protocol = figure if figure else (None, "")
     return OverviewCell(row, family_mean(row, info.name), spread, value, protocol)

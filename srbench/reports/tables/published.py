@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import csv
 import functools
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,6 +65,14 @@ def published_figure(model: str, scale: int, dataset: str, metric: str = "psnr")
         if found := find_figure(model, dataset, scale, f"{protocol}.v1", metric):
             return found, protocol
     return None
+
+
+def is_published_form(options: Mapping[str, object]) -> bool:
+    """Whether a network built with these options is what its paper measured, so that the paper's figure may stand beside it.
+
+    A bicubic skip is no part of the papers either, and is said in the row; another tail is another network.
+    """
+    return {name for name, value in options.items() if value not in (None, "", "none")} <= {"skip"}
 
 
 def published_models(dataset: str, scale: int, protocol: str) -> list[str]:

@@ -64,10 +64,10 @@ srb.drawer = (() => {
   };
 
   const commands = (row) => {
-    const sets = Object.keys(row.cells);
+    const sets = Object.keys(row.cells), train = srb.data.cards[row.who.name.split("+")[0]]?.train ?? "";
     const fill = (line) => line.replaceAll("{name}", quoted(row.who.name.split("+")[0])).replaceAll("{sets}", sets.join(",")).replaceAll("{scale}", srb.state.s)
-      .replaceAll("{protocol}", srb.data.protocols[srb.state.p]?.name ?? srb.state.p).replaceAll("{model}", quoted(row.model)).replaceAll("{recipe}", quoted(row.who.recipe || "common"));
-    const kinds = row.kind === "interpolator" || row.who.own ? ["reproduce", "measure"] : ["reproduce", "measure", "time", "train"];
+      .replaceAll("{protocol}", srb.data.protocols[srb.state.p]?.name ?? srb.state.p).replaceAll("{train}", train);
+    const kinds = row.kind === "interpolator" || row.who.own ? ["reproduce", "measure"] : ["reproduce", "measure", "time", ...(train ? ["train"] : [])];
     return kinds.filter((k) => srb.data.commands[k]).map((k) => command(srb.data.commands[k].title, fill(srb.data.commands[k].line)));
   };
 

@@ -14,18 +14,21 @@ srb.viewer = (() => {
 
   const current = () => list().find((i) => keyOf(i) === srb.state.img) ?? list()[0] ?? null;
 
-  /* Stored models of an image as [key, title]; the name in the table where it has a row there. */
-  const models = (image) => {
-    const rows = new Map(srb.everyRow().map((r) => [r.key, r]));
-    const found = Object.keys(image.files).filter((f) => !f.startsWith("@"));
-    return found.map((key) => [key, rows.get(key)?.title ?? titleOf(key)]);
-  };
+  /* Stored models of an image as [key, title]. */
+  const models = (image) =>
+    Object.keys(image.files).filter((f) => !f.startsWith("@")).map((key) => [key, titleOf(key)]);
 
-  const titleOf = (key) => srb.data.entrants.find((e) => e.name === key)?.title ?? key;
+  const entrantOf = (key) => srb.data.entrants.find((e) => e.name === key);
+  /* With its recipe where images of another training of the same network are stored as well. */
+  const titleOf = (key) => {
+    const who = entrantOf(key);
+    const alike = who ? [...new Set(srb.data.images.flatMap((image) => Object.keys(image.files)))].filter((other) => entrantOf(other)?.title === who.title) : [];
+    return who ? (alike.length > 1 ? `${who.title} ${who.recipe}` : who.title) : key;
+  };
 
   const titleIn = (key) => (key === "@lr" ? "LR" : key === "@hr" ? "HR" : titleOf(key));
 
-  /* Shown models: those chosen here, else those picked in the table, else three that differ in kind. */
+  /* Shown models: those chosen here, else those picked in the table, else three that differ in kind: of most dB, small, least LPIPS. */
   const chosen = (image) => {
     const have = models(image).map(([key]) => key).filter((key) => key !== "bicubic");
     const { m, sel } = srb.state;
@@ -35,7 +38,8 @@ srb.viewer = (() => {
     if (picked.length) return picked;
     const order = (key) => score(image, key, "psnr") ?? -1;
     const best = [...have].sort((a, b) => order(b) - order(a));
-    const sharp = best.find((key) => srb.data.entrants.find((e) => e.name === key)?.adversarial);
+    const blur = (key) => score(image, key, "lpips") ?? 9;
+    const sharp = [...have].sort((a, b) => blur(a) - blur(b)).find((key) => entrantOf(key)?.adversarial);
     const small = best.find((key) => key.startsWith("fsrcnn"));
     return [...new Set([best[0], small, sharp].filter(Boolean))].slice(0, 3);
   };
