@@ -47,6 +47,18 @@ def test_files_are_the_protocols_lr(hr: Path, tmp_path: Path, degradation: str) 
     assert sorted(manifest.images) == ["p0.png", "p1.png", "p2.png"]
 
 
+def test_lr_of_another_kind_is_not_replaced(hr: Path, tmp_path: Path) -> None:
+    """SR that another program made of the first would be measured as if it were of the second."""
+    command = ["data", "lr", "--datasets", str(hr), "--scale", "3", str(tmp_path), "--degradation"]
+    assert CliRunner().invoke(main, [*command, "bd"]).exit_code == 0
+    before = (tmp_path / "dir-photos_x3" / "p0.png").read_bytes()
+    done = CliRunner().invoke(main, [*command, "jpeg:quality=30"])
+    assert done.exit_code != 0
+    assert "dir-photos_x3 holds LR of standard-bd" in done.output
+    assert (tmp_path / "dir-photos_x3" / "p0.png").read_bytes() == before
+    assert CliRunner().invoke(main, [*command, "bd"]).exit_code == 0
+
+
 def test_score_knows_the_files(hr: Path, tmp_path: Path) -> None:
     """Another program upscales them; score measures under the protocol that made them, with the same LR."""
     data_lr("--datasets", hr, "--scale", 3, "--degradation", "bd", "--with-hr", tmp_path / "out")

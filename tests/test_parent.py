@@ -112,7 +112,19 @@ def test_weights_no_better_than_their_parents_are_told(
     assert f"warning: {said}" in " ".join(capfd.readouterr().err.split())
     better = small_recipe(images, "espcn", init_from=parent.name, lr=1e-4)
     card = train("espcn", better, RunOptions(progress=False, threads=1, name="better"))
-    assert ("no validation was above" in card.notes) == (max(p["val_psnr"] for p in card.curve) <= first)
+    assert (f"dB of {parent.name}; the best had" in card.notes) == (max(p["val_psnr"] for p in card.curve) <= first)
+
+
+def test_weights_no_better_than_bicubic_are_told(
+    tmp_path: Path, srbench_home: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A training that ran away ends like any other; its weights are written, and what they are worth is said."""
+    images = write_images(tmp_path / "images", 5)
+    away = small_recipe(images, "espcn", lr=1e9, ema=0.0)
+    card = train("espcn", away, RunOptions(threads=1))
+    best = max(point["val_psnr"] for point in card.curve)
+    assert f"dB of bicubic; the best had {best:.2f} dB" in card.notes
+    assert "dB of bicubic; the best had" in " ".join(capfd.readouterr().err.split())
 
 
 def test_a_card_names_the_parent_that_the_run_had_and_not_one_that_came_later(

@@ -120,6 +120,8 @@ def test_a_file_of_weights_by_its_model_and_a_model_by_its_file(own: Path) -> No
         ("nets.py:Needs", {"scale": 2}, "needs blocks: give --option blocks=VALUE"),
         ("nets.py:Net", {"options": {"widht": 8}}, "Did you mean 'width'"),
         ("no.py:Net", {}, "no such file"),
+        ("nets.py", {}, "is Python: name the class, or the function that makes it, such as nets.py:Net"),
+        ("no.py", {}, "no.py: cannot be read"),
         ("torch.nn:Identity", {}, "--scale"),
         ("torch.nn:Linear", {"scale": 2}, "needs in_features"),
         ("nets.py:", {}, "expected package.module:Name"),

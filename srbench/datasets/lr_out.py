@@ -61,7 +61,8 @@ def write_lr(
         the folder of LR images.
 
     Raises:
-        InputError: LR of the protocol is not rounded, so that no file can hold it; an image that cannot be used.
+        InputError: LR of the protocol is not rounded, so that no file can hold it; an image that cannot be used; LR that was made
+            in another way lies there.
         UnavailableError: the degradation lacks the scale, or has LR files alone.
     """
     if protocol.lr != "uint8":
@@ -69,6 +70,7 @@ def write_lr(
             f"protocol {protocol.id} has unrounded LR, which no 8-bit file can hold; standard has 8-bit LR"
         )
     folder = out / f"{images.name}_x{scale}"
+    _refuse_another(folder, protocol)
     listed: dict[str, dict[str, Any]] = {}
     for path in images.paths:
         sample = load_sample(images, path, scale, protocol)
@@ -93,6 +95,15 @@ def write_lr(
     }
     write_text(folder / MANIFEST, json.dumps(manifest, indent=1, ensure_ascii=False) + "\n")
     return folder
+
+
+def _refuse_another(folder: Path, protocol: Protocol) -> None:
+    """Another program's SR would be of the LR that lay there before, and its manifest of what lies there now."""
+    found = read_manifest(folder)
+    if found is not None and found.protocol != protocol:
+        raise InputError(
+            f"{folder} holds LR of {found.protocol.id}, not of {protocol.id}; expected another folder, or that one removed"
+        )
 
 
 def read_manifest(folder: Path) -> Manifest | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import importlib
 import importlib.util
@@ -21,7 +22,7 @@ from srbench.zoo import load_weights
 
 def recognises(text: str) -> bool:
     """Whether a text names something in Python code."""
-    return ":" in text
+    return ":" in text or text.endswith(".py")
 
 
 def find(request: Request) -> list[Subject]:
@@ -31,6 +32,8 @@ def find(request: Request) -> list[Subject]:
         InputError: it cannot be imported or made, or what is made is no module.
         UnknownNameError: an option that its constructor does not take.
     """
+    if ":" not in request.text:
+        raise InputError(_which_class(Path(request.text)))
     where, _, attribute = request.text.rpartition(":")
     if not where or (where.startswith(".") and not where.endswith(".py")) or not attribute:
         raise InputError(f"{request.text}: expected package.module:Name or path/file.py:Name")
@@ -52,6 +55,21 @@ def find(request: Request) -> list[Subject]:
             request=request,
         )
     ]
+
+
+def _which_class(path: Path) -> str:
+    """What is said of a file of Python whose class is not named. The file is read, and nothing in it runs."""
+    try:
+        body = ast.parse(path.read_text(encoding="utf-8")).body
+    except OSError as error:
+        return f"{path}: cannot be read ({error.strerror}); expected path/file.py:Name"
+    except (SyntaxError, ValueError) as error:
+        return f"{path}: is no Python ({error}); expected path/file.py:Name"
+    names = [node.name for node in body if isinstance(node, ast.ClassDef) and node.bases]
+    names += [node.name for node in body if isinstance(node, ast.FunctionDef) and not node.name.startswith("_")]
+    told = f"such as {path}:{names[0]}" if names else f"as {path}:Name; it has none yet"
+    more = f" (it has {', '.join(names)})" if len(names) > 1 else ""
+    return f"{path} is Python: name the class, or the function that makes it, {told}{more}"
 
 
 def _module(where: str, text: str) -> ModuleType:

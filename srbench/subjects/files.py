@@ -21,7 +21,7 @@ SUFFIXES = (".pth", ".pt", ".ckpt", ".bin", ".tar", ".safetensors", ".npz", ".ma
 def recognises(text: str) -> bool:
     """Whether a text is the path of a file of weights: by its suffix, or as a file in a folder that is named."""
     path = Path(text)
-    if ":" in path.name:
+    if ":" in path.name or path.suffix == ".py":
         return False
     return path.suffix.lower() in SUFFIXES or ((os.sep in text or "/" in text) and path.is_file())
 

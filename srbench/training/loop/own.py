@@ -34,7 +34,7 @@ class OwnModel(Model):
 
 def is_own(text: str) -> bool:
     """Whether a text names a class of one's own and not a registered model."""
-    return ":" in text
+    return ":" in text or text.endswith(".py")
 
 
 def describe(

@@ -482,22 +482,29 @@ class Trainer:
                 self._left_out,
                 *self._sources,
                 *(f"step {step}: {reason}" for step, reason in self.learning.events),
-                *self._not_above_its_parent(),
+                *self._not_above(),
             ),
         )
         return make_card(record, self.network, self.processes)
 
-    def _not_above_its_parent(self) -> list[str]:
-        """What is said of weights that are no better than those that the run began with."""
-        if not self.processes.main or not self.recipe.init_from or self.recipe.keep != "best":
+    def _not_above(self) -> list[str]:
+        """What is said of weights that are no better than those that the run began with, or than none at all."""
+        if not self.processes.main or self.recipe.keep != "best":
             return []
-        first = [line["val_psnr"] for line in read_log(self.folder).lines if line["step"] == 0 and "val_psnr" in line]
+        lines = [line for line in read_log(self.folder).lines if line["step"] == 0]
+        start = {key: line[key] for line in lines for key in ("val_psnr", "val_bicubic") if key in line}
         best = max(point["val_psnr"] for point in self.progress.facts.curve)
-        if not first or best > first[0]:
-            return []
-        said = f"no validation was above the {first[0]:.2f} dB of {self.recipe.init_from}; the best had {best:.2f} dB"
-        self.watch.warn(said)
-        return [said]
+        bars = {"bicubic": start.get("val_bicubic")}
+        if self.recipe.init_from:
+            bars[self.recipe.init_from] = start.get("val_psnr")
+        said = [
+            f"no validation was above the {bar:.2f} dB of {name}; the best had {best:.2f} dB"
+            for name, bar in bars.items()
+            if bar is not None and not best > bar
+        ]
+        for text in said:
+            self.watch.warn(text)
+        return said
 
     def _finish(self) -> Card:
         card = self.card()
