@@ -88,6 +88,7 @@ def stop_after(count: int) -> Any:
     [
         (["--size", "8"], "--size 8: expected parts of at least 16 pixels"),
         (["--size", "32", "--step", "33"], "--step 33: expected 1 to 32"),
+        (["--size", "32", "--step", "0"], "--step 0: expected 1 to 32"),
         (["--size", "30", "--step", "15", "--lr", "4"], "--size 30: expected a multiple of 4"),
         (["--lr", "3"], "has no folder of LR images at x3"),
     ],

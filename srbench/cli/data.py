@@ -231,7 +231,7 @@ def subimages(
     from srbench.training.data.pairs import find_lr, misfit
     from srbench.training.data.sets import find_training_sets
 
-    how = Cut(size=size, step=step or size // 2, scale=scale or 0, compared=True)
+    how = Cut(size=size, step=size // 2 if step is None else step, scale=scale or 0, compared=True)
     check(how)
     sets = find_training_sets(data, data_root)
     guarded = guard(sets, [path for images in sets for path in images.paths], [], data_root, allow_overlap)
