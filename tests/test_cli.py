@@ -71,6 +71,27 @@ def test_help_fits_a_terminal_of_eighty_columns(names: tuple[str, ...]) -> None:
     assert [line for line in shown.stdout.splitlines() if len(line) > 80] == []
 
 
+def floats(group: click.Group = main, names: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """The words and the option of each float that any command takes."""
+    for name in group.list_commands(click.Context(group)):
+        found = group.get_command(click.Context(group), name)
+        assert found is not None
+        for parameter in found.params:
+            if isinstance(parameter.type, click.types.FloatParamType | click.FloatRange):
+                yield *names, name, parameter.opts[0]
+        if isinstance(found, click.Group):
+            yield from floats(found, (*names, name))
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf"])
+@pytest.mark.parametrize("words", list(floats()), ids=" ".join)
+def test_a_float_is_a_finite_number(words: tuple[str, ...], value: str) -> None:
+    *names, option = words
+    result = srbench(*names, f"{option}={value}")
+    assert result.exit_code == 2
+    refused(result, f"'{option}'", value)
+
+
 def test_eval_prints_writes_and_keeps(srbench_home: Path, folder: Path) -> None:
     first = srbench("eval", "bicubic", "nearest", "--datasets", folder, "--metrics", "psnr,ssim", "--json")
     assert first.exit_code == 0, first.output
@@ -117,6 +138,11 @@ def test_upscale_refuses_two_inputs_of_one_output(srbench_home: Path, folder: Pa
         (("upscale", "{photo}", "x.png", "--checkpoint", "edsr", "--scale", "4"), ("no checkpoint of edsr",)),
         (("score", "--sr", "{folder}", "--hr", "nowhere", "--scale", "4"), ("nowhere",)),
         (("evl",), ("'eval'",)),
+        (
+            ("composite", "ntire2025-efficiency", "--set", "reference_ms=nan"),
+            ("--set reference_ms=nan", "finite number"),
+        ),
+        (("eval", "edsr", "--option", "width=NaN"), ("--option 'width=NaN'", "finite number")),
     ],
 )
 def test_bad_arguments(srbench_home: Path, folder: Path, arguments: tuple[str, ...], words: tuple[str, ...]) -> None:

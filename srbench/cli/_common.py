@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -19,6 +20,16 @@ data_root_option = click.option(
 )
 
 
+class Finite(click.FloatRange):
+    """A finite float of a range. click's own range takes NaN, which no bound refuses, and infinity where it is open to it."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is not a finite number; expected {self._describe_range()}", param, ctx)
+        return number
+
+
 def _set_cache_memory(_: click.Context, __: click.Parameter, value: float | None) -> None:
     if value is not None:
         os.environ["SRBENCH_CACHE_MEMORY"] = str(value)
@@ -26,7 +37,7 @@ def _set_cache_memory(_: click.Context, __: click.Parameter, value: float | None
 
 cache_memory_option = click.option(
     "--cache-memory",
-    type=click.FloatRange(min=0),
+    type=Finite(min=0),
     metavar="GIB",
     expose_value=False,
     callback=_set_cache_memory,

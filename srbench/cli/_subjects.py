@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import math
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -131,5 +132,9 @@ def read_pairs(given: Iterable[str], option: str) -> dict[str, OptionValue | lis
             read = [float(one) for one in read]
         elif not isinstance(read, str | int | float | bool | None):
             raise InputError(f"{option} {text!r}: expected a number, true, false, null, text or a list of numbers")
+        if any(
+            isinstance(one, float) and not math.isfinite(one) for one in (read if isinstance(read, list) else [read])
+        ):
+            raise InputError(f"{option} {text!r}: expected a finite number")
         found[key] = read
     return found

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from srbench.cli._common import json_option, print_json
+from srbench.cli._common import Finite, json_option, print_json
 
 if TYPE_CHECKING:
     from srbench.reports.tables.choose import Budget, Choice
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--max-ms", type=click.FloatRange(0, min_open=True), help="Milliseconds of one pass, at most.")
-@click.option("--max-mb", type=click.FloatRange(0, min_open=True), help="Megabytes that it takes, at most.")
-@click.option("--min-psnr", type=float, help="Mean PSNR in dB on the dataset, at least.")
+@click.option("--max-ms", type=Finite(0, min_open=True), help="Milliseconds of one pass, at most.")
+@click.option("--max-mb", type=Finite(0, min_open=True), help="Megabytes that it takes, at most.")
+@click.option("--min-psnr", type=Finite(min=0), help="Mean PSNR in dB on the dataset, at least.")
 @click.option("--scale", type=click.IntRange(2, 8), default=4, show_default=True, help="The upscaling factor.")
 @click.option("--dataset", default="set14", show_default=True, help="Whose PSNR counts.")
 @click.option("--protocol", default="standard", show_default=True, help="A protocol's name or id.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, or a folder of results/speed.")
 @click.option("--measure", is_flag=True, help="Time and measure first what has no record here.")
-@click.option("--seconds", type=click.FloatRange(0, min_open=True), default=4.0, help="Of a variant, with --measure.")
+@click.option("--seconds", type=Finite(0, min_open=True), default=4.0, help="Of a variant, with --measure.")
 @json_option
 def command(
     max_ms: float | None,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from srbench.cli._common import json_option, print_json
+from srbench.cli._common import Finite, json_option, print_json
 
 if TYPE_CHECKING:
     from srbench.reports.tables.comparison import Comparison
@@ -18,7 +18,11 @@ if TYPE_CHECKING:
 @click.option("--metric", default="psnr", show_default=True, help="A metric that all were measured with.")
 @click.option("--scale", type=click.IntRange(1), help="Needed only where all were measured at several scales.")
 @click.option("--protocol", default="standard", show_default=True, help="A protocol's name or id.")
-@click.option("--apart", type=float, help="A difference that matters, such as 0.05: how many images tell it apart?")
+@click.option(
+    "--apart",
+    type=Finite(0, min_open=True),
+    help="A difference that matters, such as 0.05: how many images tell it apart?",
+)
 @json_option
 def command(
     models: tuple[str, ...],

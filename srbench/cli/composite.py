@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -78,11 +79,12 @@ def _constants(given: Sequence[str]) -> dict[str, float]:
     for text in given:
         name, sign, value = text.partition("=")
         try:
-            found[name.strip()] = float(value)
+            number = float(value)
         except ValueError:
-            raise InputError(f"--set {text}: expected NAME=VALUE with a number") from None
-        if not sign:
-            raise InputError(f"--set {text}: expected NAME=VALUE with a number")
+            number = math.nan
+        if not (sign and math.isfinite(number)):
+            raise InputError(f"--set {text}: expected NAME=VALUE with a finite number")
+        found[name.strip()] = number
     return found
 
 

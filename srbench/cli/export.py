@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from srbench.cli._common import data_root_option, json_option, print_json, print_table
+from srbench.cli._common import Finite, data_root_option, json_option, print_json, print_table
 from srbench.cli._subjects import subject_options
 
 if TYPE_CHECKING:
@@ -32,9 +32,7 @@ if TYPE_CHECKING:
 )
 @click.option("--dataset", default="sample", show_default=True, help="Images that the loss is measured on.")
 @click.option("--images", type=click.IntRange(1), help="Only the first N of them.")
-@click.option(
-    "--seconds", type=click.FloatRange(0, min_open=True), default=2.0, show_default=True, help="Time of a clock."
-)
+@click.option("--seconds", type=Finite(0, min_open=True), default=2.0, show_default=True, help="Time of a clock.")
 @click.option("--untrained", is_flag=True, help="A model's name stands for random weights: times without dB.")
 @subject_options
 @data_root_option

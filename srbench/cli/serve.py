@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from srbench.cli._common import Finite
 from srbench.cli._subjects import inference_options, subject_options
 from srbench.inference import Inference
 
@@ -27,15 +28,11 @@ if TYPE_CHECKING:
 @click.option(
     "--max-pixels", type=click.IntRange(1), default=4_000_000, show_default=True, help="LR pixels of a request."
 )
-@click.option(
-    "--max-body", type=click.FloatRange(0, min_open=True), default=32.0, show_default=True, help="MiB of a request."
-)
-@click.option(
-    "--timeout", type=click.FloatRange(0, min_open=True), default=60.0, show_default=True, help="Seconds to an answer."
-)
+@click.option("--max-body", type=Finite(0, min_open=True), default=32.0, show_default=True, help="MiB of a request.")
+@click.option("--timeout", type=Finite(0, min_open=True), default=60.0, show_default=True, help="Seconds to an answer.")
 @click.option(
     "--read-timeout",
-    type=click.FloatRange(0, min_open=True),
+    type=Finite(0, min_open=True),
     default=30.0,
     show_default=True,
     help="Seconds to a request.",

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from srbench.cli._common import device_option, json_option, print_json, print_table, split
+from srbench.cli._common import Finite, device_option, json_option, print_json, print_table, split
 from srbench.cli._subjects import subject_options
 from srbench.inference import pick_device
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @click.option("--input", "size", metavar="HxW", help="Size of the LR image; default: what gives 1280×720.")
 @click.option("--variants", help="Comma-separated, such as eager,bf16+channels_last; default: all that make sense.")
 @click.option("--quick", is_flag=True, help="A glance: 5 s a variant, no memory, no batches.")
-@click.option("--seconds", type=click.FloatRange(0, min_open=True), help="Time of a variant; default: 60, quick 5.")
+@click.option("--seconds", type=Finite(0, min_open=True), help="Time of a variant; default: 60, quick 5.")
 @click.option("--max-batch", type=click.IntRange(1), help="Largest batch of the sweep; default: 64, quick 1.")
 @click.option("--overwrite", is_flag=True, help="Measure again what is stored already.")
 @subject_options

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from srbench.cli._common import data_root_option, device_option, print_json
+from srbench.cli._common import Finite, data_root_option, device_option, print_json
 from srbench.cli._launch import launch_options, print_where
 from srbench.errors import InputError
 
@@ -63,16 +63,16 @@ if TYPE_CHECKING:
 )
 @click.option("--skip-bad", is_flag=True, help="Leave out images that cannot be read; they are counted.")
 @click.option("--threads", type=int, default=0, help="CPU threads [torch's default].")
-@click.option("--save-every", type=float, default=60.0, show_default=True, help="Seconds between saved states.")
+@click.option("--save-every", type=Finite(min=0), default=60.0, show_default=True, help="Seconds between saved states.")
 @click.option(
     "--cache-memory",
-    type=click.FloatRange(min=0),
+    type=Finite(min=0),
     metavar="GIB",
     help="Decoded images in memory, more on disk [SRBENCH_CACHE_MEMORY, else a quarter of all].",
 )
 @click.option(
     "--cache-disk",
-    type=click.FloatRange(min=0),
+    type=Finite(min=0),
     metavar="GIB",
     help="Decoded images on disk, more decoded when drawn [SRBENCH_CACHE_DISK, else half of what is free, at most 32].",
 )

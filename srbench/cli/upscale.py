@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from srbench.cli._common import Finite
 from srbench.cli._subjects import automatic_tiles, inference_options, subject_options
 from srbench.errors import InputError, install
 from srbench.inference import Inference
@@ -27,9 +28,7 @@ _FORMATS = click.Choice(["png", "jpg", "webp", "tif", "bmp"])
 @click.argument("source", metavar="IN", type=click.Path(exists=True))
 @click.argument("target", metavar="OUT", type=click.Path())
 @click.option("--checkpoint", required=True, help="A checkpoint, interpolator, file of weights or class of your own.")
-@click.option(
-    "--scale", type=click.FloatRange(1, 8, min_open=True), help="Such as 4 or 3.5; by the next larger network."
-)
+@click.option("--scale", type=Finite(1, 8, min_open=True), help="Such as 4 or 3.5; by the next larger network.")
 @click.option("--size", metavar="WxH", help="Exact size, such as 1920x1080, 1920x or x1080.")
 @click.option("--format", "format_", type=_FORMATS, help="Format of a folder's images; png by default.")
 @click.option("--recursive", is_flag=True, help="Go into folders within IN, and mirror them in OUT.")
