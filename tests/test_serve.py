@@ -90,6 +90,34 @@ def test_images_as_people_have_them_come_back_as_from_upscale(server: Running, u
         assert server.request(f"/v1/upscale?{query}", encode_photo(Photo(deep), ".png"))[0] == 400
 
 
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ("fromat=webp", "unknown parameter 'fromat'. Did you mean 'format'? Known: format, model, scale, size"),
+        ("scale=2.5&scale=4", "scale is given 2 times"),
+        *(
+            (f"scale={text}", f"scale '{text}': expected a factor above 1 and at most 8")
+            for text in ("1", "0.5", "9", "nan")
+        ),
+    ],
+)
+def test_a_query_is_heard_or_refused(upscaler: Any, query: str, said: str) -> None:
+    from srbench.serve.app import create_app
+
+    sent: list[dict[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": b""}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "method": "POST", "path": "/v1/upscale", "query_string": query.encode(), "headers": []}
+    asyncio.run(create_app({MODEL: upscaler})(scope, receive, send))
+    assert sent[0]["status"] == 400
+    assert said in json.loads(sent[1]["body"])["error"]
+
+
 @pytest.mark.slow
 def test_kserve_takes_json_and_bytes(server: Running, upscaler: Any) -> None:
     batch = np.stack([noise(9, 8, seed=seed) for seed in (1, 2)])

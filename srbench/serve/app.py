@@ -50,6 +50,8 @@ _PAGE = {
     "/docs.js": ("docs.js", "text/javascript"),
 }
 _SWAGGER = {"swagger-ui-bundle.js": "text/javascript", "swagger-ui.css": "text/css", "favicon-32x32.png": "image/png"}
+_QUERY = ("model", "format", "scale", "size")
+_MOST = 8  # that an image is enlarged by, as on the command line
 _ENOUGH = 8  # names of models that a message lists
 
 _BYTES = {
@@ -227,6 +229,7 @@ def _add_images(app: FastAPI, service: Service) -> None:
         scale: str = "",
         size: str = "",
     ) -> Response:
+        _check_query(request)
         if format not in FORMATS:
             raise RefusedError(400, unknown("format", format[:40], FORMATS))
         upscaler, wanted = service.model(model), _wanted(scale, size)
@@ -246,6 +249,16 @@ def _add_images(app: FastAPI, service: Service) -> None:
         ]
 
 
+def _check_query(request: Request) -> None:
+    """RefusedError 400 for a parameter that there is not, and for one that is given twice: neither may go unheard."""
+    given = [name for name, _ in request.query_params.multi_items()]
+    for name in given:
+        if name not in _QUERY:
+            raise RefusedError(400, unknown("parameter", name[:40], _QUERY))
+        if (times := given.count(name)) > 1:
+            raise RefusedError(400, f"{name} is given {times} times: give it once")
+
+
 def _wanted(scale: str, size: str) -> Wanted:
     """How large SR shall be; RefusedError 400 for what is no factor or size, InputError for a text of no size."""
     if size and scale:
@@ -256,8 +269,10 @@ def _wanted(scale: str, size: str) -> Wanted:
         factor = float(scale[:20] or 0)
     except ValueError:
         factor = -1.0
-    if scale and not 0.01 <= factor <= 64:
-        raise RefusedError(400, f"scale {scale[:20]!r}: expected a factor such as 2 or 3.5")
+    if scale and not 1 < factor <= _MOST:
+        raise RefusedError(
+            400, f"scale {scale[:20]!r}: expected a factor above 1 and at most {_MOST}, such as 2 or 3.5"
+        )
     return Wanted(factor=factor)
 
 
