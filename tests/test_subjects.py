@@ -148,6 +148,11 @@ def test_one_of_several_must_be_named(zoo: Path) -> None:
         resolve_one("bicubic")
     with pytest.raises(InputError, match="does not declare its scale"):
         resolve_one(nn.Identity())
+    for wrong in ("4", 4.0, 0, True):
+        network = nn.Identity()
+        network.scale = wrong  # type: ignore[assignment]
+        with pytest.raises(InputError, match=f"Identity declares scale = {wrong!r}; expected a whole number from 1"):
+            resolve_one(network)
     with pytest.raises(UnavailableError, match="srbench train edsr") as error:
         load("edsr", 4)
     assert error.value.status == "no_weights"

@@ -50,7 +50,7 @@ def of_module(
         raise InputError(f"{who} has lazy layers, whose weights its first input would make: give them their sizes")
     own = declared_scale(network)
     if scale is None and own is None:
-        raise InputError(f"{who} does not declare its scale: give scale=, or --scale")
+        raise InputError(f"{who} {_undeclared(network)}: give scale=, or --scale")
     known = traits if isinstance(traits, Traits) else declared_traits(network, channels).with_(traits)
     upscaler = Upscaler(network, own or scale or 1, known, name=who)
     identity = identity_of(network)
@@ -76,6 +76,15 @@ def declared_scale(network: object) -> int | None:
         if isinstance(value, int) and not isinstance(value, bool) and value >= 1:
             return value
     return None
+
+
+def _undeclared(network: object) -> str:
+    """Why a network has no scale, in words: it declares none, or something that is no factor."""
+    for name in ("scale", "upscale"):
+        value = getattr(network, name, None)
+        if isinstance(value, str | int | float | list | tuple):
+            return f"declares {name} = {repr(value)[:40]}; expected a whole number from 1 (int)"
+    return "does not declare its scale"
 
 
 def declared_traits(network: object, channels: str | None = None) -> Traits:
