@@ -99,6 +99,15 @@ def without_inner_frames(function: Callable[P, T]) -> Callable[P, T]:
     return run
 
 
+def counted(number: int, noun: str) -> str:
+    """So many of something, for a message.
+
+    >>> counted(1, "HR image"), counted(1200, "image")
+    ('1 HR image', '1,200 images')
+    """
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
+
+
 def nearest(name: str, allowed: Iterable[str]) -> str | None:
     """The allowed name most like ``name``, or None where none is alike."""
     found = difflib.get_close_matches(name.lower(), list(allowed), n=1, cutoff=0.5)

@@ -269,6 +269,10 @@ def test_validation_images_may_come_from_another_set(folders: tuple[Path, Path])
         split(few, ("few1",), other)
     with pytest.raises(InputError, match="expected 1 to 4"):
         split(few, 5)
+    for path in few[0].paths[1:]:
+        path.unlink()
+    with pytest.raises(InputError, match="val = 1 of 1 image; at least two images are needed"):
+        split(find_datasets(str(folders[0])), 1)
 
 
 def test_the_command_trains_tabulates_and_goes_on(

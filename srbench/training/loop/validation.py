@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from srbench.datasets.local import ImageSet
 from srbench.datasets.pairs import degrade, prepare_hr
-from srbench.errors import InputError, nearest
+from srbench.errors import InputError, counted, nearest
 from srbench.images import as_rgb, imresize, planar
 from srbench.measure import Measure
 from srbench.photos import read_rounded
@@ -45,8 +45,12 @@ def split(
     everything = [path for images in sets for path in images.paths]
     if isinstance(val, int):
         most = len(paths) - (val_from is sets)
+        if not most:
+            raise InputError(
+                f"val = {val} of {counted(len(paths), 'image')}; at least two images are needed, one of them to train on"
+            )
         if not 0 < val <= most:
-            raise InputError(f"val = {val} of {len(paths)} images; expected 1 to {most}")
+            raise InputError(f"val = {val} of {counted(len(paths), 'image')}; expected 1 to {most}")
         held = {paths[int((index + 0.5) * len(paths) / val)] for index in range(val)}
     else:
         stems = {path.stem for path in paths}
