@@ -239,3 +239,11 @@ def test_lr_files_are_used_and_checked(hr: Path, tmp_path: Path) -> None:
     other = srbench.score(folder, hr, 4, metrics=["lr-psnr"], lr=tmp_path / "other")
     assert other.metrics != own.metrics
     assert "they are as by nearest" in other.notes[0]
+
+
+def test_a_file_is_measured_against_a_file(hr: Path) -> None:
+    [one, *_] = sorted(hr.glob("*.png"))
+    for given, what in (("set5", "a catalog name"), (str(hr), "a folder"), ("nowhere.png", "no file that is there")):
+        with pytest.raises(InputError, match=f"HR .*{given} is {what}; SR .*{one.name} is a file") as error:
+            srbench.score(one, given, 4)
+        assert "\n" not in str(error.value)

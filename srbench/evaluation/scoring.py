@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from srbench.datasets.catalog import CATALOG
 from srbench.datasets.hashes import digest_of, sha256_of
 from srbench.datasets.image_set import ImageSet
 from srbench.datasets.local import find_dataset
@@ -175,6 +176,9 @@ def score_methods(
 
 
 def _of_file(sr: Path, hr: Path, name: str) -> Job:
+    if not hr.is_file():
+        is_what = "a folder" if hr.is_dir() else "a catalog name" if str(hr) in CATALOG else "no file that is there"
+        raise InputError(f"HR {hr} is {is_what}; SR {sr} is a file, and with it HR is the file of the same image")
     check_name(sr)
     check_name(hr)
     item = Item(hr.stem, str(sr), partial(read_image, sr), partial(read_image, hr))
