@@ -214,6 +214,11 @@ def test_on_the_command_line(folder: Path, made: Path) -> None:
     assert (done.exit_code, "none gives 41.37" in done.output) == (1, True)
     done = CliRunner().invoke(main, [*command, "--checkpoint", "bicubic"])
     assert done.exit_code == 2
+    last = max(made.glob("*.png"))
+    write_image(last, noise(16, 20))
+    done = CliRunner().invoke(main, command)
+    assert done.exit_code == 1
+    assert f"SR {last} is 20×16 and HR {last.stem} " in done.stderr
 
 
 @pytest.mark.slow

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,6 +13,7 @@ from srbench.inference import Inference
 
 if TYPE_CHECKING:
     from srbench.evaluation.explain import Explanation, Tried
+    from srbench.evaluation.scoring import Item
     from srbench.subjects import SubjectOptions
 
 _SHOWN = 12
@@ -59,7 +60,9 @@ def command(
         raise click.UsageError("give --sr FOLDER or --checkpoint NAME, one of them")
     sought = Figure.parse(figure)
     if sr is not None:
-        found = explain_images(_pairs(Path(sr), hr, scale, data_root), scale, sought)
+        items = _items(Path(sr), hr, scale, data_root)
+        names = [(f"SR {item.where}", f"HR {item.name}") for item in items]
+        found = explain_images(((item.sr(), item.hr()) for item in items), scale, sought, names)
     else:
         from srbench.datasets.local import find_dataset
         from srbench.subjects import resolve_one
@@ -83,7 +86,7 @@ def command(
         click.get_current_context().exit(1)
 
 
-def _pairs(sr: Path, hr: str, scale: int, data_root: str | None) -> list[tuple[Any, Any]]:
+def _items(sr: Path, hr: str, scale: int, data_root: str | None) -> tuple[Item, ...]:
     from srbench.errors import InputError
     from srbench.evaluation.scoring import jobs
 
@@ -92,7 +95,7 @@ def _pairs(sr: Path, hr: str, scale: int, data_root: str | None) -> list[tuple[A
         raise InputError(
             f"{sr} has images of {len(found)} methods ({', '.join(job.name for job in found)}): give one alone"
         )
-    return [(item.sr(), item.hr()) for item in found[0].items]
+    return found[0].items
 
 
 def _print(found: Explanation, figure: str) -> None:

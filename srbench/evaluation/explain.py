@@ -134,18 +134,22 @@ GROUPS: tuple[tuple[Way, ...], ...] = (
 WAYS: tuple[Way, ...] = tuple(way for group in GROUPS for way in group)
 
 
-def explain_images(pairs: Iterable[tuple[U8, U8]], scale: int, figure: Figure) -> Explanation:
+def explain_images(
+    pairs: Iterable[tuple[U8, U8]], scale: int, figure: Figure, names: Sequence[tuple[str, str]] = ()
+) -> Explanation:
     """Explain a figure by SR images that are there: channel, luma, border, crop, gray files and average are tried.
 
     Args:
         pairs: SR and HR, uint8 ``(H, W, 3)`` or ``(H, W)``; HR may be larger than SR, as before a crop.
         scale: the upscaling factor.
         figure: what is to be reproduced.
+        names: what each pair's SR and HR are called in messages.
 
     Raises:
         InputError: no image, or SR larger than HR by more than a crop.
     """
-    images = [_aligned(sr, hr, scale) for sr, hr in pairs]
+    called = itertools.chain(names, itertools.repeat(("SR", "HR")))
+    images = [_aligned(sr, hr, scale, who) for (sr, hr), who in zip(pairs, called, strict=False)]
     if not images:
         raise InputError("explain: no SR image goes with an HR image")
     tried: list[Tried] = []
@@ -264,7 +268,7 @@ def _by_way(
     return tried
 
 
-def _aligned(sr: U8, hr: U8, scale: int) -> tuple[U8, U8]:
+def _aligned(sr: U8, hr: U8, scale: int, who: tuple[str, str] = ("SR", "HR")) -> tuple[U8, U8]:
     """SR and HR cropped to what they share, a multiple of the scale."""
     height, width = (min(a, b) // scale * scale for a, b in zip(sr.shape[:2], hr.shape[:2], strict=True))
     most = [max(12, 2 * scale) + b for b in hr.shape[:2]]
@@ -276,7 +280,7 @@ def _aligned(sr: U8, hr: U8, scale: int) -> tuple[U8, U8]:
         or min(hr.shape[:2]) > 2 * min(height, width)
     ):
         raise InputError(
-            f"SR is {sr.shape[1]}×{sr.shape[0]} and HR {hr.shape[1]}×{hr.shape[0]}: not of one image at x{scale}"
+            f"{who[0]} is {sr.shape[1]}×{sr.shape[0]} and {who[1]} {hr.shape[1]}×{hr.shape[0]}: not of one image at x{scale}"
         )
     return sr[:height, :width], hr[:height, :width]
 
