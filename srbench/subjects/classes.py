@@ -130,10 +130,16 @@ def _made(factory: Any, request: Request) -> nn.Module:
     except SrbenchError:
         raise
     except Exception as error:
-        raise InputError(f"{text}: making the network failed: {type(error).__name__}: {error}") from error
+        raise InputError(making_failed(text, arguments, error)) from error
     if not isinstance(network, nn.Module):
         raise InputError(f"{text}: made a {type(network).__name__}, not a torch.nn.Module")
     return network
+
+
+def making_failed(who: str, given: Options, error: Exception) -> str:
+    """What is said where a class or function raises: what it was given, as an option may be the cause, and what it said."""
+    what = ", ".join(f"{name}={repr(value)[:40]}" for name, value in given.items())
+    return f"{who}: making the network{f' with {what}' if what else ''} failed: {type(error).__name__}: {error}"
 
 
 def _arguments(factory: Any, request: Request) -> Options:

@@ -14,6 +14,7 @@ from srbench.subjects.subject import Request, Subject, word
 from srbench.upscaler import Traits, Upscaler
 from srbench.weights import PROGRAMS, open_weights
 from srbench.weights.recognise import Recognised, recognise
+from srbench.zoo import list_checkpoints
 
 SUFFIXES = (".pth", ".pt", ".ckpt", ".bin", ".tar", ".safetensors", ".npz", ".mat", ".onnx", ".tflite", ".param")
 
@@ -117,5 +118,18 @@ def notes_of(found: Recognised) -> tuple[str, ...]:
 
 
 def with_model(request: Request, weights: Path) -> Request:
-    """The request for a file of weights of the model that the text names."""
+    """The request for a file of weights of the model that the text names.
+
+    Raises:
+        InputError: the text names a checkpoint, or a file, which has weights itself.
+    """
+    if recognises(request.text):
+        raise InputError(
+            f"{request.text} is a file of weights itself; --weights {weights} goes with a model or a class"
+        )
+    card = next((one for one in list_checkpoints(root=request.zoo) if one.name == request.text), None)
+    if card is not None:
+        raise InputError(
+            f"{request.text} is a checkpoint of {card.model}; --weights {weights} goes with a model or a class: {card.model}"
+        )
     return replace(request, text=str(weights), model=request.text, weights=None)

@@ -15,6 +15,7 @@ from srbench.errors import InputError
 from srbench.models import MODELS, Model, Paper
 from srbench.names import check_name, slug
 from srbench.subjects import Subject, resolve_one
+from srbench.subjects.classes import making_failed
 from srbench.upscaler import Traits
 
 Own = str | nn.Module | Callable[..., nn.Module]
@@ -109,7 +110,7 @@ def _made(factory: Callable[..., nn.Module], scale: int | None, options: Mapping
     try:
         network = factory(**given)
     except Exception as error:
-        raise InputError(f"{who}: making the network failed: {type(error).__name__}: {error}") from error
+        raise InputError(making_failed(who, given, error)) from error
     if not isinstance(network, nn.Module):
         raise InputError(f"{who}: made a {type(network).__name__}, not a torch.nn.Module")
     return network
