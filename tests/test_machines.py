@@ -252,7 +252,7 @@ def test_a_folder_that_cannot_be_written_to_is_named(srbench_home: Path) -> None
 
 
 def test_no_launch_is_no_table(srbench_home: Path) -> None:
-    refused(srbench("jobs"), "launch")
+    refused(srbench("jobs"), "nothing was launched here", str(srbench_home / "jobs"))
     refused(srbench("jobs", "--launch", "eval-1"), "eval-1")
 
 

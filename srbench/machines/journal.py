@@ -191,11 +191,20 @@ def list_launches(root: Path | None = None) -> list[Path]:
 
 
 def find_launch(name: str, root: Path | None = None) -> Path:
-    """The folder of a launch by its name, or the last one; UnknownNameError where there is none."""
+    """The folder of a launch by its name, or the last one.
+
+    Raises:
+        UnknownNameError: none is called so.
+        InputError: nothing was launched.
+    """
     found = list_launches(root)
+    if not found and not name:
+        raise InputError(
+            f"nothing was launched here: {root or jobs_root()} has no launch, which --launcher submitit makes"
+        )
     chosen = [path for path in found if path.name == name] if name else found[-1:]
     if not chosen:
-        raise UnknownNameError("launch", name or "the last", (path.name for path in found), str(root or jobs_root()))
+        raise UnknownNameError("launch", name, (path.name for path in found), str(root or jobs_root()))
     return chosen[0]
 
 
