@@ -44,6 +44,8 @@ def made(*names: str, datasets: tuple[str, ...] = ("set5", "set14"), published: 
 def test_numbers_are_those_of_the_records(srbench_home: Path) -> None:
     for result in results():
         write_result(result)
+    named = [CliRunner().invoke(main, ["table", "bicubic", "--format", form]) for form in ("md", "markdown")]
+    assert (named[0].exit_code, named[0].stdout) == (0, named[1].stdout)
     done = CliRunner().invoke(main, ["table", "bicubic", "*_x4.*", "--format", "csv", "--metrics", "ssim,psnr"])
     assert done.exit_code == 0, done.output
     rows = {row["checkpoint"]: row for row in csv.DictReader(io.StringIO(done.stdout))}

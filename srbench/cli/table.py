@@ -19,10 +19,10 @@ from srbench.cli._common import split
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["latex", "md", "csv", "html"]),
+    type=click.Choice(["latex", "md", "markdown", "csv", "html"]),
     default="md",
     show_default=True,
-    help="latex needs booktabs; csv has unrounded numbers.",
+    help="markdown is md; latex needs booktabs; csv has unrounded numbers.",
 )
 @click.option("--published", is_flag=True, help="Published figures behind ours, in parentheses.")
 @click.option("-o", "--out", type=click.Path(dir_okay=False), help="Write to this file.")
@@ -64,7 +64,7 @@ def command(
         protocol=protocol,
         published=published,
     )
-    text = render(found, form)
+    text = render(found, "md" if form == "markdown" else form)
     if out:
         write_text(Path(out), text)
         click.echo(f"wrote {out}", err=True)
