@@ -62,6 +62,16 @@ def test_models_show_parameters_and_checkpoints() -> None:
         assert part in line
 
 
+@pytest.mark.usefixtures("zoo")
+def test_without_a_kind_all_are_counted() -> None:
+    counts = json.loads(ls("--json"))
+    assert tuple(counts) == KINDS
+    assert (counts["models"], counts["checkpoints"]) == (len(MODELS.names()), 1)
+    lines = ls().splitlines()
+    for kind, count in counts.items():
+        assert [line.split()[1] for line in lines if line.startswith(kind)] == [str(count)]
+
+
 def test_an_unknown_kind_is_a_usage_error() -> None:
     done = CliRunner().invoke(main, ["ls", "modles"])
     assert done.exit_code == 2

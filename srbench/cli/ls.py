@@ -202,16 +202,20 @@ _ONLY_IN_JSON = {"url", "further_scales", "options", "homepage", "source", "sha2
 
 
 @click.command()
-@click.argument("kind", type=click.Choice(list(_KINDS)))
+@click.argument("kind", required=False, type=click.Choice(list(_KINDS)))
 @click.argument("pattern", default="*")
 @json_option
-def command(kind: str, pattern: str, as_json: bool) -> None:
-    """List what there is: everything, or the names that match a shell PATTERN such as '*srcnn*'.
+def command(kind: str | None, pattern: str, as_json: bool) -> None:
+    """List what there is of a KIND, all or the names that match a shell PATTERN such as '*srcnn*'; without KIND, the kinds.
 
     \b
+    srbench ls              the kinds, and how many there are of each
     srbench ls models       parameters per scale, and what is trained
     srbench ls checkpoints 'fsrcnn*' --json
     """
+    if kind is None:
+        _print_kinds(as_json)
+        return
     rows = _KINDS[kind](pattern)
     if as_json:
         print_json(rows)
@@ -225,6 +229,16 @@ def command(kind: str, pattern: str, as_json: bool) -> None:
     for row in rows:
         if row.get("state", "ready") != "ready":
             click.echo(f"\n{row['name']}: {row['state']}")
+
+
+def _print_kinds(as_json: bool) -> None:
+    counts = {kind: len(list_all("*")) for kind, list_all in _KINDS.items()}
+    if as_json:
+        print_json(counts)
+    else:
+        print_table(
+            "", ["kind", "there are", "listed by"], ([kind, n, f"srbench ls {kind}"] for kind, n in counts.items())
+        )
 
 
 def _cell(column: str, value: Any) -> str:
