@@ -13,10 +13,10 @@ from torch.nn import functional as F
 
 import srbench
 from srbench.degradations import How, get_degradation
-from srbench.evaluation.alarms import other_scale
+from srbench.evaluation.alarms import identical, other_scale
 from srbench.evaluation.run import EvalPlan, run
 from srbench.images import imresize, planar, write_image
-from srbench.results import Result, read_results
+from srbench.results import MetricScores, Result, read_results
 from srbench.subjects import Subject
 from tests.builders import smooth
 from tests.test_evaluation import Nearest
@@ -132,6 +132,11 @@ def test_luma_of_eight_bits_is_said() -> None:
     through = np.ascontiguousarray(coarse[0].permute(1, 2, 0).numpy())
     assert any("8-bit YCbCr" in note for note in srbench.score(through, hr, 4, metrics=["psnr"]).notes)
     assert srbench.score(close, hr, 4, metrics=["psnr"]).notes == []
+
+
+def test_one_image_is_no_plural() -> None:
+    scores = MetricScores(unit="dB", higher_is_better=True, digits=2, version=1, space="y", values=[math.inf])
+    assert identical(["a"], scores).startswith("the one image is identical to HR")
 
 
 def test_identical_images_are_said(folder: Path, tmp_path: Path) -> None:

@@ -196,7 +196,7 @@ def test_what_is_left_out_is_counted(tmp_path: Path) -> None:
     found = find_dataset(tmp_path)
     assert len(found) == 1
     assert found.remarks() == [
-        f"{found.name}: 1 HR images; left out: 1 link that leads nowhere (gone.png), "
+        f"{found.name}: 1 HR image; left out: 1 link that leads nowhere (gone.png), "
         "3 files that are no images (1 .gif, 1 .txt, 1 without suffix), 2 subfolders (LR_x4, deeper); "
         "--recursive reads subfolders"
     ]

@@ -406,7 +406,7 @@ def test_fid_is_of_two_folders_and_says_what_it_lacks(monkeypatch: pytest.Monkey
     monkeypatch.setitem(sys.modules, "cleanfid.fid", module)
     monkeypatch.setattr(fid.importlib.util, "find_spec", lambda name: object())
     ran = CliRunner().invoke(main, asked)
-    assert "FID 12.35 (clean-fid, whole images, legacy_pytorch; 1 images: biased upwards below 2048)" in ran.output
+    assert "FID 12.35 (clean-fid, whole images, legacy_pytorch; 1 image: biased upwards below 2048)" in ran.output
     assert seen == [(str(tmp_path / "sr"), str(tmp_path / "hr"))]
 
     def fails(*_: str, **__: object) -> float:

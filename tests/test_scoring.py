@@ -191,7 +191,7 @@ def test_several_records_and_a_table(hr: Path, tmp_path: Path, srbench_home: Pat
     assert "has images of 2 methods (EDSR, SwinIR)" in done.output
     (folder / "baby_EDSR.png").unlink()
     done = CliRunner().invoke(main, [*command, "--record"])
-    assert "EDSR lacks 1 images" in done.output
+    assert "EDSR lacks 1 image of" in done.output
     shown = json.loads(CliRunner().invoke(main, [*command, "--json"]).stdout)
     assert [one["checkpoint"] for one in shown] == ["EDSR", "SwinIR"]
 

@@ -11,6 +11,8 @@ from typing import Any
 
 import click
 
+from srbench.errors import counted
+
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 data_root_option = click.option(
     "--data-root",
@@ -75,7 +77,7 @@ def name_written(written: Sequence[Path]) -> None:
     """Say on standard error how many files of reports/ were written, the first by name; nothing where there are none."""
     if written:
         files = ", ".join(path.name for path in written[:3]) + (" …" if len(written) > 3 else "")
-        click.echo(f"wrote {len(written)} file{'s' if len(written) > 1 else ''} of reports/: {files}", err=True)
+        click.echo(f"wrote {counted(len(written), 'file')} of reports/: {files}", err=True)
 
 
 def warn_of_presets(names: Iterable[str]) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from srbench.cli._common import data_root_option, json_option, print_json, print_table
+from srbench.errors import counted
 
 
 @click.group()
@@ -81,7 +82,7 @@ def look(folder: str, recursive: bool, lr_folder: str | None, as_json: bool) -> 
         print_json(asdict(found))
         return
     some = ", ".join(found.images[:5]) + (" …" if len(found.images) > 5 else "")
-    click.echo(f"{found.name}: {len(found.images)} HR images: {some}")
+    click.echo(f"{found.name}: {counted(len(found.images), 'HR image')}: {some}")
     for scale, where in found.lr.items():
         click.echo(f"  LR x{scale}  {where}")
     if not found.lr:
@@ -124,7 +125,8 @@ def overlap(ctx: click.Context, first: str, second: str | None, data_root: str |
             click.echo(one.describe())
         seconds = time.perf_counter() - begun
         click.echo(
-            f"{len(images)} images compared with {len(others)} in {seconds:.1f} s: {len(found)} overlaps", err=True
+            f"{counted(len(images), 'image')} compared with {len(others):,} in {seconds:.1f} s: {counted(len(found), 'overlap')}",
+            err=True,
         )
     if found:
         ctx.exit(1)
@@ -152,7 +154,7 @@ def prints(names: tuple[str, ...], out: str | None, data_root: str | None) -> No
         held = known(images, anew=True)
         path = shipped_file(entry.name, Path(out) if out else None)
         write_bytes(path, packed(held))
-        click.echo(f"{entry.name}: {len(held)} images in {path} ({path.stat().st_size / 1000:.0f} kB)")
+        click.echo(f"{entry.name}: {counted(len(held), 'image')} in {path} ({path.stat().st_size / 1000:.0f} kB)")
 
 
 @command.command("lr")
@@ -197,7 +199,9 @@ def lr(
         images = find_dataset(spec, data_root)
         images.check()
         folder = write_lr(images, scale, chosen, Path(out), with_hr=with_hr)
-        click.echo(f"wrote {len(images)} LR images of {images.name} into {folder}: {chosen.degradation}, {chosen.id}")
+        click.echo(
+            f"wrote {counted(len(images), 'LR image')} of {images.name} into {folder}: {chosen.degradation}, {chosen.id}"
+        )
 
 
 @command.command("subimages")
@@ -241,10 +245,14 @@ def subimages(
     how = how.model_copy(update={"overlaps": guarded.marks})
     with click.progressbar(length=len(guarded.train), label="cutting", file=sys.stderr) as bar:
         made = cut(guarded.train, Path(out), how, lr, lambda: bar.update(1), misfit)
-    click.echo(f"{made.folder}: {made.count} parts of {len(guarded.train)} images, {made.bytes / 1e6:,.1f} MB")
+    click.echo(
+        f"{made.folder}: {counted(made.count, 'part')} of {counted(len(guarded.train), 'image')}, {made.bytes / 1e6:,.1f} MB"
+    )
     if made.small:
         some = ", ".join(made.small[:3]) + (" …" if len(made.small) > 3 else "")
-        click.echo(f"{len(made.small)} images have a side below {size} pixels, whose parts are smaller: {some}")
+        click.echo(
+            f"{counted(len(made.small), 'image')} with a side below {size} pixels, whose parts are smaller: {some}"
+        )
 
 
 @command.command("get")
@@ -266,7 +274,9 @@ def get(names: tuple[str, ...], data_root: str | None) -> None:
     for entry in entries:
         folder = fetch(entry, data_root, progress=sys.stderr.isatty())
         found = verify(entry, data_root)
-        click.echo(f"{entry.name}: {found.found} images in {folder}, {found.status}, licence: {entry.licence}")
+        click.echo(
+            f"{entry.name}: {counted(found.found, 'image')} in {folder}, {found.status}, licence: {entry.licence}"
+        )
         if found.status == "unverified":
             click.echo(f"{entry.name}: no sha256 of its images is known; over all of them it is {found.digest}")
 
@@ -299,7 +309,7 @@ def verify(ctx: click.Context, names: tuple[str, ...], data_root: str | None, as
 
 def _print_verification(found: Any) -> None:
     where = f" in {found.folder}" if found.folder else ""
-    click.echo(f"{found.name}: {found.status}, {found.found} of {found.expected} images{where}")
+    click.echo(f"{found.name}: {found.status}, {found.found} of {counted(found.expected, 'image')}{where}")
     if found.folder is None:
         return
     for path in found.missing:

@@ -9,6 +9,7 @@ import click
 
 from srbench.cli._common import Finite, data_root_option, json_option, print_json, print_table
 from srbench.cli._subjects import subject_options
+from srbench.errors import counted
 
 if TYPE_CHECKING:
     from srbench.exporting.make import Exported
@@ -105,8 +106,8 @@ def _show(made: Exported) -> None:
     print_table("", columns, rows)
     lost = "random weights: no dB" if found.loss_db is None else f"{round(found.loss_db, 4) + 0.0:+.4f} dB lost"
     click.echo(
-        f"{lost}; greatest difference {found.max_difference:.3g} of 255 ({found.images} images of {found.dataset}, "
-        f"{found.protocol}); times of an LR image of {width}×{height}, {found.threads} threads, "
+        f"{lost}; greatest difference {found.max_difference:.3g} of 255 ({counted(found.images, 'image')} of {found.dataset}, "
+        f"{found.protocol}); times of an LR image of {width}×{height}, {counted(found.threads, 'thread')}, "
         f"{found.clock} time, medians of {found.passes} passes"
     )
     if found.lossy:

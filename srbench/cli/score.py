@@ -15,6 +15,7 @@ from srbench.cli._common import (
     split,
     warn_of_presets,
 )
+from srbench.errors import counted
 
 if TYPE_CHECKING:
     from srbench.datasets.lr_out import Manifest
@@ -101,7 +102,7 @@ def _fid(sr: str, hr: str, results: list[Result], data_root: str | None) -> Fold
 
     if len(results) != 1 or not Path(sr).is_dir():
         raise InputError(
-            f"--fid compares one folder of images with HR's; {sr} holds {len(results)} methods or is a file"
+            f"--fid compares one folder of images with HR's; {sr} holds {counted(len(results), 'method')} or is a file"
         )
     found = find_dataset(Path(hr) if Path(hr).is_dir() else hr, data_root)
     folders = {path.parent for path in found.paths}
@@ -168,7 +169,7 @@ def _store(results: list[Result], hr: str, overwrite: bool) -> None:
     for result in results:
         if missing := _listed(result, "hr_only"):
             raise InputError(
-                f"{result.checkpoint} lacks {len(missing)} images of {hr} ({missing[0]}): no record is written"
+                f"{result.checkpoint} lacks {counted(len(missing), 'image')} of {hr} ({missing[0]}): no record is written"
             )
         if not result.data_sha256:
             raise InputError("a record is of a whole set: give folders, not two files")
@@ -189,7 +190,7 @@ def _print(result: Result) -> None:
     names = list(result.metrics)
     rows = [[image, *_row(result, i)] for i, image in enumerate(result.images)]
     rows.append(["mean", *(_mean(result, name) for name in names)])
-    title = f"{result.checkpoint} ×{result.scale} · {result.protocol} · {len(result.images)} images"
+    title = f"{result.checkpoint} ×{result.scale} · {result.protocol} · {counted(len(result.images), 'image')}"
     print_table(title, ["image", *names], rows)
     for name, scores in result.metrics.items():
         if scores.status != "ok":

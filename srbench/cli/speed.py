@@ -8,6 +8,7 @@ import click
 
 from srbench.cli._common import Finite, device_option, json_option, print_json, print_table, split
 from srbench.cli._subjects import subject_options
+from srbench.errors import counted
 from srbench.inference import pick_device
 
 if TYPE_CHECKING:
@@ -91,8 +92,8 @@ def _show(record: Any) -> None:
     weights = "random weights: no dB" if record.random_weights else f"dB: {record.psnr_set}" if record.psnr_set else ""
     title = (
         f"{record.name} ×{record.scale}{twin}: {record.input[1]}×{record.input[0]} → "
-        f"{record.output[1]}×{record.output[0]}, {record.device_name}, {record.threads} threads, torch {record.torch}, "
-        f"load {load}{again}. {weights}"
+        f"{record.output[1]}×{record.output[0]}, {record.device_name}, {counted(record.threads, 'thread')}, "
+        f"torch {record.torch}, load {load}{again}. {weights}"
     )
     columns = (
         "variant",

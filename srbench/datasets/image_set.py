@@ -16,7 +16,7 @@ from srbench.datasets import layouts, names
 from srbench.datasets.entry import Dataset, File
 from srbench.datasets.hashes import digest_of, sha256_of
 from srbench.datasets.pixels import gray_plane, pixels_of
-from srbench.errors import InputError, UnavailableError
+from srbench.errors import InputError, UnavailableError, counted
 from srbench.images import read_image
 
 LrFiles = Mapping[Path, Mapping[int | None, Path]]
@@ -131,7 +131,7 @@ class ImageSet:
         found = []
         if said := self.left_out.describe():
             more = "; --recursive reads subfolders" if self.left_out.subfolders and self.entry is None else ""
-            found.append(f"{self.name}: {len(self)} HR images; left out: {said}{more}")
+            found.append(f"{self.name}: {counted(len(self), 'HR image')}; left out: {said}{more}")
         if self.entry is None and all(names.parse(path).role == "lr" for path in self.paths):
             found.append(
                 f"{self.name}: every name says LR, such as {self.paths[0].name}; they are measured as HR images"

@@ -261,7 +261,8 @@ def identical(images: Sequence[str], scores: MetricScores) -> str:
         return ""
     which = ", ".join(same[:3]) + (" …" if len(same) > 3 else "")
     if not rest:
-        return f"all {len(same)} images are identical to HR: SR and HR may be the same files"
+        who = "the one image is" if len(same) == 1 else f"all {len(same)} images are"
+        return f"{who} identical to HR: SR and HR may be the same files"
     mean = math.fsum(rest) / len(rest)
     return (
         f"{len(same)} of {len(images)} images {'is' if len(same) == 1 else 'are'} identical to HR ({which}); "

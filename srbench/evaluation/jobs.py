@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from srbench.errors import InputError
+from srbench.errors import InputError, counted
 from srbench.evaluation.cell_cost import CellModel, amount_of, fit
 from srbench.evaluation.progress import Progress
 from srbench.evaluation.quality import Samples
@@ -160,7 +160,7 @@ def run_in_jobs(
     cells = [cell for cell in _lacking(plan, planned.cells, outcome, root) if work_name(cell) not in taken]
     if cells:
         made = _launch(plan, cells, cluster, device, root)
-        say(f"{len(cells)} cells in {len(made)} job{'s' if len(made) > 1 else ''}: {made[0].journal.parent}")
+        say(f"{counted(len(cells), 'cell')} in {counted(len(made), 'job')}: {made[0].journal.parent}")
         waited += made
     with Progress(sum(len(cell[1]) for cell in planned.cells), quiet) as progress:
         _watch(waited, names, outcome, progress)

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from srbench.errors import counted
 from srbench.evaluation.changes import psnr_changes, psnr_set
 from srbench.evaluation.cost import input_size, subject_cost
 from srbench.evaluation.device import Device, describe
@@ -92,7 +93,7 @@ def _measure_group(
     ways = list(dict.fromkeys([Inference(device), *(replace(way, device=device) for way in variants)]))
     tables = [prepare(s, ways, device, limits, input_size(s.scale, group.size), progress) for s in group.subjects]
     cells = [row.cell for rows in tables for row in rows if row.cell is not None]
-    progress(f"{len(cells)} cells of {', '.join(s.name for s in group.subjects)}, interleaved")
+    progress(f"{counted(len(cells), 'cell')} of {', '.join(s.name for s in group.subjects)}, interleaved")
     interleave(cells, clock, limits.seconds, limits.passes)
     again = [again_cell(rows) for rows in tables]
     interleave([cell for cell in again if cell], clock, limits.seconds, 5)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from srbench.errors import MissingExtraError, UnavailableError
+from srbench.errors import MissingExtraError, UnavailableError, counted
 
 ENOUGH = 2048
 """Images from which Inception's 2048 features have a covariance of full rank."""
@@ -41,7 +41,7 @@ class FolderScore:
         """One line."""
         if self.value is None:
             return f"FID: {self.status}: {self.reason}"
-        few = f"; {self.images} images: biased upwards below {ENOUGH}" if self.images < ENOUGH else ""
+        few = f"; {counted(self.images, 'image')}: biased upwards below {ENOUGH}" if self.images < ENOUGH else ""
         return f"FID {self.value:.2f} (clean-fid, whole images, legacy_pytorch{few})"
 
 

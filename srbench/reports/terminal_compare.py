@@ -5,6 +5,7 @@ from __future__ import annotations
 import string
 from collections.abc import Iterator, Sequence
 
+from srbench.errors import counted
 from srbench.power import MOST_IMAGES
 from srbench.reports.tables.comparison import Beside, Comparison, Ranking
 from srbench.reports.terminal import Column, fitted, fitting, lines
@@ -30,7 +31,7 @@ def render_comparison(found: Comparison) -> str:
         f"B = {found.b}",
         *lines(columns),
         f"95 % interval of the mean difference: {reach}",
-        f"{found.a} is better on {found.wins}, worse on {found.losses}, equal on {found.ties} images",
+        f"{found.a} is better on {found.wins}, worse on {found.losses}, equal on {counted(found.ties, 'image')}",
         f"effect size: {_effect(found)}",
         found.verdict,
         *([f"power: {found.power_text}"] if found.power_text else []),
@@ -156,4 +157,6 @@ def _verdict(found: Ranking) -> str:
 
 def _title(one: Comparison) -> str:
     unit = f" ({one.unit})" if one.unit else ""
-    return f"{one.metric.upper()}{unit} on {one.dataset} x{one.scale}, {one.protocol}, {len(one.images)} images"
+    return (
+        f"{one.metric.upper()}{unit} on {one.dataset} x{one.scale}, {one.protocol}, {counted(len(one.images), 'image')}"
+    )

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from srbench.errors import InputError, UnavailableError, UnknownNameError
+from srbench.errors import InputError, UnavailableError, UnknownNameError, counted
 from srbench.power import MOST_IMAGES, Power, power_of
 from srbench.reports.units import share, short
 from srbench.results import Result
@@ -101,7 +101,7 @@ class Comparison:
             return f"{better} is better (p = {self.p:.2g}){but}"
         if self.least_p > ALPHA:
             n = len(self.images)
-            return f"{n} images cannot tell them apart: the least p is {self.least_p:.3g}"
+            return f"{counted(n, 'image')} cannot tell them apart: the least p is {self.least_p:.3g}"
         return f"the images do not tell them apart (p = {self.p:.2g})"
 
     @property

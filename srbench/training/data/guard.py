@@ -10,7 +10,7 @@ from pathlib import Path
 from srbench.datasets.image_set import ImageSet
 from srbench.datasets.overlaps import Overlap, known, of_test_sets, overlaps
 from srbench.datasets.subimages import Cut, cut_of
-from srbench.errors import InputError
+from srbench.errors import InputError, counted
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,8 @@ def guard(
     tests = of_test_sets(data_root)
     found = tuple(overlaps(mine, tests))
     marks = tuple(mark for made in parts.values() for mark in made.overlaps)
-    said = f"{len(mine)} images compared with {len(tests)} test images in {time.perf_counter() - begun:.1f} s"
+    said = f"{counted(len(mine), 'image')} compared with {counted(len(tests), 'test image')}"
+    said += f" in {time.perf_counter() - begun:.1f} s"
     said += _said_of_parts(parts) + _said_of_unread(names, {one.name for one in mine}, parts)
     if allow or not found:
         return Guarded(train, val, found, allow, said, marks)

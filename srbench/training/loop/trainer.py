@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from srbench.datasets.hashes import digest_of
 from srbench.datasets.image_set import ImageSet
-from srbench.errors import InputError, SrbenchError, UnavailableError
+from srbench.errors import InputError, SrbenchError, UnavailableError, counted
 from srbench.home import home
 from srbench.inference import Inference
 from srbench.models import Model, get_model
@@ -236,7 +236,8 @@ class Trainer:
         """Decode the training images; what the batches of all stages are drawn from."""
         recipe, options, watch = self.recipe, self.options, self.watch
         watch.say(
-            f"{self.name}: reading {len(self.train_paths)} images of {recipe.data}, {len(self.val_paths)} for validation"
+            f"{self.name}: reading {counted(len(self.train_paths), 'image')} of {recipe.data}, "
+            f"{len(self.val_paths)} for validation"
         )
         for text in self._remarks:
             watch.say(text)
