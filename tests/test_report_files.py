@@ -267,6 +267,8 @@ def test_figures_are_drawn_once_and_alike(srbench_home: Path) -> None:
     drawn = figure.read_text()
     assert "<dc:date>" not in drawn
     assert "prefers-color-scheme:dark" in drawn
+    assert re.search(r'id="patch_1">\s*<path d="M 0 302[^"]*" style="fill: #ffffff', drawn), "a ground for its text"
+    assert '[style*="fill: #ffffff"]{fill:#14171b!important}' in drawn, "and one in the dark"
     figure.unlink()
     assert stale_files(results) == [figure]
     assert write_reports(results) == [figure]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from srbench.reports import build_tables, stale_files, write_reports
 from srbench.reports.markdown import render_table
+from srbench.reports.plots import plan
 from srbench.reports.speed_page import render_speed
 from srbench.reports.tables import speeds
 from srbench.results import write_result
@@ -133,3 +135,13 @@ def test_the_page_is_written_and_watched(srbench_home: Path) -> None:
     assert "| ms |" in (srbench_home / "reports" / "leaderboard.md").read_text(encoding="utf-8")
     write_speed(speed("b_x4.c", 200.0))
     assert page in stale_files()
+
+
+def test_the_front_of_latency_has_interpolators_too() -> None:
+    """Pareto fronts of the page, of ``choose`` and of the figure are those of the same rows."""
+    gains = {"bicubic": 0.0, "lanczos": 0.3, "fsrcnn_x4.tuned": 1.2, "espcn_x4.tuned": 1.0, "edsr_x4.tuned": 2.5}
+    times = dict(zip(gains, (3.6, 3.4, 31.4, 17.5, 9000.0), strict=True))
+    cells = [cell(name, gain, parameters=1000) for name, gain in gains.items()]
+    tables = build_tables(cells, [speed(name, ms) for name, ms in times.items()])
+    drawn = next(plot for plot in plan(tables) if plot.file == "latency.svg").draw()
+    assert {"Lanczos", "Bicubic", "FSRCNN"} <= set(re.findall(r"<!-- (.*?) -->", drawn))

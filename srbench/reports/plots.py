@@ -1,6 +1,7 @@
 """The figures of README.md and leaderboard.md: quality against parameters and against latency, with the Pareto front.
 
-SVG without a date or a random id in it, transparent; its colours follow a reader's dark theme where the viewer knows of it.
+SVG without a date or a random id in it. Its colours follow a reader's dark theme where the viewer knows of it, the ground among
+them: a figure stands on pages that do not follow that theme, and text of the one on the ground of the other cannot be read.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 # Light colours, and what they become in the dark; each stands for one thing alone, so that it can be found in the file.
 _TEXT, _SOFT, _LINE, _FRONT = "#1f2328", "#59636e", "#d1d9e0", "#8c959f"
 _NETWORK, _ADVERSARIAL, _OTHER = "#1f5fbf", "#b4500f", "#7b8490"
+_GROUND = "#ffffff"
 _DARK = {
     _TEXT: "#e6edf3",
     _SOFT: "#9da7b1",
@@ -31,6 +33,7 @@ _DARK = {
     _NETWORK: "#82b1ff",
     _ADVERSARIAL: "#f2a45c",
     _OTHER: "#8f99a6",
+    _GROUND: "#14171b",
 }
 _STYLE: dict[str, Any] = {
     "svg.hashsalt": "srbench",
@@ -110,8 +113,6 @@ def _points(table: Table, cost: Callable[[Row], float | None]) -> list[Point]:
     info = table.primary
     found = []
     for row in best_rows(table):
-        if row.who.kind != "network" and row.who.name != REFERENCE:
-            continue
         x = cost(row)
         y = family_mean(row, info.name) if info else None
         if x and y is not None and math.isfinite(y):  # an interpolator has no parameters: its place is a line
@@ -160,8 +161,10 @@ def _draw(table: Table, points: Sequence[Point], axis: str) -> str:
 
 def _axes() -> tuple[Figure, Axes]:
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    figure = Figure(figsize=(6.8, 4.2), layout="constrained", facecolor="none")
+    room = ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.1)  # inches between text and the ground's edge
+    figure = Figure(figsize=(6.8, 4.2), layout=room, facecolor=_GROUND)
     axes: Axes = figure.add_subplot()
     axes.set_facecolor("none")
     return figure, axes
@@ -222,5 +225,5 @@ def dark_aware(svg: str) -> str:
 
 def _svg(figure: Figure) -> str:
     text = io.StringIO()
-    figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None}, transparent=True)
+    figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None}, facecolor="auto")
     return "\n".join(line.rstrip() for line in text.getvalue().splitlines()) + "\n"
