@@ -159,7 +159,14 @@ def test_what_stands_around_it(server: Running) -> None:
     assert 'srbench_requests_total{route="/v1/upscale",status="200"}' in metrics
     assert json.loads(server.request("/v2/health/ready")[1]) == {"ready": True}
     assert json.loads(server.request(f"/v2/models/{MODEL}")[1])["inputs"][0]["datatype"] == "UINT8"
-    paths = json.loads(server.request("/openapi.json")[1])["paths"]
+    described = json.loads(server.request("/openapi.json")[1])
+    paths = described["paths"]
+    tags = {tag["name"] for tag in described["tags"]}
+    for path, kinds in paths.items():
+        for kind, route in kinds.items():
+            assert set(route["tags"]) <= tags, f"{kind} {path}"
+            assert route["description"], f"{kind} {path}"
+            assert all(p["in"] == "path" or p["description"] for p in route.get("parameters", ())), f"{kind} {path}"
     assert {"/v1/upscale", "/v2/models/{name}/infer", "/v1/models/{name}:predict"} <= set(paths)
     for path in ("/", "/page.js", "/page.css", "/docs", "/docs.js", "/docs/swagger-ui-bundle.js"):
         status, body, headers = server.request(path)

@@ -9,12 +9,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Mutable
 from contextlib import asynccontextmanager
 from functools import partial
 from importlib.resources import files
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI, Query, Request, Response
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
@@ -61,7 +61,21 @@ _BYTES = {
         "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
     }
 }
+_IMAGES, _HEALTH, _KSERVE, _TENSORFLOW = "images", "health", "KServe V2", "TensorFlow Serving V1"
+_TAGS = [
+    {"name": _IMAGES, "description": "Image files in and out, and what is served."},
+    {"name": _HEALTH, "description": "For whatever watches over the server; /metrics is for Prometheus."},
+    {"name": _KSERVE, "description": "The Open Inference Protocol: tensors as JSON, or as bytes after it."},
+    {"name": _TENSORFLOW, "description": "TensorFlow Serving's REST form: tensors as JSON, row or column format."},
+]
 _OBJECT = {"requestBody": {"required": True, "content": {"application/json": {"schema": {"type": "object"}}}}}
+
+_Model = Annotated[str, Query(description="A name of /v1/models; the first of them where it is left out.")]
+_Format = Annotated[str, Query(description="png, or webp (lossless).")]
+_Scale = Annotated[
+    str, Query(description="A factor such as 2 or 3.5, up to the network's own, which is what is used without it.")
+]
+_Size = Annotated[str, Query(description="The SR image's size instead of a factor, such as 1920x1080.")]
 
 
 class Service:
@@ -149,7 +163,7 @@ def create_app(upscalers: Mapping[str, Upscaler], limits: Limits | None = None) 
 
     app = FastAPI(
         title="srbench", version=srbench.__version__, description="Super-resolution of images.",
-        docs_url=None, redoc_url=None, lifespan=lifespan,
+        docs_url=None, redoc_url=None, lifespan=lifespan, openapi_tags=_TAGS,
     )  # fmt: skip
     app.openapi_version = "3.0.3"  # the bundled Swagger UI refuses 3.1, and all that is said here 3.0 can say
     app.state.service = service
@@ -221,14 +235,15 @@ def _add_errors(app: FastAPI) -> None:
 
 
 def _add_images(app: FastAPI, service: Service) -> None:
-    @app.post("/v1/upscale", summary="An image in, its SR image out", openapi_extra=_BYTES)
+    @app.post("/v1/upscale", tags=[_IMAGES], summary="An image in, its SR image out", openapi_extra=_BYTES)
     async def upscale_image(
         request: Request,
-        model: str = "",
-        format: str = "png",  # noqa: A002
-        scale: str = "",
-        size: str = "",
+        model: _Model = "",
+        format: _Format = "png",  # noqa: A002
+        scale: _Scale = "",
+        size: _Size = "",
     ) -> Response:
+        """The answer's header x-srbench-model names the network; x-srbench-note says what the image lost, if anything."""
         _check_query(request)
         if format not in FORMATS:
             raise RefusedError(400, unknown("format", format[:40], FORMATS))
@@ -241,8 +256,9 @@ def _add_images(app: FastAPI, service: Service) -> None:
             headers["x-srbench-note"] = "; ".join(notes).encode("ascii", "replace").decode()
         return Response(made, media_type=FORMATS[format], headers=headers)
 
-    @app.get("/v1/models", summary="What is served")
+    @app.get("/v1/models", tags=[_IMAGES], summary="What is served")
     async def models() -> list[dict[str, Any]]:
+        """Every network's name, by which requests call it, its scale, channels and number of parameters."""
         return [
             {"name": name, "scale": one.scale, "channels": one.channels, "parameters": one.parameters}
             for name, one in service.upscalers.items()
@@ -277,20 +293,24 @@ def _wanted(scale: str, size: str) -> Wanted:
 
 
 def _add_kserve(app: FastAPI, service: Service) -> None:
-    @app.get("/v2", summary="KServe V2: the server")
+    @app.get("/v2", tags=[_KSERVE], summary="The server")
     async def server() -> dict[str, Any]:
+        """Its name, version and extensions of the protocol."""
         return {"name": "srbench", "version": srbench.__version__, "extensions": ["binary_tensor_data"]}
 
-    @app.get("/v2/health/live")
+    @app.get("/v2/health/live", tags=[_HEALTH], summary="Whether the process answers")
     async def live() -> dict[str, bool]:
+        """Always 200; a server that does not answer is to be started anew."""
         return {"live": True}
 
-    @app.get("/v2/health/ready")
+    @app.get("/v2/health/ready", tags=[_HEALTH], summary="Whether it takes requests")
     async def ready() -> Response:
+        """200 with ``{"ready": true}``; 503 from when the server was told to stop."""
         return JSONResponse({"ready": not service.worker.stopping}, 503 if service.worker.stopping else 200)
 
-    @app.get("/v2/models/{name}")
+    @app.get("/v2/models/{name}", tags=[_KSERVE], summary="A model's inputs and outputs")
     async def metadata(name: str) -> dict[str, Any]:
+        """Names, types and shapes of its tensors, -1 for any size; 404 for a name that is not served."""
         service.model(name)
         tensor = {"datatype": "UINT8", "shape": [-1, -1, -1, 3]}
         return {
@@ -298,13 +318,17 @@ def _add_kserve(app: FastAPI, service: Service) -> None:
             "inputs": [{"name": INPUT, **tensor}], "outputs": [{"name": OUTPUT, **tensor}],
         }  # fmt: skip
 
-    @app.get("/v2/models/{name}/ready")
+    @app.get("/v2/models/{name}/ready", tags=[_HEALTH], summary="Whether a model takes requests")
     async def model_ready(name: str) -> dict[str, Any]:
+        """200 for every model that is served, as all are loaded before the server answers; 404 for any other."""
         service.model(name)
         return {"name": name, "ready": True}
 
-    @app.post("/v2/models/{name}/infer", summary="A tensor in, its SR tensor out", openapi_extra=_OBJECT)
+    @app.post(
+        "/v2/models/{name}/infer", tags=[_KSERVE], summary="A tensor in, its SR tensor out", openapi_extra=_OBJECT
+    )
     async def infer(request: Request, name: str) -> Response:
+        """One input ``(N, h, w, C)``, UINT8 or FP32 in [0, 1]; the output is of the same type."""
         upscaler = service.model(name)
         body = await read_body(request, service.limits)
 
@@ -318,8 +342,11 @@ def _add_kserve(app: FastAPI, service: Service) -> None:
 
 
 def _add_tensorflow(app: FastAPI, service: Service) -> None:
-    @app.post("/v1/models/{name}:predict", summary="TensorFlow Serving's predict", openapi_extra=_OBJECT)
+    @app.post(
+        "/v1/models/{name}:predict", tags=[_TENSORFLOW], summary="Numbers in, SR numbers out", openapi_extra=_OBJECT
+    )
     async def predict(request: Request, name: str) -> Response:
+        """A batch as ``instances`` or ``inputs``; the answer has ``predictions`` or ``outputs``."""
         upscaler = service.model(name)
         body = await read_body(request, service.limits)
 
@@ -331,8 +358,9 @@ def _add_tensorflow(app: FastAPI, service: Service) -> None:
         content = await answered(request, service.limits, work())
         return Response(content, media_type="application/json")
 
-    @app.get("/v1/models/{name}", summary="TensorFlow Serving's state of a model")
+    @app.get("/v1/models/{name}", tags=[_TENSORFLOW], summary="A model's state")
     async def state(name: str) -> dict[str, Any]:
+        """AVAILABLE for every model that is served; 404 for any other."""
         service.model(name)
         ok = {"error_code": "OK", "error_message": ""}
         return {"model_version_status": [{"version": "1", "state": "AVAILABLE", "status": ok}]}
