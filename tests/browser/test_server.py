@@ -83,7 +83,7 @@ def test_a_tall_image_fits_the_window(server: Running, tab: Any, tmp_path: Path)
 
 def test_one_stop_of_the_tab_key_chooses_a_file(server: Running, tab: Any) -> None:
     opened: list[Any] = []
-    tab.on("filechooser", opened.append)
+    tab.on("filechooser", lambda chooser: opened.append(chooser))
     tab.goto(f"http://127.0.0.1:{server.port}/")
     seen = []
     for _ in range(3):
