@@ -106,7 +106,8 @@ srb.perImage = (() => {
     const show = (v) => srb.number(v, info.digits + 1, true);
     const range = f.interval ? ` [${show(f.interval[0])}, ${show(f.interval[1])}]` : "";
     const better = f.difference > 0 === info.higher ? a : b;
-    const sure = f.p <= 0.05 ? `${srb.label(better, rows)} is better.`
+    const torn = f.interval && f.interval[0] <= 0 && f.interval[1] >= 0 ? " by the test, but the interval holds 0" : "";
+    const sure = f.p <= 0.05 ? `${srb.label(better, rows)} is better${torn}.`
       : f.least > 0.05 ? `${f.n} images cannot tell them apart: the least p they can give is ${srb.p(f.least)}.` : "The images do not tell them apart.";
     return srb.el("div.verdict", {},
       srb.el("div.big", {}, srb.el("span.value", {}, `${show(f.difference)}${unit}`), srb.el("span.soft", {}, range)),

@@ -77,11 +77,36 @@ srb.stats = (() => {
     };
   };
 
+  /* Which images each resample draws, ``times`` rows of n: those of NumPy's default_rng(0).integers(0, n, (times, n)), so that an
+     interval here is the one of srbench compare. PCG64 as it is seeded there, and Lemire's way to a number below n. */
+  const TIMES = 1999, drawn = new Map();
+  const resamples = (n) => {
+    if (drawn.has(n)) return drawn.get(n);
+    const low64 = (1n << 64n) - 1n, low128 = (1n << 128n) - 1n;
+    const step = 0x2360ed051fc65da44385df649fccf645n, add = 87136372517582989555478159403783844777n;
+    let state = 35399562948360463058890781895381311971n, high = -1;
+    const next = () => {
+      if (high >= 0) { const kept = high; high = -1; return kept; }
+      state = (state * step + add) & low128;
+      const mixed = ((state >> 64n) ^ state) & low64, turn = state >> 122n;
+      const whole = ((mixed >> turn) | (mixed << (64n - turn))) & low64;
+      high = Number(whole >> 32n);
+      return Number(whole & 0xffffffffn);
+    };
+    const least = 4294967296 % n, found = new Uint16Array(TIMES * n);
+    for (let i = 0; i < found.length; i++) {
+      let product;
+      do product = next() * n; while (product % 4294967296 < least);
+      found[i] = Math.floor(product / 4294967296);
+    }
+    drawn.set(n, found);
+    return found;
+  };
+
   const T975 = [12.706, 4.3027, 3.1824, 2.7764, 2.5706, 2.4469, 2.3646, 2.306, 2.2622];
 
-  /* 95 % interval of a mean: Student's t below 10 images, the studentised bootstrap from there on. Its random numbers are not
-     NumPy's, so that ends may differ from a report's in the last digit. */
-  const interval = (values, resamples = 9999) => {
+  /* 95 % interval of a mean: Student's t below 10 images, the studentised bootstrap from there on. */
+  const interval = (values, times = TIMES) => {
     const n = values.length;
     if (n < 3 || !values.every(Number.isFinite)) return null;
     const m = mean(values);
@@ -92,13 +117,12 @@ srb.stats = (() => {
     const centred = values.map((v) => v - m);
     const variance = mean(centred.map((v) => v * v));
     if (variance <= (1e-12 * Math.max(1, Math.abs(m))) ** 2) return [m, m];
-    const times = n > 150 ? Math.min(1999, resamples) : resamples;
     const ratios = new Float64Array(times);
-    const draw = random();
+    const draws = resamples(n);
     for (let r = 0; r < times; r++) {
       let sum = 0, squares = 0;
-      for (let i = 0; i < n; i++) {
-        const v = centred[Math.floor(draw() * n)];
+      for (let i = r * n; i < (r + 1) * n; i++) {
+        const v = centred[draws[i]];
         sum += v; squares += v * v;
       }
       const shift = sum / n, spread = squares / n - shift * shift;
