@@ -246,11 +246,17 @@ srb.viewer = (() => {
   };
 
   const keep = srb.later(() => {
-    srb.state.z = isWhole() ? "" : [view.k, view.x, view.y].map((v) => +v.toFixed(2)).join(",");
+    srb.state.z = isWhole() ? "" : [view.k, view.x, view.y].join(",");
     srb.writeHash();
   }, 150);
 
-  const moved = () => { clamp(); paint(); keep(); };
+  /* As exact as the hash has it: who opens a view that was sent sees the same pixels. */
+  const moved = () => {
+    clamp();
+    if (!isWhole()) for (const part of ["k", "x", "y"]) view[part] = +view[part].toFixed(3);
+    paint();
+    keep();
+  };
 
   /* Zoom by a factor about a point of the panel. */
   const zoom = (factor, px, py, canvas) => {
