@@ -119,6 +119,59 @@ def test_search_pareto_and_columns(page: Opened) -> None:
     assert "SSIM" not in heads
 
 
+def test_heads_sort_by_keyboard(page: Opened) -> None:
+    heads = page.tab.locator("#grid .tabulator-col.tabulator-sortable")
+    assert heads.evaluate_all("all => all.every((head) => head.tabIndex === 0)")
+    focus = "document.activeElement"
+    page.tab.locator("#grid .tabulator-col.tabulator-sortable", has_text="LPIPS").last.focus()
+    page.tab.keyboard.press("Tab")
+    page.tab.keyboard.press("Shift+Tab")
+    assert page.tab.evaluate(f"getComputedStyle({focus}).outlineStyle") == "solid"
+    for key, order, first in (("Enter", "ascending", "EDSR"), ("Space", "descending", "Bicubic")):
+        page.tab.keyboard.press(key)
+        page.tab.wait_for_timeout(600)
+        assert page.tab.evaluate(f"{focus}.getAttribute('aria-sort')") == order
+        assert page.names[0] == first
+    for _ in range(heads.count()):
+        page.tab.keyboard.press("Tab")
+        seen = f"""(() => {{ const f = {focus}; if (!f.matches(".tabulator-sortable")) return true;
+          const at = f.getBoundingClientRect(), box = document.querySelector("#grid").getBoundingClientRect();
+          return at.left >= box.left - 1 && at.right <= box.right + 1; }})()"""
+        assert page.tab.evaluate(seen)
+
+
+def test_on_paper_stands_every_row_and_column(browser: Any, page_file: Path) -> None:
+    opened = Opened(browser, page_file, 1040, "dark").open("#all=1&t=dark&cols=%2Blr-psnr,%2Bpsnr.ci")
+    tab = opened.tab
+    tab.emulate_media(media="print")
+    tab.evaluate("dispatchEvent(new Event('beforeprint'))")
+    rows = tab.locator("#on-paper tbody tr")
+    assert rows.count() == tab.evaluate("srb.leaderboard.rows().length")
+    shown = tab.evaluate("document.querySelectorAll('#grid .tabulator-col.tabulator-sortable').length")
+    assert rows.first.locator("td").count() == shown
+    assert rows.first.locator(".name").inner_text() == "EDSR", "in the order of the table"
+    assert tab.evaluate("document.documentElement.scrollWidth") <= 1040
+    assert tab.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    for hidden in ("#grid", "nav", "#search", "#theme", "#reset"):
+        assert not tab.locator(hidden).is_visible(), hidden
+    tab.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert rows.count() == 0
+    opened.clean()
+    opened.context.close()
+
+
+def test_charts_have_titles_and_fall_back_on_parameters(page: Opened) -> None:
+    titles = page.tab.locator("#charts h3")
+    assert titles.all_inner_texts() == ["PSNR against latency", "LPIPS against PSNR"]
+    assert page.tab.get_by_label("second chart up").is_visible()
+    page.tab.evaluate(
+        "for (const speeds of Object.values(srb.data.speed)) for (const k in speeds) delete speeds[k]; srb.charts.draw()"
+    )
+    assert titles.first.inner_text() == "PSNR against parameters"
+    assert page.tab.locator("#chart-cost .point").count() >= 4
+    assert "a time to read with care" in page.tab.locator("#legend").inner_text()
+
+
 def test_table_and_charts_point_at_each_other(page: Opened) -> None:
     row = page.tab.locator("#grid .tabulator-row", has_text="FSRCNN")
     row.hover()

@@ -35,7 +35,7 @@ srb.charts = (() => {
     const rows = srb.leaderboard.rows();
     const set = srb.chartSet(), y = srb.chartMetric();
     const table = srb.table(set);
-    const cost = srb.COSTS[srb.state.x] ?? srb.COSTS.ms;
+    const cost = srb.COSTS[srb.chartX()];
     if (!table || !y) {
       for (const id of ["chart-cost", "chart-plane"]) document.getElementById(id).replaceChildren(srb.el("p.soft", {}, "Nothing to draw: no record here."));
       return;
@@ -71,7 +71,7 @@ srb.charts = (() => {
     const without = c.rows.filter((row) => row.kind !== "interpolator" && Number.isFinite(c.y(row)) && !points.some((p) => p.row === row));
     const svg = d3.create("svg").attr("viewBox", `0 0 ${width} ${height}`).attr("width", width).attr("height", height).attr("role", "img").attr("aria-label", c.name);
     if (!points.length) {
-      box.replaceChildren(srb.el("p.soft", {}, `No model here has both ${c.yTitle} and ${c.xTitle}.`));
+      box.replaceChildren(srb.el("h3", {}, c.name), srb.el("p.soft", {}, `No model here has both ${c.yTitle} and ${c.xTitle}.`));
       return;
     }
     const best = points.reduce((a, b) => ((c.higher ? b.y > a.y : b.y < a.y) ? b : a)).row;
@@ -95,7 +95,7 @@ srb.charts = (() => {
       .on("mouseleave", () => { srb.hover(null, "chart"); mark(svg, null); tip.hidden = true; })
       .on("click", (_event, p) => srb.pick(p.row.key));
     const rest = without.length ? srb.el("p.soft.rest", {}, `Without ${c.xTitle}: ${without.map(text).join(", ")}`) : null;
-    box.replaceChildren(svg.node(), tip, ...(rest ? [rest] : []));
+    box.replaceChildren(srb.el("h3", {}, c.name), srb.el("div.plot", {}, svg.node(), tip), ...(rest ? [rest] : []));
     drawn.push(svg);
     picks(svg);
   };

@@ -171,6 +171,12 @@ srb.COSTS = {
   min: { title: "training time", unit: "min", get: (row) => row.minutes },
 };
 
+/* The cost that charts go across: the chosen one, or parameters where nothing at this scale has it. */
+srb.chartX = () => {
+  const { x } = srb.state;
+  return srb.COSTS[x] && srb.rows().some((row) => srb.COSTS[x].get(row) > 0) ? x : "params";
+};
+
 /* Rows that no other row beats in both. A cost of nought (an interpolator's parameters) counts. */
 srb.frontier = (rows, cost, value, higher) => {
   const points = rows
@@ -194,7 +200,7 @@ srb.visible = () => {
   let rows = srb.rows().filter(srb.passes);
   if (srb.state.par) {
     const on = srb.chartSet(), y = srb.chartMetric();
-    const front = srb.frontier(rows, srb.COSTS[srb.state.x].get, (r) => r.cells[on]?.m[y]?.mean, srb.data.metrics[y]?.higher);
+    const front = srb.frontier(rows, srb.COSTS[srb.chartX()].get, (r) => r.cells[on]?.m[y]?.mean, srb.data.metrics[y]?.higher);
     const kept = new Set(front.map((p) => p.row.key));
     rows = rows.filter((row) => kept.has(row.key));
   }

@@ -55,11 +55,12 @@ srb.controls = (() => {
     const set = srb.chartSet(), table = srb.table(set);
     srb.options(byId("chart-set"), srb.state.d.map((n) => [n, srb.data.datasets[n]?.title ?? n]), set);
     srb.options(byId("per-set"), srb.state.d.map((n) => [n, srb.data.datasets[n]?.title ?? n]), set);
-    srb.options(byId("chart-x"), Object.entries(srb.COSTS).map(([id, c]) => [id, c.title]), srb.state.x);
+    srb.options(byId("chart-x"), Object.entries(srb.COSTS).map(([id, c]) => [id, c.title]), srb.chartX());
     srb.options(byId("chart-y"), (table?.metrics ?? []).map((m) => [m, srb.data.metrics[m].title]), srb.chartMetric());
     const perceptual = (table?.metrics ?? []).filter((m) => ["lpips", "dists", "pi", "niqe"].includes(m));
     srb.options(byId("chart-pd"), perceptual.map((m) => [m, srb.data.metrics[m].title]), srb.state.pd);
-    byId("chart-pd").hidden = perceptual.length < 2;
+    byId("pd-box").hidden = perceptual.length === 0;
+    byId("chart-pd").disabled = perceptual.length < 2;
     srb.options(byId("chart-bars"), [["paired", "difference to the best"], ["mean", "mean over images"], ["none", "none"]], srb.state.bars);
   };
 
@@ -121,6 +122,7 @@ srb.start = async () => {
     return;
   }
   srb.controls.setup();
+  srb.leaderboard.setup();
   srb.viewer.setup();
   srb.perImage.setup();
   srb.drawer.setup();

@@ -269,6 +269,9 @@ srb.leaderboard = (() => {
         const first = usual(defs);
         srb.set({ sort: first && sort === `${first.field}:${first.headerSortStartingDir}` ? "" : sort });
       });
+      grid.on("tableBuilt", () => {
+        for (const head of document.querySelectorAll("#grid .tabulator-col.tabulator-sortable")) head.tabIndex = 0;
+      });
       grid.on("rowMouseEnter", (_event, row) => srb.hover(row.getData().id, "table"));
       grid.on("rowMouseLeave", () => srb.hover(null, "table"));
     } else {
@@ -276,6 +279,42 @@ srb.leaderboard = (() => {
     }
     srb.folded();
   };
+
+  /* A head that has the focus sorts on Enter and space as it does on a click, and is seen whole beside the fixed column. */
+  const keys = () => {
+    const box = document.getElementById("grid");
+    const sortable = (event) => event.target.matches(".tabulator-col.tabulator-sortable");
+    box.addEventListener("keydown", (event) => {
+      if (!sortable(event) || ![" ", "Enter"].includes(event.key)) return;
+      event.preventDefault();
+      event.target.click();
+    });
+    box.addEventListener("focusin", (event) => {
+      if (!sortable(event) || event.target.classList.contains("tabulator-frozen")) return;
+      const holder = box.querySelector(".tabulator-tableholder"), fixed = box.querySelector(".tabulator-col.tabulator-frozen");
+      const at = event.target.getBoundingClientRect(), left = fixed.getBoundingClientRect().right, right = holder.getBoundingClientRect().right;
+      box.querySelector(".tabulator-header-contents").scrollLeft = holder.scrollLeft;  // what the browser moved by itself
+      holder.scrollLeft += at.left < left ? at.left - left : Math.max(0, at.right - right);
+    });
+  };
+
+  /* On paper stands every row, where the table on the screen has those in sight: a plain copy, for as long as it prints. */
+  const print = () => {
+    addEventListener("beforeprint", () => {
+      const defs = define(shown);
+      const th = (def, more) => srb.el(def.headerHozAlign === "right" ? "th.number" : "th", { scope: "col", ...more }, def.titleFormatter());
+      const heads = defs.map((def) => (def.columns ? th(def, { scope: "colgroup", colspan: String(def.columns.length) }) : th(def, { rowspan: "2" })));
+      const fields = leaves(defs);
+      const sorted = grid.getData("active").map((held) => held.row);
+      const lines = sorted.map((row) => srb.el("tr", {}, ...fields.map((def) => srb.el(def.hozAlign ? "td.number" : "td", {}, def.formatter({ getData: () => ({ row }) })))));
+      document.getElementById("on-paper").replaceChildren(srb.el("table.printed", {},
+        srb.el("thead", {}, srb.el("tr", {}, ...heads), srb.el("tr", {}, ...defs.flatMap((def) => def.columns ?? []).map((def) => th(def)))),
+        srb.el("tbody", {}, ...lines)));
+    });
+    addEventListener("afterprint", () => document.getElementById("on-paper").replaceChildren());
+  };
+
+  const setup = () => { keys(); print(); };
 
   const paint = (row) => {
     const element = row.getElement(), { id, row: own } = row.getData();
@@ -300,7 +339,7 @@ srb.leaderboard = (() => {
     }
   };
 
-  return { refresh, repaint, highlight, choices, isOn, toggle, rows: () => shown };
+  return { setup, refresh, repaint, highlight, choices, isOn, toggle, rows: () => shown };
 })();
 
 srb.pick = (key) => {
