@@ -123,7 +123,8 @@ def _chosen(columns: Sequence[Table]) -> dict[str, tuple[float, Row]]:
 
 
 def shown_checkpoints(tables: Sequence[Table], dataset: str) -> list[str]:
-    """Networks whose images of a dataset are shown: those of the overview, and of each architecture the best on the dataset.
+    """Networks whose images of a dataset are shown: those of the overview, of each architecture the best on the dataset, and of
+    each adversarial one the training of the lowest LPIPS, which the one of most PSNR hides.
 
     Args:
         tables: of one scale and protocol.
@@ -137,8 +138,23 @@ def shown_checkpoints(tables: Sequence[Table], dataset: str) -> list[str]:
         row.who.key for _, row in _chosen([table for table in tables if table.dataset in (*DATASETS, dataset)]).values()
     }
     named |= {row.who.key for row in best_rows(own)}
+    named |= {min(found, key=_lpips).who.key for found in _adversarial(own).values()}
     rows = [row for row in own.rows if row.who.key in named and row.who.kind == "network" and not row.who.own]
     return [row.who.checkpoint for row in sorted(rows, key=lambda row: (-_goodness(own, row), row.who.key))]
+
+
+def _adversarial(table: Table) -> dict[str, list[Row]]:
+    """Plain rows of networks that a discriminator trained, by architecture."""
+    found: dict[str, list[Row]] = {}
+    for row in table.rows:
+        if row.who.adversarial and not row.who.variant:
+            found.setdefault(row.who.model, []).append(row)
+    return found
+
+
+def _lpips(row: Row) -> float:
+    mean = family_mean(row, "lpips") if "lpips" in row.scores else None
+    return float("inf") if mean is None else mean
 
 
 def best_rows(table: Table) -> list[Row]:
