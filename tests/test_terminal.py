@@ -80,6 +80,15 @@ def test_a_wider_terminal_shows_more_and_wide_shows_all(committed: list[Table]) 
     assert len(everything.splitlines()) > len(render(committed, 80, condense=True).splitlines())
 
 
+def test_times_say_whose_they_are(committed: list[Table]) -> None:
+    """They may be of another machine than the reader's."""
+    said = "ms: one pass for 1280×720 output on AMD EPYC, 2 threads; ~: read with care"
+    assert render(committed, 400).splitlines().count(said) == 1
+    narrow = render(committed, 60)
+    assert " ms " not in narrow.splitlines()[1]
+    assert said not in narrow
+
+
 def test_names_and_numbers_are_never_broken() -> None:
     long = "a-network-with-a-rather-long-name-and-more_x4.with-a-recipe-that-goes-on-and-on"
     table = build_tables([cell("b_x4.c", 1.0, parameters=127_780_761), cell(long, model=long, own=True), bare("drrn")])

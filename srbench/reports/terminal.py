@@ -89,8 +89,18 @@ def _rendered(
             shown, hidden = _table(table, width, wide, most, style, asked)
             text += [*shown, ""]
             left_out |= dict.fromkeys(hidden)
+    text += _about_times(tables) if "ms" not in left_out else []
     text += not_shown(list(left_out), width, "--wide shows all")
     return [*text, *_statuses(tables, width if not wide else 10**6)]
+
+
+def _about_times(tables: Sequence[Table]) -> list[str]:
+    """Where times were taken, which may be another machine than the reader's, and what their mark means."""
+    found = [speed for table in tables for row in table.rows if (speed := table.speed(row))]
+    if not found:
+        return []
+    mark = "; ~: read with care" if any(speed.doubts for speed in found) else ""
+    return [f"ms: one pass for 1280×720 output on {found[0].device_text}{mark}"]
 
 
 def lines(columns: Sequence[Column], style: Style | None = None) -> Iterator[str]:
