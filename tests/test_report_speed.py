@@ -98,17 +98,24 @@ def test_speed_page_says_what_it_knows() -> None:
     ]
     text = render_speed(records)
     base, ratios = grids(text)
-    assert {len(line) for line in base} == {10}
+    assert {len(line) for line in base} == {11}
     assert base[2][0] == "b_x4.c"
-    assert base[2][3] == "~100"
+    assert base[2][4] == "~100"
     assert base[2][-1] == "−1.2 %"
-    assert base[3][:4] == ["a\\|x *(times of c)*", "1.0 G", "2.0 G", "~10.0"]
+    assert base[3][:5] == ["a\\|x *(times of c)*", "1", "1.0 G", "2.0 G", "~10.0"]
     assert ratios[0] == ["ratio (dB)", "fused", "fp16", "channels_last"]
     assert ratios[2][1:] == ["~4.00 (0.000)", "–", "`oom`"]
     assert "- `unavailable`, fp16 is for GPUs: fp16 of b_x4.c, a\\|x" in text
     assert "dB on sample ×4, standard.v1" in text
     assert "load 0.1, 0.2, 0.3 at the start" in text
     assert render_speed(records[::-1]) == text
+
+
+def test_a_row_says_which_run_it_is_of() -> None:
+    """The machine's load differs between runs, so that their times must not be compared."""
+    text = render_speed([speed("a", run="2026-01-02"), speed("b", run="2026-01-01"), speed("c", run="2026-01-02")])
+    assert [line[:2] for line in grids(text)[0][2:]] == [["a", "2"], ["b", "1"], ["c", "2"]]
+    assert "- Run 1, 2026-01-01: " in text
 
 
 def test_percentiles_and_failures_of_the_base() -> None:
@@ -118,8 +125,8 @@ def test_percentiles_and_failures_of_the_base() -> None:
         [speed("a", variants={"eager": base}), speed("b", variants={"eager": VariantSpeed(status="oom", reason="no")})]
     )
     [grid] = grids(text)
-    assert grid[2][3] == "99.5 [91.9, 107]"
-    assert grid[3][3] == "`oom`"
+    assert grid[2][4] == "99.5 [91.9, 107]"
+    assert grid[3][4] == "`oom`"
     assert "no: eager of b" in text
 
 

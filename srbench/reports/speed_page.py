@@ -14,7 +14,8 @@ _INTRO = """\
 # Speed
 
 One pass of a network over one image, from the records in `results/speed/`; `srbench report` writes this file. Nothing here
-may be compared across devices, and ratios hold within one run, whose variants were interleaved.
+may be compared across devices, and ratios hold within one run, whose variants were interleaved: between runs a machine's load
+moves times by half and more, so compare the networks of one run.
 
 - ms is the median [p10, p90] of n passes; below ten passes there are no percentiles. ~ marks a time of fewer than ten passes,
   or one that drifted or spread over its run's limit: read it as an order of magnitude.
@@ -51,14 +52,17 @@ def _section(records: list[SpeedResult]) -> str:
     one = records[0]
     sizes = f"{one.input[1]}×{one.input[0]} → {one.output[1]}×{one.output[0]}"
     text = f"\n## {escape(one.device_name)}, {one.threads} threads: ×{one.scale}, {sizes}\n\n"
-    for run in sorted({record.run for record in records}):
+    runs = sorted({record.run for record in records})
+    for run in runs:
         of_run = [record for record in records if record.run == run]
-        text += f"- {_run(of_run)}\n"
+        text += f"- {_run(of_run, runs.index(run) + 1)}\n"
     heads = (
-        "network", "mult-adds", "as in papers", "ms", "n", "MP/s", "images/s", "memory (MB)", "first call (ms)",
+        "network", "run", "mult-adds", "as in papers", "ms", "n", "MP/s", "images/s", "memory (MB)", "first call (ms)",
         "base again",
     )  # fmt: skip
-    text += "\n" + table(heads, [_base_row(record) for record in records], "l" + "r" * (len(heads) - 1))
+    text += "\n" + table(
+        heads, [_base_row(record, runs.index(record.run) + 1) for record in records], "l" + "r" * (len(heads) - 1)
+    )
     names = list(dict.fromkeys(name for record in records for name in record.variants if name != BASE))
     if names:
         rows = [[_name(record), *(_ratio(record.variants.get(name)) for name in names)] for record in records]
@@ -67,23 +71,25 @@ def _section(records: list[SpeedResult]) -> str:
     return f"{text}\n{reasons}" if reasons else text
 
 
-def _run(records: list[SpeedResult]) -> str:
+def _run(records: list[SpeedResult], place: int) -> str:
     one = records[0]
     load = ", ".join(f"{value:.1f}" for value in one.load_average) or "unknown"
     glance = "; a glance" if one.quick else ""
     sets = " and ".join(dict.fromkeys(escape(record.psnr_set) for record in records if record.psnr_set))
     what = f"; dB on {sets}" if sets else ""
     return (
-        f"Run {escape(one.run)}: torch {escape(one.torch)}, {escape(one.driver) or 'no driver'}, load {load} at the start; "
+        f"Run {place}, {escape(one.run)}: torch {escape(one.torch)}, {escape(one.driver) or 'no driver'}, "
+        f"load {load} at the start; "
         f"a variant's time was {one.seconds:g} s, spread over {one.spread_limit:.0%} is marked{what}{glance}."
     )
 
 
-def _base_row(record: SpeedResult) -> list[str]:
+def _base_row(record: SpeedResult, run: int) -> list[str]:
     base, cost = record.base, record.cost
     if not base.ok:
         return [
             _name(record),
+            str(run),
             amount(cost.get("mult_adds")),
             amount(cost.get("paper_mult_adds")),
             code(base.status),
@@ -95,6 +101,7 @@ def _base_row(record: SpeedResult) -> list[str]:
     memory = None if base.peak_memory_bytes is None else base.peak_memory_bytes / 1e6
     return [
         _name(record),
+        str(run),
         amount(cost.get("mult_adds")),
         amount(cost.get("paper_mult_adds")),
         f"{'~' if doubts(record, base) else ''}{short(base.median_ms)}{interval}",
