@@ -162,7 +162,9 @@ def test_lazy_layers_are_one_line(images: Path, nets: Path) -> None:
 
 def test_hints_are_of_the_command_that_was_given(images: Path, nets: Path) -> None:
     assert "--set options.width=VALUE" in refused(f"{nets}:Wide", "--scale", "2")
-    assert f"name the class, or the function that makes it, such as {nets}:Tied (it has Tied, Lazy, Wide)" in refused(nets)
+    assert f"name the class, or the function that makes it, such as {nets}:Tied (it has Tied, Lazy, Wide)" in refused(
+        nets
+    )
 
 
 def test_layers_that_share_a_tensor_are_trained_stored_and_resumed(
