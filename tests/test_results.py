@@ -205,7 +205,9 @@ def _write_repeatedly(root: Path, seed: int, times: int) -> None:
 
 def test_writers_of_one_cell_and_readers_meanwhile(tmp_path: Path) -> None:
     results.write_result(record([0.0] * 500), tmp_path)
-    context = multiprocessing.get_context("fork")
+    context = multiprocessing.get_context(
+        "spawn"
+    )  # a fork of a process with threads may inherit a lock that nobody frees
     writers = [context.Process(target=_write_repeatedly, args=(tmp_path, seed, 40)) for seed in (1, 2, 3)]
     for writer in writers:
         writer.start()
