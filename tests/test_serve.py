@@ -113,7 +113,7 @@ def test_a_query_is_heard_or_refused(upscaler: Any, query: str, said: str) -> No
         sent.append(message)
 
     scope = {"type": "http", "method": "POST", "path": "/v1/upscale", "query_string": query.encode(), "headers": []}
-    asyncio.run(create_app({MODEL: upscaler})(scope, receive, send))
+    played(lambda: create_app({MODEL: upscaler})(scope, receive, send))
     assert sent[0]["status"] == 400
     assert said in json.loads(sent[1]["body"])["error"]
 
