@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 NOT_STATED = "not stated"
 """What is said of imported weights where nobody has said it."""
 # What a card says of the time that its steps followed from, as training writes it.
-_TIME = re.compile(r"budget of [\d.e+]+ s|made longer after its end by [^;]+")
+_BUDGET = re.compile(r"budget of ([\d.e+]+) s")
+_LONGER = re.compile(r"made longer after its end by [^;]+")
 _NAME = re.compile(rf"(?P<model>[a-z0-9][a-z0-9_-]*)_(?P<scales>x\d+(?:x\d+)*)\.(?P<recipe>{PATTERN})")
 
 
@@ -159,10 +160,16 @@ class Card(BaseModel):
         """
         facts: dict[str, Any] = {**self.config, "seed": None}
         if facts.get("planned"):
-            facts |= {"steps": None, "val_every": None, "planned": _TIME.findall(self.notes)}
+            facts |= {"steps": None, "val_every": None, "planned": [self.budget_s, *_LONGER.findall(self.notes)]}
         recipe = json.dumps(facts, sort_keys=True, default=str)
         digest = hashlib.sha256(recipe.encode()).hexdigest()[:8]
         return f"{checkpoint_name(self.model, self.scales, self.base_recipe)} {digest}"
+
+    @property
+    def budget_s(self) -> float | None:
+        """Seconds that its steps followed from, before it was made longer; None where they were given."""
+        found = _BUDGET.search(self.notes)
+        return float(found[1]) if found else None
 
     @property
     def adversarial(self) -> bool:

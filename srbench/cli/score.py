@@ -67,7 +67,8 @@ def command(
     """
     from srbench.evaluation.scoring import refuse_our_name, score_methods
 
-    refuse_our_name(name)
+    if name:
+        refuse_our_name(name)
     manifest = _manifest(lr) if lr else None
     protocol_ = _protocol(protocol, manifest)
     results = score_methods(sr, hr, scale, protocol_, split(metrics), data_root=data_root, lr=lr, name=name)

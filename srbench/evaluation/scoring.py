@@ -314,7 +314,7 @@ def record_of(result: Result, replace: bool = False, root: Path | str | None = N
 def refuse_our_name(name: str) -> None:
     """InputError where srbench itself has a network, an interpolator or a checkpoint of that name."""
     ours = {card.name for card in list_checkpoints(broken=[])} | {card.name for card in list_published()}
-    if name in ours or name in MODELS.names():
+    if name in MODELS or name in ours:
         raise InputError(
             f"--name {name}: so srbench calls a network or an interpolator of its own; choose another name"
         )

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from srbench.facts import model_facts
 from srbench.reports.page.images import StoredImage
+from srbench.reports.page.training_command import training_command
 from srbench.reports.tables.published import is_published_form, published_figure
 from srbench.reports.tables.rows import Entrant, Row, Score, Speed, Table
 from srbench.reports.view import describe
@@ -47,7 +48,7 @@ COMMANDS = {
         "srbench eval {name} --datasets {sets} --scale {scale} --protocol {protocol} --overwrite",
     ),
     "time": ("time it", "srbench speed {name} --scale {scale}"),
-    "train": ("train it", "srbench train {model} --recipe {recipe} --scale {scale}"),
+    "train": ("train another like it", "{train}"),
 }
 
 
@@ -340,6 +341,7 @@ def _card(card: Card) -> Json:
         "facts": [[name, str(value)] for name, value in facts if str(value)],
         "curve": [list(point) for point in kept],
         "notes": card.notes,
+        "train": "" if card.imported else training_command(card),
     }
 
 

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 
 from srbench.zoo import Card
 
-_CHANGED = (
-    "patch",
-    "batch",
-    "init_from",
-    "warm_from",
-)  # keys that differ from a recipe's own most often, but for its options
-_BUDGET = re.compile(r"budget of ([\d.e+]+) s")
+# Keys that differ from a recipe's own most often, but for its options.
+_CHANGED = ("patch", "batch", "init_from", "warm_from")
 _INSTEAD = "-vgg16"  # what a recipe's name ends with where VGG16 took VGG19's place
 
 
@@ -34,7 +28,6 @@ def training_command(card: Card) -> str:
     changes = {key: config.get(key) for key in _CHANGED}
     changes |= {f"options.{name}": value for name, value in config.get("options", {}).items()}
     words += [word for key, value in changes.items() if value for word in ("--set", f"{key}={value}")]
-    found = _BUDGET.search(card.notes)
-    words += ["--budget", f"{float(found[1]):g}s"] if found else ["--steps", str(card.steps)]
+    words += ["--budget", f"{card.budget_s:g}s"] if card.budget_s else ["--steps", str(card.steps)]
     words += ["--seed", str(card.seed)] if card.seed else []
     return shlex.join([*words, "--name", "again"])

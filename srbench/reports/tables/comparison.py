@@ -97,8 +97,8 @@ class Comparison:
         if self.p <= ALPHA:
             better = self.a if (self.difference > 0) == self.higher_is_better else self.b
             low, high = self.interval or (1.0, 1.0)
-            but = "; yet the interval of the mean difference holds 0" if low <= 0 <= high else ""
-            return f"{better} is better (p = {self.p:.2g}){but}"
+            torn = " by the test, but the interval holds 0" if low <= 0 <= high else ""
+            return f"{better} is better{torn} (p = {self.p:.2g})"
         if self.least_p > ALPHA:
             n = len(self.images)
             return f"{counted(n, 'image')} cannot tell them apart: the least p is {self.least_p:.3g}"

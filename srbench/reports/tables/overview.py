@@ -153,7 +153,7 @@ def _adversarial(table: Table) -> dict[str, list[Row]]:
 
 
 def _lpips(row: Row) -> float:
-    mean = family_mean(row, "lpips") if "lpips" in row.scores else None
+    mean = family_mean(row, "lpips")
     return float("inf") if mean is None else mean
 
 
