@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -177,3 +178,13 @@ def test_how_many_images_a_difference_needs_is_said_where_they_are_too_few() -> 
     assert all(other.power is not None for other in ranking.others)
     with pytest.raises(InputError, match="apart"):
         compare([A, B], "a_x4.c", "b_x4.c", "set14", apart=0.0)
+
+
+@pytest.mark.parametrize(
+    ("interval", "said"),
+    [((-0.03, 0.85), " by the test, but the interval holds 0 (p = "), ((0.03, 0.85), " (p = "), (None, " (p = ")],
+)
+def test_a_verdict_says_where_the_interval_holds_nought(interval: tuple[float, float] | None, said: str) -> None:
+    """Most images may differ a little one way and a few much the other: the ranks see the former, the mean the latter."""
+    found = replace(compare([A, B], "a_x4.c", "b_x4.c", "set14"), interval=interval)
+    assert found.verdict.startswith(f"a_x4.c is better{said}")

@@ -21,6 +21,7 @@ from pydantic import ValidationError
 from srbench.errors import InputError, UnavailableError, UnknownNameError
 from srbench.models import create_model
 from srbench.records import seal
+from srbench.reports.page import data
 from srbench.zoo import (
     Card,
     checkpoint_name,
@@ -238,3 +239,13 @@ def test_what_took_a_place_in_our_zoo_is_there() -> None:
     there = {found.name for found in list_checkpoints(root=ROOT / "zoo")}
     assert set(names.values()) <= there
     assert not set(names) & there
+
+
+def test_the_page_has_the_command_of_every_card() -> None:
+    """Under another name, so that the zoo's own checkpoint stays; an imported one has none."""
+    cards = list_checkpoints(root=ROOT / "zoo")
+    assert cards
+    for made in cards:
+        line = data._card(made)["train"]
+        assert line.startswith(f"srbench train {made.model} --recipe ")
+        assert line.endswith(" --name again")

@@ -19,11 +19,23 @@ srb.viewer = (() => {
     Object.keys(image.files).filter((f) => !f.startsWith("@")).map((key) => [key, titleOf(key)]);
 
   const entrantOf = (key) => srb.data.entrants.find((e) => e.name === key);
+  /* How many checkpoints of a title have stored images: data that stays, and is asked for at every painting. */
+  let counts = null;
+  const alike = (title) => {
+    if (!counts) {
+      counts = new Map();
+      for (const key of new Set(srb.data.images.flatMap((image) => Object.keys(image.files)))) {
+        const own = entrantOf(key)?.title;
+        counts.set(own, (counts.get(own) ?? 0) + 1);
+      }
+    }
+    return counts.get(title) ?? 0;
+  };
+
   /* With its recipe where images of another training of the same network are stored as well. */
   const titleOf = (key) => {
     const who = entrantOf(key);
-    const alike = who ? [...new Set(srb.data.images.flatMap((image) => Object.keys(image.files)))].filter((other) => entrantOf(other)?.title === who.title) : [];
-    return who ? (alike.length > 1 ? `${who.title} ${who.recipe}` : who.title) : key;
+    return !who ? key : alike(who.title) > 1 ? `${who.title} ${who.recipe}` : who.title;
   };
 
   const titleIn = (key) => (key === "@lr" ? "LR" : key === "@hr" ? "HR" : titleOf(key));
