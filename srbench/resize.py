@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from srbench.constants import constant
 from srbench.errors import InputError
 
 if TYPE_CHECKING:
@@ -133,7 +134,7 @@ class _Strip(NamedTuple):
     across: Tensor
 
 
-@lru_cache(maxsize=128)
+@constant
 def _strips(
     in_len: int,
     out_len: int,

@@ -39,7 +39,14 @@ def share_out(work: Callable[[Sequence[T]], list[R]], items: Sequence[T], sample
     threads = min(torch.get_num_threads(), _MOST, len(items)) if samples >= _LEAST else 1
     length = -(-len(items) // threads)
     parts = [items[first : first + length] for first in range(0, len(items), length)]
-    return [result for done in _pool(threads, os.getpid()).map(work, parts) for result in done]
+    inference, gradients = torch.is_inference_mode_enabled(), torch.is_grad_enabled()
+
+    def as_here(part: Sequence[T]) -> list[R]:
+        """The caller's modes are its thread's: without them a worker may not write what was made under ``inference_mode``."""
+        with torch.inference_mode(inference), torch.set_grad_enabled(gradients and not inference):
+            return work(part)
+
+    return [result for done in _pool(threads, os.getpid()).map(as_here, parts) for result in done]
 
 
 def strips(*tensors: Tensor, dim: int = 0) -> Iterator[tuple[Tensor, ...]]:

@@ -35,8 +35,9 @@ MAY_IMPORT = {
     "home": "files",
     "registry": "errors names",
     "threads": "",
+    "constants": "",
     "fast_cpu": "",
-    "resize": "errors fast_cpu threads",
+    "resize": "constants errors fast_cpu threads",
     "png": "",
     "imagefile": "errors png process",
     "images": "errors fast_cpu imagefile resize threads",
@@ -57,7 +58,7 @@ MAY_IMPORT = {
     "machines": "errors records",
     "migration": "errors records results speed_results zoo",
     "interop": "errors registry models zoo weights",
-    "metrics": "download errors fast_cpu registry images resize threads interop",
+    "metrics": "constants download errors fast_cpu registry images resize threads interop",
     "inference": "errors",
     "keywords": "errors",
     "graphs": "",
@@ -71,7 +72,7 @@ MAY_IMPORT = {
     "video": "errors images photos resuming upscale_files upscaler",
     "references": "errors",
     "measure": "errors images metrics process protocol references results",
-    "training": "degradations errors markdown names provenance records datasets models metrics protocol images resize "
+    "training": "constants degradations errors markdown names provenance records datasets models metrics protocol images resize "
     "inference photos upscaler subjects measure references weights zoo machines process",
     "clip_results": "errors records results",
     "temporal": "errors registry",

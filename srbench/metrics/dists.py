@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from srbench.constants import constant
 from srbench.errors import install
 from srbench.metrics import METRICS, Metric, Truth
 from srbench.metrics._backbones import check_backbone, load_backbone
@@ -64,7 +64,7 @@ class Reference:
     means: tuple[tuple[Tensor, ...], ...]
 
 
-@cache
+@constant
 def _network(device: torch.device) -> _Network:
     weights = torch.load(WEIGHTS.find("dists"), map_location="cpu", weights_only=True)
     shares = {name: weights[name].double().flatten() for name in ("alpha", "beta")}
@@ -73,7 +73,7 @@ def _network(device: torch.device) -> _Network:
     return _Network(load_backbone("vgg16")[0][: _ENDS[-1] + 1].to(device), texture, structure)
 
 
-@cache
+@constant
 def _pooling(channels: int, device: torch.device) -> Tensor:
     """Hann's window of 5 without its zeros, over both axes, for each channel."""
     line = torch.tensor([0.5, 1.0, 0.5], device=device)

@@ -13,13 +13,14 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
+from srbench.constants import constant
 from srbench.metrics import METRICS, Metric, Truth
 from srbench.metrics._backbones import check_backbone, load_backbone
 from srbench.metrics._images import PEAK, check, check_alike, check_image, check_size, numbers, strips
@@ -86,7 +87,7 @@ class _Network:
     weights: tuple[Tensor, ...]
 
 
-@cache
+@constant
 def _network(net: Net, device: torch.device) -> _Network:
     """The network of the ``lpips`` package over our backbone; its own constructor would draw a random trunk first."""
     import lpips

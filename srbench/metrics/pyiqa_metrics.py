@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 
 import torch
 from torch import Tensor
 
+from srbench.constants import constant
 from srbench.errors import UnavailableError
 from srbench.interop.pyiqa import LICENCE, check_installed, create
 from srbench.metrics import METRICS, Metric, keep_hr, no_reference
@@ -60,7 +61,7 @@ _ENTRIES = (
 )
 
 
-@cache
+@constant
 def _network(entry: _Entry, device: torch.device) -> Callable[..., Tensor]:
     return create(entry.name, entry.theirs, device)
 

@@ -13,11 +13,11 @@ a = E[s]², b = E[d]², p = E[s²] − a and q = E[d²] − b,
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import lru_cache
 
 import torch
 from torch import Tensor
 
+from srbench.constants import constant
 from srbench.fast_cpu import parts, product
 from srbench.metrics import METRICS, Metric, keep_hr
 from srbench.metrics._images import PEAK, Image, Sums, check, numbers, strips
@@ -35,7 +35,7 @@ _COLUMNS = 8
 _DOWN = 4
 
 
-@lru_cache(maxsize=64)
+@constant
 def _band(outputs: int, device: torch.device) -> Tensor:
     """``(outputs, outputs + 10)``: each row is the window's profile, one step further than in the row above."""
     offsets = torch.arange(WINDOW, dtype=torch.float64) - WINDOW // 2
@@ -128,7 +128,7 @@ class _Map:
         return self._luminance.mul_(self._structure).div_(self._brightness.mul_(self._spread)).sum()
 
 
-@lru_cache(maxsize=8)
+@constant
 def _constants(device: torch.device) -> Tensor:
     """Twice the stabilising constants of the luminance and the structure term, ``(2, 1, 1)``."""
     return torch.tensor((2 * _C1, 2 * _C2), dtype=torch.float64, device=device).view(2, 1, 1)

@@ -6,11 +6,10 @@ Ghildyal, Liu: Shift-tolerant Perceptual Similarity Metric, ECCV 2022, arXiv:220
 
 from __future__ import annotations
 
-from functools import cache
-
 import torch
 from torch import Tensor, nn
 
+from srbench.constants import constant
 from srbench.interop.stlpips import check_installed, load_network
 from srbench.metrics import METRICS, Metric, keep_hr
 from srbench.metrics._images import PEAK, check, check_finite, numbers
@@ -18,7 +17,7 @@ from srbench.metrics._images import PEAK, check, check_finite, numbers
 MINIMUM = 31
 
 
-@cache
+@constant
 def _network(device: torch.device) -> nn.Module:
     return load_network().to(device)
 

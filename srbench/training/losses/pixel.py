@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import cache
 
 import torch
 from torch import Tensor
 
+from srbench.constants import constant
 from srbench.errors import InputError, UnknownNameError
 from srbench.images import resize_weights
 
@@ -43,7 +43,7 @@ def consistency(scale: int) -> Term:
     return term
 
 
-@cache
+@constant
 def _shrinker(length: int, scale: int) -> Tensor:
     """The bicubic downscaling of an axis, ``(length / scale, length)``."""
     weights, index = resize_weights(length, length // scale, 1 / scale)
