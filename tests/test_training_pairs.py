@@ -11,7 +11,7 @@ from PIL import Image
 
 from srbench.datasets.local import find_dataset
 from srbench.errors import InputError
-from srbench.images import imresize, read_image, write_image
+from srbench.images import imresize, luma, read_image, write_image
 from srbench.models import get_model
 from srbench.training.data.decode import Wanted, decode
 from srbench.training.data.images import load_images
@@ -104,6 +104,29 @@ def test_other_images_are_no_pair() -> None:
         "does not show the same (correlation"
     )
     assert misfit(noise(160, 160, 1), imresize(noise(160, 160, 2), 0.25), 4)
+
+
+def test_lr_of_other_colours_or_levels_is_named() -> None:
+    hr = np.stack([smooth(160, 160, seed)[..., 0] for seed in (1, 1, 2)], axis=-1)
+    lr = imresize(hr, 0.25)
+    assert misfit(hr, lr, 4) == ""
+    assert misfit(hr, np.ascontiguousarray(lr[..., ::-1]), 4) == "has red and blue swapped against"
+    assert misfit(hr, luma(lr).round().astype(np.uint8)[..., None].repeat(3, -1), 4) == "is gray, unlike"
+    assert misfit(hr, (lr // 2 + 100).astype(np.uint8), 4).endswith("brighter than")
+    assert misfit(hr, (lr // 2).astype(np.uint8), 4).endswith("darker than")
+    tinted = np.clip(lr + np.array([12, 0, -12]), 0, 255).astype(np.uint8)
+    assert misfit(hr, tinted, 4) == ""
+
+
+@pytest.mark.data
+def test_swapped_channels_of_real_images_are_noticed(data_root: Path) -> None:
+    from srbench.images import as_rgb, crop_to_multiple
+
+    for path in find_dataset("set14", data_root):
+        hr = crop_to_multiple(as_rgb(read_image(path)), 4)
+        swapped = np.ascontiguousarray(imresize(hr, 0.25)[..., ::-1])
+        gray = bool((hr[..., 0] == hr[..., 2]).all())
+        assert bool(misfit(hr, swapped, 4)) is not gray, path
 
 
 @pytest.mark.data

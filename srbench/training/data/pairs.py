@@ -20,6 +20,8 @@ F64 = npt.NDArray[np.float64]
 _LEAST_ALIKE = 0.7  # correlation of LR with reduced HR; JPEG, noise and blur leave more
 _SHIFT = 0.4  # LR pixels; less cannot be told from what noise and blur do to LR
 _GAIN = 1.26  # by which moving LR back must make the squared error smaller: 1 dB
+_LEVELS = 25.5  # of the mean, a tenth of the range: no compression, noise or blur moves it so far
+_COLOURFUL = 8.0  # levels between the channels of a pixel, on average
 _LARGER = 12  # HR may be as much larger than LR says, less one: it was cropped to a multiple for LR
 _SCALES = (2, 3, 4, 8)  # that LR images are commonly made at
 _SEEN = 256  # LR pixels a side, in the middle, that are compared
@@ -129,8 +131,9 @@ def misfit(hr: U8, lr: U8, scale: int) -> str:
 
     (top, height), (left, width) = (((side - min(side, _SEEN)) // 2, min(side, _SEEN)) for side in lr.shape[:2])
     part = np.s_[top : top + height, left : left + width]
-    made: F64 = luma(imresize(hr, 1 / scale)[part].astype(np.float64))
-    given: F64 = luma(lr[part].astype(np.float64))
+    reduced, small = imresize(hr, 1 / scale)[part].astype(np.float64), lr[part].astype(np.float64)
+    made: F64 = luma(reduced)
+    given: F64 = luma(small)
     if min(given.shape) < 8 or made.std() < 1 or given.std() < 1:  # nothing to tell by
         return ""
     by, *_ = phase_cross_correlation(made, given, upsample_factor=10)
@@ -141,7 +144,23 @@ def misfit(hr: U8, lr: U8, scale: int) -> str:
         rows, columns = (round(-float(one), 1) + 0.0 for one in by)
         return f"is shifted by {rows:+.1f} rows and {columns:+.1f} columns of LR pixels against"
     alike = float(np.corrcoef(made.ravel(), given.ravel())[0, 1])
-    return f"does not show the same (correlation {alike:.2f}) as" if alike < _LEAST_ALIKE else ""
+    if alike < _LEAST_ALIKE:
+        return f"does not show the same (correlation {alike:.2f}) as"
+    return _other_colours(reduced, small)
+
+
+def _other_colours(made: F64, given: F64) -> str:
+    """What is wrong with the levels or the channels of LR ``(h, w, 3)`` that shows the same as ``made``; empty for nothing."""
+    brighter = float(given.mean() - made.mean())
+    if abs(brighter) >= _LEVELS:
+        return f"is {abs(brighter):.0f} levels {'brighter' if brighter > 0 else 'darker'} than"
+    colourful = float(np.ptp(made, axis=-1).mean())
+    if colourful >= _COLOURFUL and np.ptp(given, axis=-1).max() <= 2:
+        return "is gray, unlike"
+    # Without their means, so that a tint of the whole is not taken for a swap.
+    want, have = (image - image.mean(axis=(0, 1)) for image in (made, given))
+    as_is, swapped = (float(np.mean((order - want) ** 2)) for order in (have, have[..., ::-1]))
+    return "has red and blue swapped against" if as_is > _GAIN * max(swapped, 1.0) else ""
 
 
 def lr_facts(lr: Mapping[Path, Path]) -> list[tuple[str, str]]:
