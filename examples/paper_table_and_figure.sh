@@ -14,7 +14,7 @@ srbench table bicubic fsrcnn vdsr edsr_baseline srresnet --datasets set5,set14 -
 srbench table bicubic fsrcnn vdsr edsr_baseline srresnet --datasets set5,set14 --format csv --out "$folder/table.csv"
 
 # HR with a box, and the crops where the networks differ most, with the scores of the records beneath them.
-srbench figure --dataset sample --image coffee --models bicubic,fsrcnn_x4.tuned,srresnet --crop auto \
+srbench figure --dataset sample --image coffee --models bicubic,fsrcnn_x4.tuned,srresnet_x4.tuned-long --crop auto \
     --output "$folder/figure.pdf"
 
 # Is the best one better, image by image? Holm's correction is made for several comparisons.
