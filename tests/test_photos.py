@@ -350,8 +350,10 @@ def test_scale_by_the_next_larger_network(tmp_path: Path) -> None:
     upscale(tmp_path / "a.png", tmp_path / "b.png", checkpoint="fsrcnn_x4.tuned", scale=5, code=1)
     said = upscale(tmp_path / "a.png", tmp_path / "b.png", "--size", "4000x", scale=None, code=1)
     assert "two steps" in said
-    said = upscale(tmp_path / "a.png", tmp_path / "b.png", checkpoint="fsrcnn_x?.tuned", scale=7, code=1)
-    assert "fsrcnn_x?.tuned enlarges by 4 at most" in said
+    assert "x8" in upscale(tmp_path / "a.png", tmp_path / "b.png", checkpoint="fsrcnn_x?.tuned", scale=7)
+    assert read_image(tmp_path / "b.png").shape == (140, 210, 3)
+    said = upscale(tmp_path / "a.png", tmp_path / "b.png", checkpoint="srcnn_x?.tuned", scale=7, code=1)
+    assert "srcnn_x?.tuned enlarges by 4 at most" in said
     assert "give one" in upscale(tmp_path / "a.png", tmp_path / "b.png", "--size", "60x", scale=2, code=1)
 
 
