@@ -65,7 +65,10 @@ def test_tables_fit_and_hold_the_six_columns(committed: list[Table], width: int)
     assert max(map(len, lines)) <= width
     assert len(lines) <= 58, "a line of progress and one of what was written come on top"
     heads = [line.split() for line in lines if line.lstrip().startswith(("model", "rank"))]
-    assert len(heads) == len(committed) == 6
+    assert len(heads) == len(committed) == 8
+    rows = [int(found) for found in re.findall(r"×4, standard.v1: .*; (\d+) of \d+ rows", text)]
+    assert len(rows) == 2
+    assert min(rows) >= 5, "the scale with the most networks shows the most"
     for head in heads:
         assert {"model", "parameters", "PSNR", "SSIM", "LPIPS"} <= set(head)
     assert render(committed, width, condense=True) == text
@@ -150,7 +153,7 @@ def test_the_whole_zoo_is_at_most_sixty_lines(
     assert len([line for line in lines if line]) + 6 <= 60
     assert len(lines) <= 61
     assert max(map(len, lines)) <= columns
-    assert sum(line.startswith("model ") for line in lines) == 6
+    assert sum(line.startswith("model ") for line in lines) == 8
 
 
 def test_a_metric_that_few_rows_have_is_one_entry_and_not_one_a_row() -> None:

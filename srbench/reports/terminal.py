@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from srbench.reports.tables.entrants import distinct_names
 from srbench.reports.tables.overview import REFERENCE, best_rows, family_mean
@@ -15,7 +16,8 @@ from srbench.stats import SMALL
 
 MOST = 10
 """Rows of a condensed table, fewer where many tables would not fit one screen."""
-_FEWEST = 5
+_FEW = 5  # of the scale with the most rows
+_FEWEST = 3  # of the others
 _SCREEN = 58  # lines of all condensed tables; one of progress and one of what was written come on top
 
 _GAP = "  "
@@ -67,26 +69,47 @@ def render(
         width: of the terminal, in characters.
         wide: every column and row there is, however wide the terminal.
         condense: the best checkpoint of each architecture, as many of them as leave all tables on one screen, at most ten; of
-            the interpolators bicubic alone.
+            the interpolators bicubic alone. The scale with the most rows shows more where there is room.
         style: makes the best of a column stand out.
         asked: metrics that the reader named, which stand before all else that needs room.
     """
-    for most in range(MOST, _FEWEST - 1, -1) if condense and not wide else (0,):
-        text = _rendered(tables, width, wide, most, style, asked)
-        if len(text) <= _SCREEN:
-            break
+    made = partial(_rendered, tables, width, wide, style=style, asked=asked)
+    text = _on_one_screen(tables, made) if condense and not wide else made({})
     return "\n".join(text).rstrip("\n") + "\n" if text else ""
 
 
+def _on_one_screen(tables: Sequence[Table], made: Callable[[dict[int, int]], list[str]]) -> list[str]:
+    """As many rows as leave all tables on one screen; the scale with the most rows shows no fewer than the others."""
+    scales = {table.scale: max(len(other.rows) for other in tables if other.scale == table.scale) for table in tables}
+    largest = max(scales, key=lambda scale: scales[scale], default=0)
+    for most in range(MOST, _FEWEST - 1, -1):
+        rows = dict.fromkeys(scales, most) | {largest: max(most, _FEW)}
+        text = made(rows)
+        if len(text) <= _SCREEN:
+            break
+    while rows[largest] < MOST:
+        rows[largest] += 1
+        more = made(rows)
+        if len(more) > _SCREEN:
+            break
+        text = more
+    return text
+
+
 def _rendered(
-    tables: Sequence[Table], width: int, wide: bool, most: int, style: Style | None, asked: Collection[str]
+    tables: Sequence[Table],
+    width: int,
+    wide: bool,
+    most: Mapping[int, int],
+    style: Style | None,
+    asked: Collection[str],
 ) -> list[str]:
-    """The lines of ``render``; ``most`` rows of a condensed table, 0 for all of them."""
+    """The lines of ``render``; ``most`` rows of a condensed table of each scale, all of them where it says nothing."""
     text: list[str] = []
     left_out: dict[str, None] = {}
     for table in tables:
         if table.rows:
-            shown, hidden = _table(table, width, wide, most, style, asked)
+            shown, hidden = _table(table, width, wide, most.get(table.scale, 0), style, asked)
             text += [*shown, ""]
             left_out |= dict.fromkeys(hidden)
     text += _about_times(tables) if "ms" not in left_out else []
