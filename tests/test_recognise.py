@@ -98,6 +98,14 @@ def test_each_checkpoint_of_the_zoo_is_found_without_its_card(tmp_path: Path, ca
         same(original, one.build(card.scales[0]), 1 if card.channels == "y" else 3)
 
 
+@pytest.mark.parametrize("scale", [2, 4, 8])
+def test_weights_of_one_shape_at_every_scale_are_probed_at_further_scales_too(tmp_path: Path, scale: int) -> None:
+    state = dict(read_tensors(next(card for card in list_checkpoints() if card.name == f"fsrcnn_x{scale}.tuned")))
+    one = found(saved(tmp_path / "mine.pth", state))
+    assert one.scales == (scale,)
+    assert "as a probe finds" in one.notes[0]
+
+
 def test_a_network_wrapped_as_network_is_no_skip(tmp_path: Path, checkpoints_root: Path) -> None:
     state = open_weights(checkpoints_root / "IMDN_x3.pth").state
     one = found(saved(tmp_path / "net.ckpt", {"state_dict": {f"network.{key}": v for key, v in state.items()}}))

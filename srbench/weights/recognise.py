@@ -30,7 +30,7 @@ WHITE = 255
 _ALIKE = 0.6
 """Share of keys from which a file is said to resemble a network."""
 _BELIEVED = 0.3
-"""dB over bicubic from which a skip without its prefix is believed."""
+"""dB over bicubic from which a skip without its prefix is believed; beyond ×4 half of it, as networks gain less there."""
 
 
 @dataclass(frozen=True)
@@ -223,7 +223,7 @@ def _named(members: list[Model], found: Found) -> Model:
 
 
 def _ours(file: WeightsFile, match: _Match, wanted: Wanted, card: PublishedCard | None) -> Recognised:
-    match = _at_further_scale(match, wanted.scale)
+    match = _at_further_scales(match, wanted.scale, scale_in_name(file.path.name))
     model, found = match.model, match.found
     _agree(file, found, wanted)
     reader = _Reader(file, match, wanted)
@@ -270,13 +270,24 @@ def _ours(file: WeightsFile, match: _Match, wanted: Wanted, card: PublishedCard 
     )
 
 
-def _at_further_scale(match: _Match, scale: int | None) -> _Match:
-    """For weights that say no scale: the one asked for, where the network can be built for it."""
+def _at_further_scales(match: _Match, scale: int | None, named: int | None) -> _Match:
+    """For weights that say no scale: also the further ones that the network can be built for.
+
+    Args:
+        match: what was recognised at the scales that every network has.
+        scale: the one asked for, which alone is left where it is a further one.
+        named: the one in the file's name, by which networks are told apart whose shapes and probes are alike at every scale.
+    """
     model, found = match.model, match.found
-    if scale is None or scale not in model.further or scale in found.scales or len(found.scales) < 2:
+    if len(found.scales) < 2 or model.multi_scale:
         return match
     shapes = Shapes({key: tuple(tensor.shape) for key, tensor in match.state.items()})
-    return replace(match, found=replace(found, scales=(scale,))) if _has_keys(model, found, scale, shapes) else match
+    further = [one for one in model.further if one not in found.scales and _has_keys(model, found, one, shapes)]
+    if scale in further:
+        return replace(match, found=replace(found, scales=(scale,)))
+    if model.pre_upsampled:
+        further = [one for one in further if one == named]
+    return replace(match, found=replace(found, scales=(*found.scales, *further)))
 
 
 def _agree(file: WeightsFile, found: Found, wanted: Wanted) -> None:
@@ -366,7 +377,7 @@ class _Reader:
         word, prefixed = best(seen), without_skip(self.file.state) is not None and not self.match.layout
         if word is None:  # untrained weights: the prefix says what it can
             return "bicubic" if prefixed else ""
-        if word and not prefixed and seen[word].gain < _BELIEVED:
+        if word and not prefixed and seen[word].gain < _BELIEVED / (2 if scale > 4 else 1):
             return ""  # of weights that make next to nothing, the enlarged image alone is the better image
         if word:
             self.notes.append(f"with a bicubic skip, as a probe finds: {seen[word].gain - seen[''].gain:+.1f} dB")
