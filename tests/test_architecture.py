@@ -46,7 +46,7 @@ MAY_IMPORT = {
     "formula": "errors",
     "composites": "errors formula names",
     "published": "errors records download datasets",
-    "weights": "errors images models published records",
+    "weights": "constants errors images models published records",
     "results": "errors records",
     "speed_results": "errors records results",
     "degradations": "errors registry resize",

@@ -6,7 +6,6 @@ lines, smooth shades and texture; a trained network reproduces it better than bi
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
@@ -14,6 +13,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
+from srbench.constants import constant
 from srbench.images import imresize
 
 SIDE = 96  # a multiple of every scale; small, as a probe must not cost more than reading the file
@@ -24,7 +24,7 @@ MARGIN = 3.0
 K = TypeVar("K")
 
 
-@functools.cache
+@constant
 def sample(side: int = SIDE) -> Tensor:
     """``(1, 3, side, side)`` in [0, 1]: discs, bars of several widths, shades and a fine texture, antialiased."""
     finer = 4
